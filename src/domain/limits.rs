@@ -1,0 +1,51 @@
+//! Every number that is a rule. Scripts get them as arguments, tables as checks.
+
+/// Units that one cart holds, and therefore the most that one purchase takes.
+pub const CART_UNITS: u32 = 10;
+
+/// Units of one sale that a user may own, unless the sale says otherwise.
+pub const USER_UNITS: u32 = 10;
+
+/// The highest limit per user that a sale may set. Slots are kept as one character each.
+pub const USER_UNITS_MAX: u32 = 100;
+
+/// Items of one sale. An ordinal has five digits.
+pub const SALE_ITEMS_MAX: u32 = 99_999;
+
+/// Units of one item.
+pub const ITEM_STOCK_MAX: u32 = 100_000;
+
+/// Units of one whole sale: each of them may become a ledger entry that is kept in Redis.
+pub const SALE_UNITS_MAX: u32 = 1_000_000;
+
+/// Carts of one sale that may be open at once. Beyond it new carts are refused, so that made-up
+/// user ids cannot fill the memory of Redis.
+pub const OPEN_CARTS_MAX: u32 = 1_000_000;
+
+/// Checkout attempts of one sale that may wait to be written to PostgreSQL.
+pub const ATTEMPTS_BACKLOG_MAX: u32 = 200_000;
+
+/// Purchases of one sale that may wait for their commit on one instance.
+pub const WAITING_PURCHASES_MAX: usize = 20_000;
+
+/// Characters of a user id or a request id.
+pub const ID_CHARS_MAX: usize = 128;
+
+/// Characters of an item's name.
+pub const NAME_CHARS_MAX: usize = 200;
+
+/// Characters of an image URL.
+pub const IMAGE_URL_CHARS_MAX: usize = 2_000;
+
+/// Ledger entries that are written to PostgreSQL in one statement.
+/// 256 to 1,024 rows is where larger batches stop paying.
+pub const LEDGER_BATCH: usize = 512;
+
+/// Checkout attempts that are written to PostgreSQL in one statement.
+pub const ATTEMPTS_BATCH: usize = 2_048;
+
+const _: () = assert!(USER_UNITS <= USER_UNITS_MAX);
+const _: () = assert!(CART_UNITS <= USER_UNITS_MAX);
+const _: () = assert!(ITEM_STOCK_MAX <= SALE_UNITS_MAX);
+const _: () = assert!(SALE_ITEMS_MAX <= SALE_UNITS_MAX);
+const _: () = assert!(ATTEMPTS_BATCH < ATTEMPTS_BACKLOG_MAX as usize);

@@ -1,0 +1,158 @@
+//! Prices and totals: exact decimals with two places, in one currency a sale.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+
+/// An amount with exactly two decimal places, never negative. Printed as `19.90`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(try_from = "Decimal", into = "Decimal")]
+pub struct Money(Decimal);
+
+impl Money {
+    /// One trillion less a cent: what fits the `numeric(14,2)` columns.
+    const MAX: Decimal = Decimal::from_parts(276_447_231, 23_283, 0, false, 2);
+
+    /// The amount as a decimal with two places.
+    pub fn amount(self) -> Decimal {
+        self.0
+    }
+
+    /// An amount given in hundredths: `1990` is 19.90.
+    pub fn from_cents(cents: u32) -> Self {
+        Money(Decimal::new(i64::from(cents), 2))
+    }
+
+    /// The price of `quantity` units at this price each.
+    pub fn times(self, quantity: u32) -> Self {
+        Money(self.0 * Decimal::from(quantity))
+    }
+}
+
+impl TryFrom<Decimal> for Money {
+    type Error = Invalid;
+
+    fn try_from(amount: Decimal) -> Result<Self, Invalid> {
+        let amount = amount.normalize();
+        if amount.is_sign_negative() && !amount.is_zero() {
+            return Err(Invalid("must not be negative"));
+        }
+        if amount.scale() > 2 {
+            return Err(Invalid("must have at most two decimal places"));
+        }
+        if amount > Self::MAX {
+            return Err(Invalid("must be less than a trillion"));
+        }
+        let mut amount = amount.abs();
+        amount.rescale(2);
+        Ok(Money(amount))
+    }
+}
+
+impl From<Money> for Decimal {
+    fn from(money: Money) -> Decimal {
+        money.0
+    }
+}
+
+impl FromStr for Money {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let amount = Decimal::from_str_exact(text).map_err(|_| Invalid("must be a decimal number such as 19.90"))?;
+        Money::try_from(amount)
+    }
+}
+
+impl std::iter::Sum for Money {
+    fn sum<I: Iterator<Item = Money>>(amounts: I) -> Money {
+        Money(amounts.fold(Decimal::new(0, 2), |sum, money| sum + money.0))
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An ISO 4217 code: three capital letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency([u8; 3]);
+
+impl Currency {
+    /// The currency of a sale that names none.
+    pub const EUR: Currency = Currency(*b"EUR");
+
+    /// The three letters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl FromStr for Currency {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text.as_bytes() {
+            [a, b, c] if text.bytes().all(|letter| letter.is_ascii_uppercase()) => Ok(Currency([*a, *b, *c])),
+            _ => Err(Invalid("must be a currency code of three capital letters, such as EUR")),
+        }
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> String {
+        currency.to_string()
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_always_shows_two_places() {
+        for (given, shown) in [("19.9", "19.90"), ("5", "5.00"), ("0", "0.00"), ("1.500", "1.50")] {
+            assert_eq!(given.parse::<Money>().unwrap().to_string(), shown);
+        }
+        assert_eq!(Money::default().times(3), "0".parse().unwrap());
+        assert_eq!([Money::from_cents(1990), Money::from_cents(5)].into_iter().sum::<Money>().to_string(), "19.95");
+        assert_eq!(std::iter::empty::<Money>().sum::<Money>().to_string(), "0.00");
+    }
+
+    #[test]
+    fn an_amount_that_is_no_price_is_refused() {
+        for text in ["-1", "1.999", "abc", "", "1e3", "1000000000000", "NaN"] {
+            assert!(text.parse::<Money>().is_err(), "{text}");
+        }
+        assert_eq!("999999999999.99".parse::<Money>().unwrap().to_string(), "999999999999.99");
+    }
+
+    #[test]
+    fn a_currency_is_three_capital_letters() {
+        assert_eq!("USD".parse::<Currency>().unwrap().as_str(), "USD");
+        for text in ["usd", "US", "USDT", "U1D", "€"] {
+            assert!(text.parse::<Currency>().is_err(), "{text}");
+        }
+    }
+}
