@@ -141,6 +141,8 @@ pub enum LedgerEvent {
     Opened,
     Sold(Sold),
     Released(Released),
+    /// Something that no version of this service writes: kept as found, for the dead-letter table.
+    Unreadable(String),
 }
 
 /// One entry of the ledger.

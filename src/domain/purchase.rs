@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
-use super::{CartLine, Catalog, CheckoutCode, Currency, ItemId, LedgerId, Money, SaleId, Sold, UserId};
+use super::{CartLine, CheckoutCode, Currency, Item, ItemId, LedgerId, Money, Ordinal, SaleId, Sold, UserId};
 
 /// What the buyer gets. It follows from the ledger entry and the catalog alone, neither of which ever
 /// changes, so that whoever makes it, from Redis or from PostgreSQL, makes the same bytes.
@@ -36,27 +36,28 @@ pub struct ReceiptLine {
 }
 
 impl Receipt {
-    /// The receipt of the purchase that the ledger holds under `id`.
-    pub fn new(catalog: &Catalog, id: LedgerId, sold: &Sold) -> Self {
+    /// The receipt of the purchase that the ledger holds under `id`, of a sale in this currency with these
+    /// items.
+    pub fn new<'a>(currency: Currency, item: impl Fn(Ordinal) -> Option<&'a Item>, id: LedgerId, sold: &Sold) -> Self {
         let sale = sold.code.sale;
         let bought = sold.lines();
         let line = |line: &CartLine, sold| {
-            let item = catalog.item(line.ordinal)?;
+            let item = item(line.ordinal)?;
             let id = ItemId { sale, ordinal: line.ordinal };
             Some(ReceiptLine { id, name: item.name().into(), price: item.price(), quantity: line.quantity.get(), sold })
         };
-        let purchased = bought.iter().filter_map(|bought| line(bought, true));
+        let purchased: Vec<ReceiptLine> = bought.iter().filter_map(|bought| line(bought, true)).collect();
         let missed = sold.missed.iter().filter_map(|missed| line(missed, false));
         Receipt {
             order_id: format!("{sale}-{id}"),
             code: sold.code,
             sale_id: sale,
             user_id: sold.user.clone(),
-            purchased_items: purchased.chain(missed).collect(),
+            total: purchased.iter().map(|line| line.price.times(line.quantity)).sum(),
+            purchased_items: purchased.into_iter().chain(missed).collect(),
             total_purchased: sold.units.len() as u32,
             failed_count: sold.missed.iter().map(|line| line.quantity.get()).sum(),
-            total: catalog.total(&bought),
-            currency: catalog.currency(),
+            currency,
             purchased_at: id.time(),
         }
     }

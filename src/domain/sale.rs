@@ -181,6 +181,8 @@ pub struct Sale {
     pub items: u32,
     /// How many units these items have together.
     pub units: u32,
+    /// It has ended and everything of it is in PostgreSQL: Redis is not needed for it any more.
+    pub closed: bool,
 }
 
 #[cfg(test)]

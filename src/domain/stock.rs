@@ -272,7 +272,7 @@ impl Stock {
     /// Takes over what the ledger says. Applying an entry again changes nothing.
     pub fn apply(&mut self, entry: &LedgerEntry) {
         match &entry.event {
-            LedgerEvent::Opened => {}
+            LedgerEvent::Opened | LedgerEvent::Unreadable(_) => {}
             LedgerEvent::Sold(sold) => self.apply_sold(entry.id, sold),
             LedgerEvent::Released(released) => {
                 self.undo(released.sold);

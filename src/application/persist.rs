@@ -1,0 +1,188 @@
+//! The ledger writer: copies the ledger of a sale to the archive, in batches, each entry exactly once.
+
+use crate::domain::limits::{ATTEMPTS_BATCH, LEDGER_BATCH};
+use crate::domain::{LedgerEntry, LedgerEvent, LedgerId};
+
+use super::fence::Epoch;
+use super::live_sale::LiveSale;
+use super::ports::{Cursors, PersistError, Rejection, StoreError, Watermark};
+use super::shop::Shop;
+
+/// Whether there is more to do at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    Idle,
+    More,
+}
+
+/// Where the writer of one sale is, in one epoch. All of it can be read again, so that any instance can go
+/// on at any time.
+#[derive(Debug)]
+pub struct LedgerWriter {
+    epoch: Epoch,
+    cursors: Option<Cursors>,
+    released_all: bool,
+}
+
+impl LedgerWriter {
+    /// A writer that has not looked yet how far the archive is.
+    pub fn new(epoch: Epoch) -> Self {
+        LedgerWriter { epoch, cursors: None, released_all: false }
+    }
+
+    /// Archives what the ledger has after the cursor, one batch of it, and tells who waits for it.
+    ///
+    /// While a batch commits, the next accumulates. A batch that the archive refuses is written entry by
+    /// entry, so that only those are affected that are refused for themselves. Two writers at once do no
+    /// harm: the cursor moves on only from where it was read.
+    pub async fn step(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
+        let after = self.cursors(shop, sale).await?.ledger;
+        let entries = shop.ledger.read(sale.sale().id, after, LEDGER_BATCH).await?;
+        if !entries.is_empty() {
+            let written = self.write(shop, sale, after, &entries).await;
+            if written.is_err() {
+                self.cursors = None;
+            }
+            written?;
+        }
+        if !self.released_all {
+            self.release_rejected(shop, sale).await?;
+        }
+        Ok(if entries.len() < LEDGER_BATCH { Progress::Idle } else { Progress::More })
+    }
+
+    async fn write(
+        &mut self,
+        shop: &Shop,
+        sale: &LiveSale,
+        after: LedgerId,
+        entries: &[LedgerEntry],
+    ) -> Result<(), PersistError> {
+        let (epoch, id) = (self.epoch, sale.sale().id);
+        let readable = !entries.iter().any(|entry| matches!(entry.event, LedgerEvent::Unreadable(_)));
+        let written = match readable {
+            true => shop.archive.persist(epoch, &sale.catalog, id, after, entries).await,
+            false => Err(PersistError::Rejected(Rejection::Invalid, "unreadable".into())),
+        };
+        let archived = match written {
+            Ok(()) => entries.last().map_or(after, |entry| entry.id),
+            Err(PersistError::Rejected(..) | PersistError::Duplicate) => {
+                self.write_one_by_one(shop, sale, after, entries).await?
+            }
+            Err(error) => return Err(error),
+        };
+        self.archived(shop, sale, archived).await;
+        Ok(())
+    }
+
+    async fn write_one_by_one(
+        &mut self,
+        shop: &Shop,
+        sale: &LiveSale,
+        mut after: LedgerId,
+        entries: &[LedgerEntry],
+    ) -> Result<LedgerId, PersistError> {
+        let (epoch, id) = (self.epoch, sale.sale().id);
+        for entry in entries {
+            let one = std::slice::from_ref(entry);
+            let written = match &entry.event {
+                LedgerEvent::Unreadable(text) => Err(PersistError::Rejected(Rejection::Invalid, text.clone())),
+                _ => shop.archive.persist(epoch, &sale.catalog, id, after, one).await,
+            };
+            match written {
+                Ok(()) => {}
+                Err(PersistError::Duplicate) => {
+                    let nothing = LedgerEntry { id: entry.id, event: LedgerEvent::Opened };
+                    shop.archive.persist(epoch, &sale.catalog, id, after, &[nothing]).await?;
+                }
+                Err(PersistError::Rejected(rejection, reason)) => {
+                    tracing::error!(sale = %id, entry = %entry.id, ?rejection, reason, "PostgreSQL refused a ledger entry");
+                    shop.archive.reject(epoch, id, after, entry, rejection, &reason).await?;
+                    sale.confirmations.advance(LedgerId::ZERO, [(entry.id, rejection)]);
+                    self.released_all = false;
+                }
+                Err(error) => return Err(error),
+            }
+            after = entry.id;
+        }
+        Ok(after)
+    }
+
+    /// Wakes who waits on this instance, and tells the others.
+    async fn archived(&mut self, shop: &Shop, sale: &LiveSale, persisted: LedgerId) {
+        if let Some(cursors) = &mut self.cursors {
+            cursors.ledger = persisted;
+        }
+        sale.confirmations.advance(persisted, []);
+        let watermark = Watermark { sale: sale.sale().id, persisted, rejections: sale.confirmations.rejections() };
+        if let Err(error) = shop.ledger.announce(watermark).await {
+            tracing::debug!(%error, "the watermark was not announced; other instances will ask for it");
+        }
+    }
+
+    /// Makes the units of refused purchases free again, but for those that the archive knows as somebody's.
+    async fn release_rejected(&mut self, shop: &Shop, sale: &LiveSale) -> Result<(), PersistError> {
+        let id = sale.sale().id;
+        let letters = shop.archive.rejections(id).await?;
+        for letter in letters.iter().filter(|letter| !letter.released) {
+            let entry = shop.ledger.read_one(id, letter.id).await?;
+            if let Some(LedgerEntry { event: LedgerEvent::Sold(sold), .. }) = entry {
+                let released = shop.archive.unowned(id, letter.id, &sold).await?;
+                shop.stock.release(id, &released).await?;
+            }
+            shop.archive.mark_released(id, letter.id).await?;
+        }
+        self.released_all = true;
+        Ok(())
+    }
+
+    async fn cursors(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Cursors, PersistError> {
+        match self.cursors {
+            Some(cursors) => Ok(cursors),
+            None => {
+                let cursors = shop.archive.cursors(sale.sale().id).await?;
+                Ok(*self.cursors.insert(cursors))
+            }
+        }
+    }
+
+    /// Archives one batch of checkout attempts, and lets Redis forget them.
+    pub async fn step_attempts(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
+        let id = sale.sale().id;
+        let after = self.cursors(shop, sale).await?.attempts;
+        let attempts = shop.ledger.read_attempts(id, after, ATTEMPTS_BATCH).await?;
+        let Some(last) = attempts.last().map(|attempt| attempt.id) else { return Ok(Progress::Idle) };
+        if let Err(error) = shop.archive.persist_attempts(id, after, &attempts).await {
+            self.cursors = None;
+            return Err(error);
+        }
+        if let Some(cursors) = &mut self.cursors {
+            cursors.attempts = last;
+        }
+        shop.ledger.trim_attempts(id, last).await?;
+        Ok(if attempts.len() < ATTEMPTS_BATCH { Progress::Idle } else { Progress::More })
+    }
+}
+
+impl Shop {
+    /// Asks the archive how far it is, for a sale whose purchases have waited for long: the safety net under
+    /// the announcements of other instances.
+    pub async fn catch_up(&self, sale: &LiveSale) -> Result<(), StoreError> {
+        let id = sale.sale().id;
+        // In this order: an entry is filed as refused by the time the cursor has moved past it.
+        let cursors = self.archive.cursors(id).await?;
+        let rejections = self.archive.rejections(id).await?;
+        sale.confirmations.advance(cursors.ledger, rejections.iter().map(|letter| (letter.id, letter.rejection)));
+        Ok(())
+    }
+
+    /// Takes over what another instance announced.
+    pub async fn hear(&self, news: Watermark) -> Result<(), StoreError> {
+        let Some(sale) = self.sales.live(news.sale) else { return Ok(()) };
+        if sale.confirmations.rejections() == news.rejections {
+            sale.confirmations.advance(news.persisted, []);
+            return Ok(());
+        }
+        self.catch_up(&sale).await
+    }
+}

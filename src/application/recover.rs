@@ -1,0 +1,116 @@
+//! Making sure of Redis: at the start, and whenever it may have forgotten something.
+
+use std::sync::Arc;
+
+use crate::domain::{LedgerEntry, LedgerEvent, LedgerId, Sale, Stock};
+
+use super::fence::Epoch;
+use super::live_sale::LiveSale;
+use super::persist::{LedgerWriter, Progress};
+use super::ports::{Cursors, LockName, PersistError, SaleFilter, StoreError};
+use super::shop::Shop;
+
+/// What an attempt to recover came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovered {
+    /// Redis holds the state of this epoch; nothing had to be done.
+    Intact(Epoch),
+    /// Every live sale has been restored from PostgreSQL, in this new epoch.
+    Restored(Epoch),
+    /// Another instance is at it.
+    Elsewhere,
+}
+
+impl Shop {
+    /// Opens the fence, after restoring what Redis may have lost. Idempotent; one instance at a time.
+    ///
+    /// Once the epoch is raised, nothing decided in an older one reaches PostgreSQL, except through here:
+    /// what is left of each ledger is drained first, then the state of the sale is made anew from PostgreSQL
+    /// alone. Drained or lost, the same path leads to a state that is known to be right.
+    pub async fn recover(&self) -> Result<Recovered, StoreError> {
+        let Some(_lock) = self.archive.try_lock(LockName::Recovery).await? else { return Ok(Recovered::Elsewhere) };
+        self.clock.set(self.sale_store.now().await?);
+        let sales = self.archive.sales(SaleFilter::Live).await?;
+        let epoch = self.archive.epoch().await?;
+        if self.is_intact(epoch, &sales).await? {
+            self.fence.open(epoch);
+            return Ok(Recovered::Intact(epoch));
+        }
+        let epoch = self.archive.raise_epoch().await?;
+        for sale in sales {
+            self.restore(epoch, sale).await?;
+        }
+        self.sale_store.load_scripts(epoch).await?;
+        self.fence.open(epoch);
+        Ok(Recovered::Restored(epoch))
+    }
+
+    /// Closes the fence if Redis no longer holds the state of the live sales, even where nobody is buying.
+    pub async fn check_redis(&self) -> Result<(), StoreError> {
+        let epoch = self.epoch()?;
+        let persisted = |sale: Arc<LiveSale>| (sale.sale().id, sale.confirmations.persisted());
+        let sales: Vec<_> = self.sales.all_live().into_iter().map(persisted).collect();
+        if !self.sale_store.is_intact(epoch, &sales).await? {
+            self.noticing(epoch, StoreError::Fenced);
+        }
+        Ok(())
+    }
+
+    async fn is_intact(&self, epoch: Epoch, sales: &[Sale]) -> Result<bool, StoreError> {
+        let mut opened = Vec::with_capacity(sales.len());
+        for sale in sales {
+            let Cursors { ledger, .. } = self.archive.cursors(sale.id).await?;
+            opened.push((sale, ledger));
+        }
+        let archived: Vec<_> =
+            opened.iter().filter(|(_, ledger)| *ledger > LedgerId::ZERO).map(|(sale, id)| (sale.id, *id)).collect();
+        if !self.sale_store.is_intact(epoch, &archived).await? {
+            return Ok(false);
+        }
+        // A sale of which nothing is archived may never have been opened: its creator may have crashed.
+        for (sale, _) in opened.iter().filter(|(_, ledger)| *ledger == LedgerId::ZERO) {
+            let catalog = self.archive.catalog(sale.id).await?;
+            match self.sale_store.open(epoch, &Stock::new((*sale).clone(), &catalog)).await {
+                Ok(()) => {}
+                Err(StoreError::Fenced) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    async fn restore(&self, epoch: Epoch, sale: Sale) -> Result<(), StoreError> {
+        let id = sale.id;
+        self.sale_store.fence(id).await?;
+        let live = match self.sales.live(id) {
+            Some(live) => live,
+            None => Arc::new(LiveSale::new(sale.clone(), Arc::new(self.archive.catalog(id).await?))),
+        };
+        match self.drain(epoch, &live).await {
+            Ok(()) => {}
+            Err(PersistError::Store(error @ StoreError::Unreachable(_))) => return Err(error),
+            Err(PersistError::EpochPassed) => return Err(StoreError::Fenced),
+            // What cannot be read or written was never acknowledged.
+            Err(error) => tracing::error!(sale = %id, %error, "the rest of the ledger could not be archived"),
+        }
+        let Cursors { ledger, attempts } = self.archive.cursors(id).await?;
+        let mut stock = Stock::new(sale, &live.catalog);
+        for decided in self.archive.sold_in(id).await? {
+            stock.apply(&LedgerEntry { id: decided.id, event: LedgerEvent::Sold(decided.sold) });
+        }
+        tracing::info!(sale = %id, %epoch, purchases = stock.sold.len(), "restoring a sale from PostgreSQL");
+        self.sale_store.restore(epoch, &stock, ledger, attempts).await
+    }
+
+    /// Archives what the ledger has beyond the cursor: decided, not acknowledged, and not lost.
+    async fn drain(&self, epoch: Epoch, sale: &LiveSale) -> Result<(), PersistError> {
+        let mut writer = LedgerWriter::new(epoch);
+        loop {
+            match writer.step(self, sale).await {
+                Ok(Progress::Idle) => return Ok(()),
+                Ok(Progress::More) | Err(PersistError::CursorMoved) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

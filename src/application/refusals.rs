@@ -1,0 +1,67 @@
+//! Refused checkouts, counted by second and reason: they come in floods.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::{CheckoutRefusal, SaleId};
+
+use super::ports::{RefusalKey, StoreError};
+use super::shop::Shop;
+
+/// Counts that wait to be archived. While the archive is away they grow by a few a second; past this many,
+/// later ones are added to the seconds that are there.
+const KEYS_MAX: usize = 20_000;
+
+/// Counts that are not archived yet.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    counts: Mutex<HashMap<RefusalKey, u64>>,
+}
+
+impl Refusals {
+    /// Counts one.
+    pub fn count(&self, sale: SaleId, now: DateTime<Utc>, refusal: &CheckoutRefusal) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = counts.len() >= KEYS_MAX;
+        let second = if full { 0 } else { now.timestamp() };
+        *counts.entry(RefusalKey { sale, second, reason: reason(refusal) }).or_default() += 1;
+    }
+
+    fn take(&self) -> Vec<(RefusalKey, u64)> {
+        let mut counts: Vec<_> = self.counts.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
+        counts.sort();
+        counts
+    }
+
+    fn give_back(&self, taken: Vec<(RefusalKey, u64)>) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, count) in taken {
+            *counts.entry(key).or_default() += count;
+        }
+    }
+}
+
+impl Shop {
+    /// Archives what was counted since the last time.
+    pub async fn archive_refusals(&self) -> Result<(), StoreError> {
+        let counts = self.refusals.take();
+        if counts.is_empty() {
+            return Ok(());
+        }
+        self.archive.add_refusals(&counts).await.inspect_err(|_| self.refusals.give_back(counts))
+    }
+}
+
+/// The word for a refusal, the same in answers, tables and metrics.
+pub fn reason(refusal: &CheckoutRefusal) -> &'static str {
+    match refusal {
+        CheckoutRefusal::NotStarted => "sale_not_started",
+        CheckoutRefusal::Ended => "sale_ended",
+        CheckoutRefusal::ItemNotFound(_) => "item_not_found",
+        CheckoutRefusal::ItemSold(_) => "item_sold",
+        CheckoutRefusal::CartFull => "cart_full",
+        CheckoutRefusal::UserLimitReached => "user_limit_reached",
+    }
+}
