@@ -1,2 +1,4 @@
+#![forbid(unsafe_code)]
 pub mod application;
 pub mod domain;
+pub mod infrastructure;

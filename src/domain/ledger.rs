@@ -32,7 +32,7 @@ impl LedgerId {
     }
 
     /// The id that follows immediately.
-    pub fn next(self) -> LedgerId {
+    pub const fn next(self) -> LedgerId {
         LedgerId(self.0 + 1)
     }
 

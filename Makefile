@@ -1,0 +1,116 @@
+# What people type, and what CI types. `make help` lists it.
+
+# Build from the committed .sqlx, whatever database the environment or a .env file names.
+export SQLX_OFFLINE := true
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+DATA_DIR ?= $(shell if [ "$$(id -u)" = 0 ]; then echo /var/lib/flashsale; \
+	else echo "$${XDG_STATE_HOME:-$$HOME/.local/state}/flashsale"; fi)
+COMPOSE ?= docker compose
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt fmt-check lint deny prepare stores up down logs db-shell redis-cli clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# --- On this machine
+
+run: stores ## Build, then serve with a private Redis and PostgreSQL (ARGS="--fresh" begins anew)
+	cargo build --release --locked
+	@DATA_DIR='$(DATA_DIR)' exec '$(TARGET_DIR)/release/flashsale' local $(ARGS)
+
+db-shell: ## psql into the PostgreSQL of the running service
+	@url="$$($(call url_of,postgres))" && exec psql "$$url"
+
+redis-cli: ## redis-cli into the Redis of the running service
+	@url="$$($(call url_of,redis))" && exec redis-cli --no-auth-warning -u "$$url"
+
+# Shell code that prints where a store listens, or says why it cannot.
+url_of = sed -n 's/.*"$(1)":{[^}]*"url":"\([^"]*\)".*/\1/p' '$(DATA_DIR)/local.json' 2>/dev/null | grep . \
+	|| { echo 'not running: no $(DATA_DIR)/local.json (start it with make run, or name its DATA_DIR)' >&2; exit 1; }
+
+clean: ## Delete what was built; the data stay in DATA_DIR
+	cargo clean
+
+# --- What a change must pass
+
+check: fmt-check lint deny test ## All that CI checks
+
+test: stores ## Run every test, against a Redis and PostgreSQL that the tests start themselves
+	cargo test --workspace
+
+lint: ## Clippy, warnings are errors
+	cargo clippy --workspace --all-targets -- -D warnings
+
+fmt: ## Format the code
+	cargo fmt --all
+
+fmt-check: ## Say what `make fmt` would change
+	cargo fmt --all --check
+
+deny: ## Check licences, sources and unwanted crates of the dependencies
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny --log-level error check bans licenses sources
+
+prepare: stores ## Refresh .sqlx after a change of a query or a migration
+	@cargo sqlx --version 2>/dev/null | grep -q ' 0\.9\.' || cargo install --locked sqlx-cli --version '^0.9' \
+		--no-default-features --features postgres
+	@$(with_postgres) cargo sqlx migrate run && cargo sqlx prepare --workspace -- --all-targets
+
+# Shell code that starts a throw-away PostgreSQL, reached over a socket in its own directory, and names it in
+# DATABASE_URL. Not `flashsale local`: that does not build while a changed query is not in .sqlx.
+define with_postgres
+set -eu; \
+bin="$$(dirname "$$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")"; \
+dir="$$(mktemp -d)"; as=""; \
+if [ "$$(id -u)" = 0 ]; then chown postgres "$$dir"; as="setpriv --reuid postgres --regid postgres --clear-groups"; fi; \
+trap '$$as "$$bin/pg_ctl" stop -D "$$dir/data" -m immediate >/dev/null || true; rm -rf "$$dir"' EXIT; \
+trap 'exit 130' INT TERM; \
+$$as "$$bin/initdb" -D "$$dir/data" -U flashsale -A trust -E UTF8 --locale=C --no-sync >/dev/null; \
+$$as "$$bin/pg_ctl" start -w -s -D "$$dir/data" -l "$$dir/log" \
+	-o "-c listen_addresses= -c unix_socket_directories=$$dir -c fsync=off"; \
+export DATABASE_URL="postgres:///postgres?host=$$dir&user=flashsale" SQLX_OFFLINE=false;
+endef
+
+# --- In containers (secrets in .env, see .env.example)
+
+up: ## Build and start everything in containers
+	$(COMPOSE) up --build --detach --wait
+
+down: ## Stop the containers; the data stay in their volumes
+	$(COMPOSE) down
+
+logs: ## Follow the logs of the containers
+	$(COMPOSE) logs --follow --tail 100
+
+# --- What must be installed
+
+# While apt runs, policy-rc.d keeps it from starting Redis and PostgreSQL as services of the system.
+stores: ## Install redis-server and postgresql when they are missing
+	@missing=""; \
+	command -v redis-server >/dev/null || missing="redis-server"; \
+	{ command -v initdb && command -v postgres; } >/dev/null \
+		|| ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	[ -n "$$missing" ] || exit 0; \
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	if ! command -v apt-get >/dev/null || ! $$sudo true 2>/dev/null; then \
+		echo "Missing: $$missing. Install with: sudo apt-get install" $$missing \
+			"(or the like of your system), then try again." >&2; \
+		exit 1; \
+	fi; \
+	echo "Installing" $$missing "with apt-get"; \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e "$$policy" ]; then \
+		trap '$$sudo rm -f "$$policy"' EXIT; trap 'exit 130' HUP INT TERM; \
+		printf '#!/bin/sh\nexit 101\n' | $$sudo tee "$$policy" >/dev/null; $$sudo chmod 755 "$$policy"; \
+	fi; \
+	log="$$(mktemp)"; apt="$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"; \
+	if { $$apt update && $$apt install -y --no-install-recommends $$missing; } >"$$log" 2>&1; then \
+		rm -f "$$log"; \
+	else \
+		tail -n 20 "$$log" >&2; \
+		echo "apt-get failed ($$log). Install by hand: apt-get install" $$missing >&2; \
+		exit 1; \
+	fi

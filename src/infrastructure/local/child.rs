@@ -1,0 +1,71 @@
+//! Children that die with this process.
+
+use std::env;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use super::account::Account;
+use super::programs;
+
+/// A command that dies with this process: when this process ends, however it ends, the signal named `death` (`TERM`)
+/// is sent to it.
+///
+/// The command starts with an empty environment, since ours may hold secrets of the service, and in a process group
+/// of its own, so that Ctrl-C reaches us alone and we stop it when we no longer need it.
+pub(super) fn command(program: &Path, account: Option<&Account>, death: &str) -> Command {
+    let mut command = match setpriv() {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", death, "--"]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    command.env_clear().env("LC_ALL", "C").env("TZ", "UTC").stdin(Stdio::null()).process_group(0);
+    for name in ["PATH", "LD_LIBRARY_PATH"] {
+        command.envs(env::var_os(name).map(|value| (name, value)));
+    }
+    if let Some(account) = account {
+        account.take_over(&mut command);
+    }
+    command
+}
+
+/// `setpriv` of util-linux, when there is one that can set the parent-death signal.
+fn setpriv() -> Option<&'static Path> {
+    static SETPRIV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+        let setpriv = programs::in_path("setpriv")?;
+        let mut probe = Command::new(&setpriv);
+        probe.args(["--pdeathsig", "KILL", "--", "true"]).stdin(Stdio::null()).stderr(Stdio::null());
+        let works = probe.status().is_ok_and(|status| status.success());
+        if !works {
+            tracing::warn!("setpriv cannot set a parent-death signal: a store may outlive a killed flashsale");
+        }
+        works.then_some(setpriv)
+    });
+    SETPRIV.as_deref()
+}
+
+/// Starts the command on a thread that lives as long as this process: the parent-death signal comes when the
+/// *thread* that started the child ends, and ours may be a short-lived one of a pool or of a test.
+pub(super) fn spawn(mut command: Command) -> io::Result<Child> {
+    type Job = Box<dyn FnOnce() + Send>;
+    static SPAWNER: LazyLock<Sender<Job>> = LazyLock::new(|| {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let run = move || queue.into_iter().for_each(|job| job());
+        thread::Builder::new().name("store-spawner".into()).spawn(run).expect("a thread can be started");
+        jobs
+    });
+    let (answer, result) = mpsc::sync_channel(1);
+    let job = Box::new(move || {
+        // The one who asked waits for the answer, so it cannot be gone.
+        let _ = answer.send(command.spawn());
+    });
+    SPAWNER.send(job).expect("the spawner never ends");
+    result.recv().expect("the spawner answers")
+}

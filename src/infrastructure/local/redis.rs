@@ -1,0 +1,143 @@
+//! A private Redis.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::child::command;
+use super::leftover::end_leftover;
+use super::process::{Goodbye, Launch, ServerProcess};
+use super::{Error, directory, programs, random_password};
+
+const GOODBYE: Goodbye = &[(Signal::TERM, Duration::from_secs(10))];
+const PING_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Paths are relative to the working directory, so that no character of the directory's name means anything in the
+/// syntax of the file. The process keeps its title: [`end_leftover`] knows it by its command line.
+const PLACE: [&str; 4] = ["dir ./", "pidfile redis.pid", "daemonize no", "set-proc-title no"];
+
+/// The settings the service asks for: it refuses to start on a Redis that evicts, and its log is what survives a kill.
+const SETTINGS: [&str; 5] =
+    ["appendonly yes", "appendfsync everysec", "save \"\"", "maxmemory-policy noeviction", "loglevel notice"];
+
+/// A Redis of our own on 127.0.0.1, behind a random password, with its data in one directory. Its port and password
+/// stay the same over [`RedisServer::restart`]. Dropped, it stops. Every method that starts or stops blocks, for a
+/// bounded time.
+#[derive(Debug)]
+pub struct RedisServer {
+    setup: Setup,
+    port: u16,
+    process: ServerProcess,
+}
+
+impl RedisServer {
+    /// Starts one over the data in `dir`, which is made when missing.
+    pub fn start(dir: &Path) -> Result<RedisServer, Error> {
+        Self::start_with(dir, &[])
+    }
+
+    /// The same with more lines of `redis.conf`, which win over ours: `maxmemory-policy allkeys-lru`, `appendonly no`.
+    pub fn start_with(dir: &Path, settings: &[&str]) -> Result<RedisServer, Error> {
+        let setup = Setup {
+            program: programs::redis_server()?,
+            dir: directory::prepare(dir)?,
+            settings: settings.iter().map(|line| line.to_string()).collect(),
+            password: random_password(),
+        };
+        let (process, port) = setup.launch(None)?;
+        Ok(RedisServer { setup, port, process })
+    }
+
+    /// `redis://:<password>@127.0.0.1:<port>/`
+    pub fn url(&self) -> String {
+        format!("redis://:{}@{}:{}/", self.setup.password, Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// The server's process; the last one, when it has ended.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// Ends it in good order (`SIGTERM`), with all it holds in its log file.
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+
+    /// Ends it as a crash does (`SIGKILL`).
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again on the same port, with the same password and data; stops it first when it runs.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        self.stop();
+        (self.process, self.port) = self.setup.launch(Some(self.port))?;
+        Ok(())
+    }
+}
+
+/// Ends a Redis that an earlier process has left running on this directory.
+pub(super) fn end_leftover_in(dir: &Path) {
+    end_leftover(&dir.join("redis.pid"), dir, GOODBYE);
+}
+
+/// What stays the same over restarts, but for the port.
+#[derive(Debug)]
+struct Setup {
+    program: PathBuf,
+    dir: PathBuf,
+    settings: Vec<String>,
+    password: String,
+}
+
+impl Setup {
+    /// Starts it on this port, or on any free one.
+    fn launch(&self, port: Option<u16>) -> Result<(ServerProcess, u16), Error> {
+        let log = self.dir.join("redis.log");
+        let command = |port| {
+            end_leftover_in(&self.dir);
+            self.write_config(port)?;
+            Ok(self.command())
+        };
+        Launch { server: "Redis", log: &log, goodbye: GOODBYE, port }.run(command, |_, port| self.answers(port))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = command(&self.program, None, "TERM");
+        command.arg(self.config_file()).current_dir(&self.dir);
+        command
+    }
+
+    fn write_config(&self, port: u16) -> Result<(), Error> {
+        let mut config = format!("bind 127.0.0.1\nport {port}\nrequirepass {}\n", self.password);
+        for line in PLACE.into_iter().chain(SETTINGS).chain(self.settings.iter().map(String::as_str)) {
+            config.push_str(line);
+            config.push('\n');
+        }
+        directory::write_secret(&self.config_file(), config.as_bytes())
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.dir.join("redis.conf")
+    }
+
+    /// Whether it is our Redis that answers there, with its data loaded: nobody else knows the password.
+    fn answers(&self, port: u16) -> bool {
+        self.ping(port).is_ok_and(|answer| answer == ["+OK", "+PONG"])
+    }
+
+    fn ping(&self, port: u16) -> io::Result<Vec<String>> {
+        let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        connection.set_read_timeout(Some(PING_TIMEOUT))?;
+        write!(connection, "AUTH {}\r\nPING\r\n", self.password)?;
+        BufReader::new(connection).lines().take(2).collect()
+    }
+}

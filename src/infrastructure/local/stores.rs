@@ -1,0 +1,253 @@
+//! Both stores of `flashsale local` under one data directory, kept running.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use tokio::task::spawn_blocking;
+
+use super::directory::{self, Lock};
+use super::state_file::{self, Service, State};
+use super::{Error, PostgresServer, RedisServer, postgres, programs, redis};
+
+/// How soon a death is noticed.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+
+/// A private Redis and PostgreSQL with their data in `<data-dir>/redis` and `<data-dir>/postgres`. Nobody else uses the
+/// data directory while this lives. Dropped, both stop; [`Stores::stop`] does so without blocking the runtime.
+#[derive(Debug)]
+pub struct Stores {
+    data_dir: PathBuf,
+    redis: Kept<RedisServer>,
+    postgres: Kept<PostgresServer>,
+    /// Once set, nothing is started any more.
+    stopping: Arc<AtomicBool>,
+    /// Where the service listens, once [`Stores::publish`] was told.
+    listen: Mutex<Option<SocketAddr>>,
+    _lock: Lock,
+}
+
+impl Stores {
+    /// Starts both over the data in `data_dir`, which is made when missing. `fresh` deletes the data of both first;
+    /// a directory not made by us is never deleted.
+    pub async fn start(data_dir: &Path, fresh: bool) -> Result<Stores, Error> {
+        let data_dir = data_dir.to_owned();
+        spawn_blocking(move || Self::start_blocking(&data_dir, fresh))
+            .await
+            .expect("starting the stores does not panic")
+    }
+
+    fn start_blocking(data_dir: &Path, fresh: bool) -> Result<Stores, Error> {
+        programs::check_installed()?;
+        let data_dir = directory::prepare(data_dir)?;
+        let lock = Lock::take(&data_dir)?;
+        remove_state(&data_dir);
+        let (redis_dir, postgres_dir) = (data_dir.join("redis"), data_dir.join("postgres"));
+        redis::end_leftover_in(&redis_dir);
+        postgres::end_leftover_in(&postgres_dir);
+        let postgres = PostgresServer::start(&directory::claim(&postgres_dir, fresh)?)?;
+        let redis = RedisServer::start(&directory::claim(&redis_dir, fresh)?)?;
+        Ok(Stores {
+            data_dir,
+            redis: Kept::new(redis.url(), redis),
+            postgres: Kept::new(postgres.url(), postgres),
+            stopping: Arc::default(),
+            listen: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    /// The same for as long as this lives, whatever is restarted.
+    pub fn redis_url(&self) -> &str {
+        &self.redis.url
+    }
+
+    /// The same for as long as the data live.
+    pub fn postgres_url(&self) -> &str {
+        &self.postgres.url
+    }
+
+    /// Writes `<data-dir>/local.json`, readable by its owner only: this process, where it listens, and both stores.
+    /// [`Stores::supervise`] writes it again when a store gets another pid; [`Stores::stop`] deletes it.
+    pub fn publish(&self, listen: SocketAddr) -> Result<(), Error> {
+        *lock(&self.listen) = Some(listen);
+        self.write_state()
+    }
+
+    /// Starts a store again whenever it has died: on the same port, with the same password and data; at once, or after
+    /// a growing pause when it keeps dying. Ends when [`Stores::stop`] is called; may be dropped at any moment.
+    pub async fn supervise(&self) {
+        tokio::join!(self.keep_running(&self.redis), self.keep_running(&self.postgres));
+    }
+
+    /// Stops both in good order and deletes `local.json`.
+    pub async fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        tokio::join!(self.redis.stop(), self.postgres.stop());
+        let _nobody_is_writing_it = lock(&self.listen);
+        remove_state(&self.data_dir);
+    }
+
+    async fn keep_running<S: Store>(&self, store: &Kept<S>) {
+        let mut backoff = Backoff::default();
+        while !self.stopping.load(Ordering::SeqCst) {
+            tokio::time::sleep(WATCH_EVERY).await;
+            if store.is_running() {
+                continue;
+            }
+            tracing::warn!(store = S::NAME, pid = store.pid.load(Ordering::SeqCst), "a store has died: restarting it");
+            tokio::time::sleep(backoff.pause(Instant::now())).await;
+            match store.restart(self.stopping.clone()).await.and_then(|()| self.write_state()) {
+                Ok(()) => tracing::info!(store = S::NAME, pid = store.pid.load(Ordering::SeqCst), "store restarted"),
+                Err(error) => tracing::error!(store = S::NAME, %error, "a store was not restarted"),
+            }
+        }
+    }
+
+    fn write_state(&self) -> Result<(), Error> {
+        // Held while writing, so that the state written last is the newest.
+        let listen = lock(&self.listen);
+        let Some(listen) = *listen else { return Ok(()) };
+        if self.stopping.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let service = Service { pid: process::id(), listen: listen.to_string() };
+        State { service, redis: self.redis.state(), postgres: self.postgres.state() }.write(&self.data_dir)
+    }
+}
+
+/// What both servers can do. Blocking.
+trait Store: Send + 'static {
+    const NAME: &'static str;
+
+    fn pid(&self) -> u32;
+    fn is_running(&mut self) -> bool;
+    fn restart(&mut self) -> Result<(), Error>;
+    fn stop(&mut self);
+}
+
+macro_rules! store {
+    ($server:ident, $name:literal) => {
+        impl Store for $server {
+            const NAME: &'static str = $name;
+
+            fn pid(&self) -> u32 {
+                self.pid()
+            }
+
+            fn is_running(&mut self) -> bool {
+                self.is_running()
+            }
+
+            fn restart(&mut self) -> Result<(), Error> {
+                self.restart()
+            }
+
+            fn stop(&mut self) {
+                self.stop();
+            }
+        }
+    };
+}
+
+store!(RedisServer, "redis");
+store!(PostgresServer, "postgres");
+
+/// A server and what can be said of it without waiting for it.
+#[derive(Debug)]
+struct Kept<S> {
+    server: Arc<Mutex<S>>,
+    pid: Arc<AtomicU32>,
+    url: String,
+}
+
+impl<S: Store> Kept<S> {
+    fn new(url: String, server: S) -> Self {
+        Kept { pid: Arc::new(server.pid().into()), server: Arc::new(Mutex::new(server)), url }
+    }
+
+    fn state(&self) -> state_file::Store<'_> {
+        state_file::Store { pid: self.pid.load(Ordering::SeqCst), url: &self.url }
+    }
+
+    /// Also true while it is being started or stopped.
+    fn is_running(&self) -> bool {
+        match self.server.try_lock() {
+            Ok(mut server) => server.is_running(),
+            Err(TryLockError::Poisoned(server)) => server.into_inner().is_running(),
+            Err(TryLockError::WouldBlock) => true,
+        }
+    }
+
+    /// Does nothing once `stopping` is set; whoever sets it waits for us before it stops the server.
+    async fn restart(&self, stopping: Arc<AtomicBool>) -> Result<(), Error> {
+        let (server, pid) = (self.server.clone(), self.pid.clone());
+        let restart = move || {
+            let mut server = lock(&server);
+            if stopping.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            server.restart()?;
+            pid.store(server.pid(), Ordering::SeqCst);
+            Ok(())
+        };
+        spawn_blocking(restart).await.expect("restarting a store does not panic")
+    }
+
+    async fn stop(&self) {
+        let server = self.server.clone();
+        spawn_blocking(move || lock(&server).stop()).await.expect("stopping a store does not panic");
+    }
+}
+
+/// How long to wait before a store that has died is started: not at all, unless it died shortly before.
+#[derive(Debug, Default)]
+struct Backoff {
+    last: Option<(Instant, Duration)>,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(200);
+    const LONGEST: Duration = Duration::from_secs(5);
+    /// A store that has run for this long is well again.
+    const WELL_AFTER: Duration = Duration::from_secs(10);
+
+    fn pause(&mut self, now: Instant) -> Duration {
+        let pause = match self.last {
+            Some((last, pause)) if now < last + pause + Self::WELL_AFTER => {
+                (pause * 2).clamp(Self::FIRST, Self::LONGEST)
+            }
+            _ => Duration::ZERO,
+        };
+        self.last = Some((now, pause));
+        pause
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// It may well not be there.
+fn remove_state(data_dir: &Path) {
+    let _ = fs::remove_file(data_dir.join(state_file::NAME));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_keeps_dying_is_restarted_more_and_more_slowly() {
+        let mut backoff = Backoff::default();
+        let start = Instant::now();
+        let millis = |backoff: &mut Backoff, seconds| backoff.pause(start + Duration::from_secs(seconds)).as_millis();
+        let pauses: Vec<_> = (0..8).map(|second| millis(&mut backoff, second)).collect();
+        assert_eq!(pauses, [0, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        assert_eq!(millis(&mut backoff, 60), 0);
+    }
+}

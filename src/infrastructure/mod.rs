@@ -1,0 +1,3 @@
+//! The adapters: what the application's ports are in the real world.
+
+pub mod redis;

@@ -1,0 +1,160 @@
+//! How Redis is reached.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::io::tcp::TcpSettings;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, ServerErrorKind,
+    Value,
+};
+
+use crate::application::fence::{Epoch, Fence};
+use crate::application::ports::StoreError;
+use crate::domain::SaleId;
+
+use super::keys::SaleKeys;
+use super::reply::Reply;
+use super::scripts::{ScriptName, ScriptSet};
+
+/// How long a command may take. What takes longer may or may not have happened.
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Redis, on one connection that pipelines by itself and comes back by itself.
+#[derive(Clone)]
+pub struct RedisStore {
+    pub(super) client: Client,
+    connection: ConnectionManager,
+    fence: Arc<Fence>,
+    scripts: Arc<ArcSwap<ScriptSet>>,
+}
+
+/// Why a Redis cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("REDIS_URL is not a Redis URL such as redis://127.0.0.1:6379")]
+    Url(#[source] RedisError),
+    #[error("Redis cannot be reached")]
+    Unreachable(#[source] RedisError),
+    #[error(
+        "Redis has the maxmemory-policy {0}, with which it forgets sold items when its memory is full: \
+         set `maxmemory-policy noeviction`"
+    )]
+    Evicting(String),
+}
+
+impl RedisStore {
+    /// Connects, and makes sure that this Redis will not evict what it is told.
+    pub async fn connect(url: &str, fence: Arc<Fence>) -> Result<Self, ConnectError> {
+        let info = url.into_connection_info().map_err(ConnectError::Url)?;
+        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let client = Client::open(info).map_err(ConnectError::Url)?;
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_number_of_retries(1)
+            .set_max_delay(Duration::from_millis(100));
+        let manager = ConnectionManager::new_with_config(client.clone(), config);
+        let connection = manager.await.map_err(ConnectError::Unreachable)?;
+        let scripts = Arc::new(ArcSwap::from_pointee(ScriptSet::new(Epoch(0))));
+        let store = RedisStore { client, connection, fence, scripts };
+        store.refuse_eviction().await?;
+        Ok(store)
+    }
+
+    async fn refuse_eviction(&self) -> Result<(), ConnectError> {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("GET").arg("maxmemory-policy");
+        let mut connection = self.connection.clone();
+        let policy: Vec<String> = match command.query_async(&mut connection).await {
+            Ok(policy) => policy,
+            Err(error) if matches!(error.kind(), ErrorKind::Server(_)) => {
+                tracing::warn!("Redis does not tell its maxmemory-policy: make sure that it is noeviction");
+                return Ok(());
+            }
+            Err(error) => return Err(ConnectError::Unreachable(error)),
+        };
+        match policy.get(1) {
+            Some(policy) if policy != "noeviction" => Err(ConnectError::Evicting(policy.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// A connection of its own, for commands that wait for up to `patience`.
+    pub(super) async fn dedicated(&self, patience: Duration) -> Result<MultiplexedConnection, StoreError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(patience + RESPONSE_TIMEOUT));
+        self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(store_error)
+    }
+
+    /// Runs one command.
+    pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        command.query_async(&mut self.connection.clone()).await.map_err(store_error)
+    }
+
+    /// Runs several commands in one round trip.
+    pub(super) async fn pipeline<T: FromRedisValue>(&self, pipeline: &redis::Pipeline) -> Result<T, StoreError> {
+        pipeline.query_async(&mut self.connection.clone()).await.map_err(store_error)
+    }
+
+    /// Runs a script in the epoch that this instance decides in.
+    pub(super) async fn decide(&self, sale: SaleId, script: ScriptName, args: &[&str]) -> Result<Reply, StoreError> {
+        let epoch = self.fence.epoch().ok_or(StoreError::Fenced)?;
+        self.run(epoch, sale, script, args).await
+    }
+
+    /// Runs a script of an epoch: one round trip.
+    pub(super) async fn run(
+        &self,
+        epoch: Epoch,
+        sale: SaleId,
+        script: ScriptName,
+        args: &[&str],
+    ) -> Result<Reply, StoreError> {
+        let scripts = self.scripts(epoch);
+        let (keys, parts) = (SaleKeys::of(sale), script.keys());
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(scripts.hash(script)).arg(parts.len());
+        for part in parts {
+            command.arg(keys.key(*part));
+        }
+        for arg in args {
+            command.arg(arg);
+        }
+        Reply::new(self.query::<Value>(&command).await?)
+    }
+
+    /// The scripts of an epoch, hashed once.
+    pub(super) fn scripts(&self, epoch: Epoch) -> Arc<ScriptSet> {
+        let scripts = self.scripts.load_full();
+        if scripts.epoch == epoch {
+            return scripts;
+        }
+        let scripts = Arc::new(ScriptSet::new(epoch));
+        self.scripts.store(scripts.clone());
+        scripts
+    }
+}
+
+/// What an error of the driver means for the caller.
+pub(super) fn store_error(error: RedisError) -> StoreError {
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::NoScript) => StoreError::Fenced,
+        ErrorKind::Server(ServerErrorKind::BusyLoading) => StoreError::Busy("Redis is loading its data"),
+        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => {
+            StoreError::Busy("this Redis does not take writes")
+        }
+        _ if error.code() == Some("OOM") => StoreError::Busy("Redis has no memory left"),
+        _ if error.is_connection_refusal() => StoreError::Busy("Redis cannot be reached"),
+        ErrorKind::Server(_) | ErrorKind::UnexpectedReturnType | ErrorKind::Extension => {
+            StoreError::Corrupt(error.to_string())
+        }
+        _ => StoreError::Unreachable(Box::new(error)),
+    }
+}

@@ -1,0 +1,80 @@
+//! Every key in Redis. All keys of a sale carry its id as their hash tag, so a sale lives in one slot of
+//! Redis Cluster.
+
+use crate::domain::SaleId;
+
+/// Where watermarks are announced.
+pub const WATERMARKS_CHANNEL: &str = "flashsale:watermarks";
+
+/// The parts of the state of a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Hash: `epoch`, `starts_at_ms`, `ends_at_ms`, `user_limit`. Without it nothing is decided.
+    Header,
+    /// Hash: item number -> its free units, `1-3,5`.
+    Units,
+    /// Hash: user -> filled slots, `1101`.
+    Slots,
+    /// Hash: checkout code -> user and lines, `u1 42:1 43:2`.
+    Carts,
+    /// Hash: user -> the code of the cart that is not bought yet.
+    Codes,
+    /// Hash: checkout code -> ledger id of its purchase.
+    Receipts,
+    /// Hash: user and request id, with a space between -> ledger id of its purchase.
+    Requests,
+    /// Stream: what was sold and released; never trimmed.
+    Ledger,
+    /// Stream: accepted checkouts that are not in PostgreSQL yet.
+    Attempts,
+}
+
+impl Part {
+    /// Every part of a sale.
+    pub const ALL: [Part; 9] = [
+        Part::Header,
+        Part::Units,
+        Part::Slots,
+        Part::Carts,
+        Part::Codes,
+        Part::Receipts,
+        Part::Requests,
+        Part::Ledger,
+        Part::Attempts,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Part::Header => "header",
+            Part::Units => "units",
+            Part::Slots => "slots",
+            Part::Carts => "carts",
+            Part::Codes => "codes",
+            Part::Receipts => "receipts",
+            Part::Requests => "requests",
+            Part::Ledger => "ledger",
+            Part::Attempts => "attempts",
+        }
+    }
+}
+
+/// The keys of one sale.
+#[derive(Debug)]
+pub struct SaleKeys {
+    tag: String,
+}
+
+impl SaleKeys {
+    /// The keys of this sale.
+    pub fn of(sale: SaleId) -> Self {
+        SaleKeys { tag: sale.to_string() }
+    }
+
+    /// `{20261120T09}:units`.
+    pub fn key(&self, part: Part) -> String {
+        let name = part.name();
+        let mut key = String::with_capacity(self.tag.len() + name.len() + 3);
+        key.extend(["{", &self.tag, "}:", name]);
+        key
+    }
+}

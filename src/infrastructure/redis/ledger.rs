@@ -1,0 +1,150 @@
+//! The streams of a sale, and the news about them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use redis::aio::{MultiplexedConnection, PubSub};
+use redis::{Cmd, Value};
+
+use crate::application::ports::{Attempt, Ledger, LedgerReader, News, StoreError, Watermark};
+use crate::domain::{LedgerEntry, LedgerId, SaleId};
+
+use super::connection::{RedisStore, store_error};
+use super::keys::{Part, SaleKeys, WATERMARKS_CHANNEL};
+use super::reply::{text, texts};
+use super::text::{corrupt, field, parse_entry, parse_lines};
+
+/// The longest that a reader waits in one call.
+const PATIENCE_MAX: Duration = Duration::from_secs(5);
+
+#[async_trait]
+impl Ledger for RedisStore {
+    async fn read(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        let entries = entries(self.query(&range(sale, Part::Ledger, after, max)).await?)?;
+        Ok(entries.iter().map(|(id, fields)| parse_entry(*id, fields)).collect())
+    }
+
+    async fn read_one(&self, sale: SaleId, id: LedgerId) -> Result<Option<LedgerEntry>, StoreError> {
+        let mut command = redis::cmd("XRANGE");
+        command.arg(SaleKeys::of(sale).key(Part::Ledger)).arg(id.to_string()).arg(id.to_string());
+        let entries = entries(self.query(&command).await?)?;
+        Ok(entries.first().map(|(id, fields)| parse_entry(*id, fields)))
+    }
+
+    async fn follow(&self, sale: SaleId) -> Result<Box<dyn LedgerReader>, StoreError> {
+        let connection = self.dedicated(PATIENCE_MAX).await?;
+        Ok(Box::new(StreamReader { connection, key: SaleKeys::of(sale).key(Part::Ledger) }))
+    }
+
+    async fn read_attempts(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<Attempt>, StoreError> {
+        let entries = entries(self.query(&range(sale, Part::Attempts, after, max)).await?)?;
+        entries.into_iter().map(|(id, fields)| attempt(id, &fields).ok_or_else(|| corrupt(fields))).collect()
+    }
+
+    async fn trim_attempts(&self, sale: SaleId, archived: LedgerId) -> Result<(), StoreError> {
+        let mut command = redis::cmd("XTRIM");
+        command.arg(SaleKeys::of(sale).key(Part::Attempts)).arg("MINID").arg(archived.next().to_string());
+        self.query::<i64>(&command).await.map(|_trimmed| ())
+    }
+
+    async fn announce(&self, watermark: Watermark) -> Result<(), StoreError> {
+        let Watermark { sale, persisted, rejections } = watermark;
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(WATERMARKS_CHANNEL).arg(format!("{sale} {persisted} {rejections}"));
+        self.query::<i64>(&command).await.map(|_listeners| ())
+    }
+
+    async fn news(&self) -> Result<Box<dyn News>, StoreError> {
+        let mut connection = self.client.get_async_pubsub().await.map_err(store_error)?;
+        connection.subscribe(WATERMARKS_CHANNEL).await.map_err(store_error)?;
+        Ok(Box::new(Announcements { connection }))
+    }
+}
+
+struct StreamReader {
+    connection: MultiplexedConnection,
+    key: String,
+}
+
+#[async_trait]
+impl LedgerReader for StreamReader {
+    async fn next(&mut self, after: LedgerId, max: usize, patience: Duration) -> Result<Vec<LedgerEntry>, StoreError> {
+        let patience_ms = patience.min(PATIENCE_MAX).as_millis().max(1) as u64;
+        let mut command = redis::cmd("XREAD");
+        command
+            .arg("COUNT")
+            .arg(max)
+            .arg("BLOCK")
+            .arg(patience_ms)
+            .arg("STREAMS")
+            .arg(&self.key)
+            .arg(after.to_string());
+        match command.query_async(&mut self.connection).await.map_err(store_error)? {
+            Value::Nil => Ok(Vec::new()),
+            // One stream was asked for: [[key, entries]].
+            Value::Array(mut streams) => match streams.pop() {
+                Some(Value::Array(mut stream)) if stream.len() == 2 => {
+                    let entries = entries(stream.swap_remove(1))?;
+                    Ok(entries.iter().map(|(id, fields)| parse_entry(*id, fields)).collect())
+                }
+                other => Err(corrupt(other)),
+            },
+            other => Err(corrupt(other)),
+        }
+    }
+}
+
+struct Announcements {
+    connection: PubSub,
+}
+
+#[async_trait]
+impl News for Announcements {
+    async fn next(&mut self) -> Result<Watermark, StoreError> {
+        let message = self.connection.on_message().next().await;
+        let message = message.ok_or(StoreError::Busy("the connection for announcements was closed"))?;
+        let payload: String = message.get_payload().map_err(corrupt)?;
+        watermark(&payload).ok_or_else(|| corrupt(payload))
+    }
+}
+
+/// `20261120T09 1763632800000-0 0`
+fn watermark(payload: &str) -> Option<Watermark> {
+    let mut words = payload.split(' ');
+    let (sale, persisted, rejections) = (words.next()?, words.next()?, words.next()?);
+    Some(Watermark {
+        sale: sale.parse().ok()?,
+        persisted: persisted.parse().ok()?,
+        rejections: rejections.parse().ok()?,
+    })
+}
+
+fn range(sale: SaleId, part: Part, after: LedgerId, max: usize) -> Cmd {
+    let mut command = redis::cmd("XRANGE");
+    command.arg(SaleKeys::of(sale).key(part)).arg(format!("({after}")).arg("+").arg("COUNT").arg(max);
+    command
+}
+
+/// `[[id, [name, value, ...]], ...]`
+pub(super) fn entries(value: Value) -> Result<Vec<(LedgerId, Vec<String>)>, StoreError> {
+    let Value::Array(values) = value else { return Err(corrupt(value)) };
+    let entry = |value: Value| match value {
+        Value::Array(mut entry) if entry.len() == 2 => {
+            let fields = texts(entry.swap_remove(1))?;
+            let id = text(entry.swap_remove(0))?;
+            Ok((id.parse().map_err(|_| corrupt(id))?, fields))
+        }
+        value => Err(corrupt(value)),
+    };
+    values.into_iter().map(entry).collect()
+}
+
+fn attempt(id: LedgerId, fields: &[String]) -> Option<Attempt> {
+    Some(Attempt {
+        id,
+        code: field(fields, "code")?.parse().ok()?,
+        user: field(fields, "user")?.parse().ok()?,
+        lines: parse_lines(field(fields, "lines")?)?,
+    })
+}

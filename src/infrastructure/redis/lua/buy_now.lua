@@ -1,0 +1,54 @@
+-- Buys units of one item without a cart, once for each name that a user gives a request.
+--
+-- KEYS  header, units, slots, receipts, requests, ledger
+-- ARGV  user, request, new_code, line
+-- Returns SOLD replayed id entry | MISMATCH | NOT_STARTED | ENDED | ITEM_NOT_FOUND | SOLD_OUT | USER_LIMIT
+--         | FENCED
+-- Invariant: a refused request burns nothing; its name may be used again.
+
+local requests = KEYS[5]
+local keys = { units = KEYS[2], slots = KEYS[3], receipts = KEYS[4], ledger = KEYS[6] }
+local user, request, lines = ARGV[1], ARGV[2], parse_lines(ARGV[4])
+local wanted = lines[1]
+
+local header = read_header(KEYS[1])
+if not header then
+  return { 'FENCED' }
+end
+
+local before = redis.call('HGET', requests, user .. ' ' .. request)
+if before then
+  local reply = sold_before(keys.ledger, before)
+  if reply[1] ~= 'SOLD' then
+    return reply
+  end
+  local units = reply[4][10]
+  local _, count = string.gsub(units, '%S+', '')
+  if string.match(units, '^%d+') ~= wanted.ordinal or count ~= wanted.quantity then
+    return { 'MISMATCH' }
+  end
+  return reply
+end
+
+local refusal = closed(header)
+if refusal then
+  return { refusal }
+end
+local free = read_free(keys.units, lines)
+if not free[1] then
+  return { 'ITEM_NOT_FOUND' }
+elseif count_free(free[1]) < wanted.quantity then
+  return { 'SOLD_OUT' }
+end
+local slots = redis.call('HGET', keys.slots, user) or ''
+if count_filled(slots) + wanted.quantity > header.user_limit then
+  return { 'USER_LIMIT' }
+end
+
+local reply = sell(keys, {
+  code = ARGV[3], user = user, request = request, lines = lines, missed = {}, free = free, slots = slots,
+})
+if reply[1] == 'SOLD' then
+  redis.call('HSET', requests, user .. ' ' .. request, reply[3])
+end
+return reply

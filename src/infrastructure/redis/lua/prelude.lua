@@ -1,0 +1,158 @@
+-- What the scripts share. It stands before each of them, after a line that sets EPOCH.
+--
+-- A script first reads and decides, and writes only when nothing can stop it any more: Lua has no rollback.
+-- Every reply is a list whose first element says what it is.
+
+-- Milliseconds since the Unix epoch, by the clock that all decisions are made by.
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- The rules of the sale, or nil where Redis does not hold its state of this epoch.
+local function read_header(key)
+  local fields = redis.call('HMGET', key, 'epoch', 'starts_at_ms', 'ends_at_ms', 'user_limit')
+  if fields[1] ~= EPOCH then
+    return nil
+  end
+  return { starts_at = tonumber(fields[2]), ends_at = tonumber(fields[3]), user_limit = tonumber(fields[4]) }
+end
+
+-- Why the sale does not sell now, or nil where it does.
+local function closed(header)
+  local now = now_ms()
+  if now >= header.ends_at then
+    return 'ENDED'
+  elseif now < header.starts_at then
+    return 'NOT_STARTED'
+  end
+  return nil
+end
+
+-- The free units of an item are text: ascending units and ranges of them, '1', '2,4-5', '' when none is left.
+
+local function count_free(free)
+  local count = 0
+  for first, last in string.gmatch(free, '(%d+)%-?(%d*)') do
+    count = count + (tonumber(last) or tonumber(first)) - tonumber(first) + 1
+  end
+  return count
+end
+
+-- The lowest free unit, and what is free without it.
+local function take_lowest(free)
+  local first, last, rest = string.match(free, '^(%d+)%-?(%d*),?(.*)$')
+  local unit = tonumber(first)
+  last = tonumber(last) or unit
+  local left = {}
+  if unit + 1 == last then
+    left[1] = tostring(last)
+  elseif unit < last then
+    left[1] = (unit + 1) .. '-' .. last
+  end
+  if rest ~= '' then
+    left[#left + 1] = rest
+  end
+  return unit, table.concat(left, ',')
+end
+
+-- The slots of a user are text: the n-th character is '1' where slot n is filled.
+
+local function count_filled(slots)
+  local _, count = string.gsub(slots, '1', '')
+  return count
+end
+
+-- The lowest slot that is not filled, and the slots with it.
+local function fill_lowest(slots)
+  local gap = string.find(slots, '0', 1, true)
+  if gap then
+    return gap, string.sub(slots, 1, gap - 1) .. '1' .. string.sub(slots, gap + 1)
+  end
+  return #slots + 1, slots .. '1'
+end
+
+-- Lines are text: '42:1 43:2', item and quantity.
+
+local function parse_lines(text)
+  local lines = {}
+  for ordinal, quantity in string.gmatch(text, '(%d+):(%d+)') do
+    lines[#lines + 1] = { ordinal = ordinal, quantity = tonumber(quantity) }
+  end
+  return lines
+end
+
+local function print_lines(lines)
+  local printed = {}
+  for i, line in ipairs(lines) do
+    printed[i] = line.ordinal .. ':' .. line.quantity
+  end
+  return table.concat(printed, ' ')
+end
+
+local function count_units(lines)
+  local count = 0
+  for _, line in ipairs(lines) do
+    count = count + line.quantity
+  end
+  return count
+end
+
+-- A cart is text: its user, a space, its lines.
+
+local function parse_cart(text)
+  local user, lines = string.match(text, '^(%S+) (.*)$')
+  return user, parse_lines(lines)
+end
+
+local function print_cart(user, lines)
+  return user .. ' ' .. print_lines(lines)
+end
+
+-- What HMGET or HGET says of each line's item, in order; false where the sale does not have it.
+local function read_free(key, lines)
+  local ordinals = {}
+  for i, line in ipairs(lines) do
+    ordinals[i] = line.ordinal
+  end
+  return redis.call('HMGET', key, unpack(ordinals))
+end
+
+-- The reply for a purchase that the ledger holds.
+local function sold_before(ledger, id)
+  local entry = redis.call('XRANGE', ledger, id, id)[1]
+  if not entry then
+    return { 'FENCED' }
+  end
+  return { 'SOLD', '1', id, entry[2] }
+end
+
+-- Allots units and slots for lines that are known to be free and within the limit, and writes the purchase
+-- down, in the ledger first. `keys` names the hashes, `sale` says who buys what under which code.
+local function sell(keys, sale)
+  local slots, units, changed = sale.slots, {}, {}
+  for i, line in ipairs(sale.lines) do
+    local free = sale.free[i]
+    for _ = 1, line.quantity do
+      local unit, slot
+      unit, free = take_lowest(free)
+      slot, slots = fill_lowest(slots)
+      units[#units + 1] = line.ordinal .. ':' .. unit .. ':' .. slot
+    end
+    changed[#changed + 1] = line.ordinal
+    changed[#changed + 1] = free
+  end
+  local entry = {
+    'kind', 'sold', 'code', sale.code, 'user', sale.user, 'request', sale.request or '',
+    'units', table.concat(units, ' '), 'missed', print_lines(sale.missed),
+  }
+  -- Without a ledger there is no sale: it begins with the entry that opened it.
+  local id = redis.call('XADD', keys.ledger, 'NOMKSTREAM', '*', unpack(entry))
+  if not id then
+    return { 'FENCED' }
+  end
+  redis.call('HSET', keys.units, unpack(changed))
+  redis.call('HSET', keys.slots, sale.user, slots)
+  redis.call('HSET', keys.receipts, sale.code, id)
+  return { 'SOLD', '0', id, entry }
+end

@@ -1,0 +1,55 @@
+-- Undoes a purchase that PostgreSQL refused: the slots of its user become empty, its receipt is forgotten, and
+-- those of its units become free that nobody owns. Idempotent.
+--
+-- KEYS  header, units, slots, receipts, requests, ledger
+-- ARGV  id of the purchase in the ledger, units to make free
+-- Returns OK | FENCED
+-- Invariant: never frees a unit that PostgreSQL knows as sold; the caller has looked.
+
+local units, slots, receipts, requests, ledger = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local id = ARGV[1]
+
+if not read_header(KEYS[1]) then
+  return { 'FENCED' }
+end
+local entry = redis.call('XRANGE', ledger, id, id)[1]
+if not entry or entry[2][2] ~= 'sold' then
+  return { 'OK' }
+end
+local fields = entry[2]
+local code, user, request, sold = fields[4], fields[6], fields[8], fields[10]
+if redis.call('HGET', receipts, code) ~= id then
+  return { 'OK' }
+end
+
+-- What is free of an item, with one unit more.
+local function give_back(free, unit)
+  local parts, placed = {}, false
+  for part in string.gmatch(free, '[^,]+') do
+    if not placed and tonumber(string.match(part, '^%d+')) > unit then
+      parts[#parts + 1] = tostring(unit)
+      placed = true
+    end
+    parts[#parts + 1] = part
+  end
+  if not placed then
+    parts[#parts + 1] = tostring(unit)
+  end
+  return table.concat(parts, ',')
+end
+
+redis.call('XADD', ledger, 'NOMKSTREAM', '*', 'kind', 'released', 'sold', id, 'units', ARGV[2])
+for ordinal, unit in string.gmatch(ARGV[2], '(%d+):(%d+):%d+') do
+  redis.call('HSET', units, ordinal, give_back(redis.call('HGET', units, ordinal) or '', tonumber(unit)))
+end
+local filled = redis.call('HGET', slots, user) or ''
+for slot in string.gmatch(sold, '%d+:%d+:(%d+)') do
+  slot = tonumber(slot)
+  filled = string.sub(filled, 1, slot - 1) .. '0' .. string.sub(filled, slot + 1)
+end
+redis.call('HSET', slots, user, filled)
+redis.call('HDEL', receipts, code)
+if request ~= '' then
+  redis.call('HDEL', requests, user .. ' ' .. request)
+end
+return { 'OK' }

@@ -1,0 +1,241 @@
+//! The life of a sale in Redis.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use redis::{Pipeline, Value};
+
+use crate::application::fence::Epoch;
+use crate::application::ports::{SaleStore, Snapshot, StoreError};
+use crate::domain::stock::Holdings;
+use crate::domain::{LedgerId, Ordinal, Sale, SaleId, Sold, Stock};
+
+use super::connection::RedisStore;
+use super::keys::{Part, SaleKeys};
+use super::ledger::entries;
+use super::scripts::ScriptName;
+use super::text::{corrupt, parse_entry, parse_free, parse_slots, print_free, print_slots, sold_fields};
+
+/// Commands that are sent together while a sale is restored: enough to be quick, few enough not to keep Redis
+/// from the other sales.
+const RESTORE_CHUNK: usize = 500;
+
+#[async_trait]
+impl SaleStore for RedisStore {
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        let (seconds, microseconds): (i64, u32) = self.query(&redis::cmd("TIME")).await?;
+        DateTime::from_timestamp(seconds, microseconds * 1_000).ok_or_else(|| corrupt((seconds, microseconds)))
+    }
+
+    async fn open(&self, epoch: Epoch, stock: &Stock) -> Result<(), StoreError> {
+        let free: Vec<String> = stock.holdings.free.values().map(print_free).collect();
+        let header = header(&stock.sale);
+        let args: Vec<&str> = header.iter().chain(&free).map(String::as_str).collect();
+        let reply = self.run(epoch, stock.sale.id, ScriptName::OpenSale, &args).await?;
+        if reply.tag == "OK" { Ok(()) } else { Err(reply.corrupt()) }
+    }
+
+    async fn end(&self, sale: SaleId, ends_at: DateTime<Utc>) -> Result<(), StoreError> {
+        let ends_at_ms = ends_at.timestamp_millis().to_string();
+        let reply = self.decide(sale, ScriptName::EndSale, &[&ends_at_ms]).await?;
+        if reply.tag == "OK" { Ok(()) } else { Err(reply.corrupt()) }
+    }
+
+    async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError> {
+        let keys = SaleKeys::of(sale);
+        let mut pipeline = redis::pipe();
+        for part in Part::ALL {
+            pipeline.cmd("EXPIREAT").arg(keys.key(part)).arg(expires_at.timestamp()).ignore();
+        }
+        self.pipeline(&pipeline).await
+    }
+
+    async fn is_intact(&self, epoch: Epoch, sales: &[(SaleId, LedgerId)]) -> Result<bool, StoreError> {
+        let scripts = self.scripts(epoch);
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SCRIPT").arg("EXISTS").arg(scripts.hashes());
+        let (loaded,): (Vec<bool>,) = self.pipeline(&pipeline).await?;
+        if !loaded.iter().all(|loaded| *loaded) {
+            return Ok(false);
+        }
+        for (sale, archived) in sales {
+            if !self.is_intact_sale(epoch, *sale, *archived).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn fence(&self, sale: SaleId) -> Result<(), StoreError> {
+        let mut command = redis::cmd("DEL");
+        command.arg(SaleKeys::of(sale).key(Part::Header));
+        self.query::<i64>(&command).await.map(|_deleted| ())
+    }
+
+    async fn restore(
+        &self,
+        epoch: Epoch,
+        stock: &Stock,
+        persisted: LedgerId,
+        attempts: LedgerId,
+    ) -> Result<(), StoreError> {
+        let keys = SaleKeys::of(stock.sale.id);
+        self.begin_restoring(&keys, attempts).await?;
+        let sold: Vec<(&LedgerId, &Sold)> = stock.sold.iter().collect();
+        for chunk in sold.chunks(RESTORE_CHUNK) {
+            self.restore_purchases(&keys, chunk).await?;
+        }
+        for pipeline in restoring(&keys, &stock.holdings) {
+            self.pipeline::<()>(&pipeline).await?;
+        }
+        let [starts_at_ms, ends_at_ms, user_limit] = header(&stock.sale);
+        let last = stock.sold.last_key_value().map_or(persisted, |(id, _)| persisted.max(*id));
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        pipeline.cmd("XSETID").arg(keys.key(Part::Ledger)).arg(last.max(OPENED_ID).to_string()).ignore();
+        pipeline
+            .cmd("HSET")
+            .arg(keys.key(Part::Header))
+            .arg(&[("epoch", epoch.to_string()), ("starts_at_ms", starts_at_ms)])
+            .arg(&[("ends_at_ms", ends_at_ms), ("user_limit", user_limit)])
+            .ignore();
+        self.pipeline(&pipeline).await
+    }
+
+    async fn load_scripts(&self, epoch: Epoch) -> Result<(), StoreError> {
+        let mut pipeline = redis::pipe();
+        for text in self.scripts(epoch).texts() {
+            pipeline.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
+        }
+        self.pipeline(&pipeline).await
+    }
+
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, StoreError> {
+        let keys = SaleKeys::of(sale);
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        pipeline.cmd("EXISTS").arg(keys.key(Part::Header));
+        for part in [Part::Units, Part::Slots, Part::Receipts, Part::Requests] {
+            pipeline.cmd("HGETALL").arg(keys.key(part));
+        }
+        pipeline.cmd("XRANGE").arg(keys.key(Part::Ledger)).arg("-").arg("+");
+        type Hash = BTreeMap<String, String>;
+        let (exists, units, slots, receipts, requests, ledger): (bool, Hash, Hash, Hash, Hash, Value) =
+            self.pipeline(&pipeline).await?;
+        if !exists {
+            return Ok(None);
+        }
+        let ledger = entries(ledger)?.iter().map(|(id, fields)| parse_entry(*id, fields)).collect();
+        let holdings = Holdings {
+            free: parsed(&units, |item| Ordinal::try_from(item.parse::<u32>().ok()?).ok(), parse_free)?,
+            slots: parsed(&slots, |user| user.parse().ok(), parse_slots)?,
+            receipts: parsed(&receipts, |code| code.parse().ok(), |id| id.parse().ok())?,
+            requests: parsed(&requests, user_and_request, |id| id.parse().ok())?,
+        };
+        Ok(Some(Snapshot { holdings, ledger }))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.query(&redis::cmd("PING")).await
+    }
+}
+
+/// The id of the entry that opens a ledger: before every other.
+const OPENED_ID: LedgerId = LedgerId::ZERO.next();
+
+impl RedisStore {
+    async fn is_intact_sale(&self, epoch: Epoch, sale: SaleId, archived: LedgerId) -> Result<bool, StoreError> {
+        let keys = SaleKeys::of(sale);
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HGET").arg(keys.key(Part::Header)).arg("epoch");
+        pipeline.cmd("XREVRANGE").arg(keys.key(Part::Ledger)).arg("+").arg("-").arg("COUNT").arg(1);
+        let (held, last): (Option<String>, Value) = self.pipeline(&pipeline).await?;
+        let reached = entries(last)?.first().is_some_and(|(id, _)| *id >= archived);
+        Ok(held == Some(epoch.to_string()) && reached)
+    }
+
+    /// Empties the sale, but leaves a ledger, without which nobody takes it for one that was never opened.
+    /// Carts stay, and so do attempts that wait; later ones get ids above those that are archived.
+    async fn begin_restoring(&self, keys: &SaleKeys, attempts: LedgerId) -> Result<(), StoreError> {
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        for part in [Part::Header, Part::Units, Part::Slots, Part::Receipts, Part::Requests, Part::Ledger] {
+            pipeline.cmd("DEL").arg(keys.key(part)).ignore();
+        }
+        let opened = OPENED_ID.to_string();
+        pipeline.cmd("XADD").arg(keys.key(Part::Ledger)).arg(opened).arg(&[("kind", "opened")]).ignore();
+        self.pipeline::<()>(&pipeline).await?;
+
+        let mut command = redis::cmd("XADD");
+        command.arg(keys.key(Part::Attempts)).arg("MAXLEN").arg(0).arg(attempts.next().to_string()).arg(&[("-", "-")]);
+        match self.query::<Value>(&command).await {
+            // The stream has gone further already.
+            Ok(_) | Err(StoreError::Corrupt(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes purchases back as the scripts did. A cart that has survived its purchase goes, and its user
+    /// begins a new one.
+    async fn restore_purchases(&self, keys: &SaleKeys, sold: &[(&LedgerId, &Sold)]) -> Result<(), StoreError> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(keys.key(Part::Codes));
+        sold.iter().for_each(|(_, sold)| _ = command.arg(sold.user.as_str()));
+        let open_codes: Vec<Option<String>> = self.query(&command).await?;
+
+        let mut pipeline = redis::pipe();
+        for ((id, sold), open_code) in sold.iter().zip(open_codes) {
+            let (id, code) = (id.to_string(), sold.code.to_string());
+            pipeline.cmd("XADD").arg(keys.key(Part::Ledger)).arg(&id).arg(&sold_fields(sold)).ignore();
+            pipeline.cmd("HSET").arg(keys.key(Part::Receipts)).arg(&code).arg(&id).ignore();
+            if let Some(request) = &sold.request {
+                let name = format!("{} {request}", sold.user);
+                pipeline.cmd("HSET").arg(keys.key(Part::Requests)).arg(name).arg(&id).ignore();
+            }
+            pipeline.cmd("HDEL").arg(keys.key(Part::Carts)).arg(&code).ignore();
+            if open_code.as_ref() == Some(&code) {
+                pipeline.cmd("HDEL").arg(keys.key(Part::Codes)).arg(sold.user.as_str()).ignore();
+            }
+        }
+        self.pipeline(&pipeline).await
+    }
+}
+
+/// What writes the slots and units of a sale, in pieces.
+fn restoring(keys: &SaleKeys, holdings: &Holdings) -> Vec<Pipeline> {
+    let slots = holdings.slots.iter().map(|(user, slots)| (user.to_string(), print_slots(slots)));
+    let units = holdings.free.iter().map(|(ordinal, free)| (ordinal.to_string(), print_free(free)));
+    let mut pipelines = hash(keys.key(Part::Slots), slots);
+    pipelines.extend(hash(keys.key(Part::Units), units));
+    pipelines
+}
+
+fn hash(key: String, fields: impl Iterator<Item = (String, String)>) -> Vec<Pipeline> {
+    let fields: Vec<(String, String)> = fields.collect();
+    let pipeline = |chunk: &[(String, String)]| {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HSET").arg(&key).arg(chunk).ignore();
+        pipeline
+    };
+    fields.chunks(RESTORE_CHUNK).map(pipeline).collect()
+}
+
+/// `starts_at_ms`, `ends_at_ms`, `user_limit`
+fn header(sale: &Sale) -> [String; 3] {
+    let ms = |time: DateTime<Utc>| time.timestamp_millis().to_string();
+    [ms(sale.window.starts_at), ms(sale.window.ends_at), sale.user_limit.to_string()]
+}
+
+fn parsed<K: Ord, V>(
+    hash: &BTreeMap<String, String>,
+    key: impl Fn(&str) -> Option<K>,
+    value: impl Fn(&str) -> Option<V>,
+) -> Result<BTreeMap<K, V>, StoreError> {
+    hash.iter().map(|(k, v)| key(k).zip(value(v)).ok_or_else(|| corrupt((k, v)))).collect()
+}
+
+fn user_and_request<U: std::str::FromStr, R: std::str::FromStr>(text: &str) -> Option<(U, R)> {
+    let (user, request) = text.split_once(' ')?;
+    Some((user.parse().ok()?, request.parse().ok()?))
+}

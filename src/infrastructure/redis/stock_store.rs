@@ -1,0 +1,136 @@
+//! The decisions: one typed function for each script.
+
+use async_trait::async_trait;
+
+use crate::application::ports::{Decided, Declined, Found, StockStore, StoreError};
+use crate::domain::limits::{ATTEMPTS_BACKLOG_MAX, CART_UNITS, OPEN_CARTS_MAX};
+use crate::domain::stock::CheckedOut;
+use crate::domain::{
+    BuyNowRefusal, Cart, CartLine, CheckoutCode, CheckoutRefusal, Ordinal, PurchaseRefusal, Released, RemoveRefusal,
+    RequestId, SaleId, UserId,
+};
+
+use super::connection::RedisStore;
+use super::scripts::ScriptName;
+use super::text::{parse_lines, parse_ordinals, print_lines, print_units};
+
+#[async_trait]
+impl StockStore for RedisStore {
+    async fn checkout(
+        &self,
+        user: &UserId,
+        new_code: CheckoutCode,
+        wanted: &[CartLine],
+    ) -> Result<CheckedOut, Declined<CheckoutRefusal>> {
+        let args = [
+            user.as_str(),
+            &new_code.to_string(),
+            &CART_UNITS.to_string(),
+            &OPEN_CARTS_MAX.to_string(),
+            &ATTEMPTS_BACKLOG_MAX.to_string(),
+            &print_lines(wanted),
+        ];
+        let reply = self.decide(new_code.sale, ScriptName::Checkout, &args).await?;
+        let refusal = match reply.tag.as_str() {
+            "CART" => {
+                let (code, cart) = reply.cart()?;
+                return Ok(CheckedOut { code, cart });
+            }
+            "NOT_STARTED" => CheckoutRefusal::NotStarted,
+            "ENDED" => CheckoutRefusal::Ended,
+            "ITEM_NOT_FOUND" => {
+                let unknown = reply.parsed(0, |text| parse_ordinals(text)?.first().copied())?;
+                CheckoutRefusal::ItemNotFound(unknown)
+            }
+            "ITEM_SOLD" => CheckoutRefusal::ItemSold(reply.parsed(0, parse_ordinals)?),
+            "CART_FULL" => CheckoutRefusal::CartFull,
+            "USER_LIMIT" => CheckoutRefusal::UserLimitReached,
+            _ => return Err(reply.corrupt().into()),
+        };
+        Err(Declined::Refused(refusal))
+    }
+
+    async fn remove(&self, code: CheckoutCode, ordinal: Ordinal) -> Result<Cart, Declined<RemoveRefusal>> {
+        let args = [code.to_string(), ordinal.to_string()];
+        let reply = self.decide(code.sale, ScriptName::Remove, &[&args[0], &args[1]]).await?;
+        let refusal = match reply.tag.as_str() {
+            "CART" => return Ok(reply.cart()?.1),
+            "NOT_FOUND" => RemoveRefusal::CheckoutNotFound,
+            "NOT_IN_CART" => RemoveRefusal::ItemNotInCart,
+            "ENDED" => RemoveRefusal::Ended,
+            _ => return Err(reply.corrupt().into()),
+        };
+        Err(Declined::Refused(refusal))
+    }
+
+    async fn purchase(&self, code: CheckoutCode, partial: bool) -> Result<Decided, Declined<PurchaseRefusal>> {
+        let args = [code.to_string(), u8::from(partial).to_string()];
+        let reply = self.decide(code.sale, ScriptName::Purchase, &[&args[0], &args[1]]).await?;
+        let ordinals = |text: &str| Some(parse_lines(text)?.iter().map(|line| line.ordinal).collect());
+        let refusal = match reply.tag.as_str() {
+            "SOLD" => return Ok(reply.sold()?),
+            "NOT_FOUND" => PurchaseRefusal::CheckoutNotFound,
+            "NOT_STARTED" => PurchaseRefusal::NotStarted,
+            "ENDED" => PurchaseRefusal::Ended,
+            "USER_LIMIT" => PurchaseRefusal::UserLimitReached,
+            "ITEMS_SOLD" => PurchaseRefusal::ItemsSold {
+                unavailable: reply.parsed(0, ordinals)?,
+                available: reply.parsed(1, ordinals)?,
+            },
+            _ => return Err(reply.corrupt().into()),
+        };
+        Err(Declined::Refused(refusal))
+    }
+
+    async fn buy_now(
+        &self,
+        user: &UserId,
+        request: &RequestId,
+        new_code: CheckoutCode,
+        wanted: CartLine,
+    ) -> Result<Decided, Declined<BuyNowRefusal>> {
+        let args = [user.as_str(), request.as_str(), &new_code.to_string(), &print_lines(&[wanted])];
+        let reply = self.decide(new_code.sale, ScriptName::BuyNow, &args).await?;
+        let refusal = match reply.tag.as_str() {
+            "SOLD" => return Ok(reply.sold()?),
+            "MISMATCH" => BuyNowRefusal::RequestMismatch,
+            "NOT_STARTED" => BuyNowRefusal::NotStarted,
+            "ENDED" => BuyNowRefusal::Ended,
+            "ITEM_NOT_FOUND" => BuyNowRefusal::ItemNotFound,
+            "SOLD_OUT" => BuyNowRefusal::SoldOut,
+            "USER_LIMIT" => BuyNowRefusal::UserLimitReached,
+            _ => return Err(reply.corrupt().into()),
+        };
+        Err(Declined::Refused(refusal))
+    }
+
+    async fn find(&self, code: CheckoutCode) -> Result<Option<Found>, StoreError> {
+        let reply = self.decide(code.sale, ScriptName::Find, &[&code.to_string()]).await?;
+        match reply.tag.as_str() {
+            "SOLD" => Ok(Some(Found::Sold(reply.sold()?))),
+            "CART" => Ok(Some(Found::Cart(reply.cart()?.1))),
+            "NOT_FOUND" => Ok(None),
+            _ => Err(reply.corrupt()),
+        }
+    }
+
+    async fn find_request(
+        &self,
+        sale: SaleId,
+        user: &UserId,
+        request: &RequestId,
+    ) -> Result<Option<Decided>, StoreError> {
+        let reply = self.decide(sale, ScriptName::FindRequest, &[&format!("{user} {request}")]).await?;
+        match reply.tag.as_str() {
+            "SOLD" => Ok(Some(reply.sold()?)),
+            "NOT_FOUND" => Ok(None),
+            _ => Err(reply.corrupt()),
+        }
+    }
+
+    async fn release(&self, sale: SaleId, released: &Released) -> Result<(), StoreError> {
+        let args = [released.sold.to_string(), print_units(&released.units)];
+        let reply = self.decide(sale, ScriptName::Release, &[&args[0], &args[1]]).await?;
+        if reply.tag == "OK" { Ok(()) } else { Err(reply.corrupt()) }
+    }
+}
