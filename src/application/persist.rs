@@ -1,11 +1,11 @@
 //! The ledger writer: copies the ledger of a sale to the archive, in batches, each entry exactly once.
 
-use crate::domain::limits::{ATTEMPTS_BATCH, LEDGER_BATCH};
+use crate::domain::limits::LEDGER_BATCH;
 use crate::domain::{LedgerEntry, LedgerEvent, LedgerId};
 
 use super::fence::Epoch;
 use super::live_sale::LiveSale;
-use super::ports::{Cursors, PersistError, Rejection, StoreError, Watermark};
+use super::ports::{PersistError, Rejection, StoreError, Watermark};
 use super::shop::Shop;
 
 /// Whether there is more to do at once.
@@ -20,14 +20,15 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct LedgerWriter {
     epoch: Epoch,
-    cursors: Option<Cursors>,
+    /// The last entry that is archived, once it is known.
+    cursor: Option<LedgerId>,
     released_all: bool,
 }
 
 impl LedgerWriter {
     /// A writer that has not looked yet how far the archive is.
     pub fn new(epoch: Epoch) -> Self {
-        LedgerWriter { epoch, cursors: None, released_all: false }
+        LedgerWriter { epoch, cursor: None, released_all: false }
     }
 
     /// Archives what the ledger has after the cursor, one batch of it, and tells who waits for it.
@@ -36,12 +37,12 @@ impl LedgerWriter {
     /// entry, so that only those are affected that are refused for themselves. Two writers at once do no
     /// harm: the cursor moves on only from where it was read.
     pub async fn step(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
-        let after = self.cursors(shop, sale).await?.ledger;
+        let after = self.cursor(shop, sale).await?;
         let entries = shop.ledger.read(sale.sale().id, after, LEDGER_BATCH).await?;
         if !entries.is_empty() {
             let written = self.write(shop, sale, after, &entries).await;
             if written.is_err() {
-                self.cursors = None;
+                self.cursor = None;
             }
             written?;
         }
@@ -110,9 +111,7 @@ impl LedgerWriter {
 
     /// Wakes who waits on this instance, and tells the others.
     async fn archived(&mut self, shop: &Shop, sale: &LiveSale, persisted: LedgerId) {
-        if let Some(cursors) = &mut self.cursors {
-            cursors.ledger = persisted;
-        }
+        self.cursor = Some(persisted);
         sale.confirmations.advance(persisted, []);
         let watermark = Watermark { sale: sale.sale().id, persisted, rejections: sale.confirmations.rejections() };
         if let Err(error) = shop.ledger.announce(watermark).await {
@@ -136,31 +135,11 @@ impl LedgerWriter {
         Ok(())
     }
 
-    async fn cursors(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Cursors, PersistError> {
-        match self.cursors {
-            Some(cursors) => Ok(cursors),
-            None => {
-                let cursors = shop.archive.cursors(sale.sale().id).await?;
-                Ok(*self.cursors.insert(cursors))
-            }
+    async fn cursor(&mut self, shop: &Shop, sale: &LiveSale) -> Result<LedgerId, StoreError> {
+        match self.cursor {
+            Some(cursor) => Ok(cursor),
+            None => Ok(*self.cursor.insert(shop.archive.cursors(sale.sale().id).await?.ledger)),
         }
-    }
-
-    /// Archives one batch of checkout attempts, and lets Redis forget them.
-    pub async fn step_attempts(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
-        let id = sale.sale().id;
-        let after = self.cursors(shop, sale).await?.attempts;
-        let attempts = shop.ledger.read_attempts(id, after, ATTEMPTS_BATCH).await?;
-        let Some(last) = attempts.last().map(|attempt| attempt.id) else { return Ok(Progress::Idle) };
-        if let Err(error) = shop.archive.persist_attempts(id, after, &attempts).await {
-            self.cursors = None;
-            return Err(error);
-        }
-        if let Some(cursors) = &mut self.cursors {
-            cursors.attempts = last;
-        }
-        shop.ledger.trim_attempts(id, last).await?;
-        Ok(if attempts.len() < ATTEMPTS_BATCH { Progress::Idle } else { Progress::More })
     }
 }
 

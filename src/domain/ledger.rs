@@ -125,13 +125,15 @@ impl Sold {
     }
 }
 
-/// Units of a purchase that PostgreSQL refused, free again.
+/// A purchase that PostgreSQL refused, undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
     /// The entry that is undone.
     pub sold: LedgerId,
-    /// Its units that nobody owns.
+    /// Its units that nobody owns: they are free again. One that PostgreSQL knows as somebody's stays sold.
     pub units: Vec<SoldUnit>,
+    /// Its slots that are empty again.
+    pub slots: Vec<u32>,
 }
 
 /// What a ledger entry says.

@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 
 use super::limits::CART_UNITS;
 use super::{
-    Cart, CartLine, Catalog, CheckoutCode, LedgerEntry, LedgerEvent, LedgerId, Ordinal, Quantity, RequestId, Sale,
-    SaleStatus, Sold, SoldUnit, UserId,
+    Cart, CartLine, Catalog, CheckoutCode, LedgerEntry, LedgerEvent, LedgerId, Ordinal, Quantity, Released, RequestId,
+    Sale, SaleStatus, Sold, SoldUnit, UserId,
 };
 
 /// Why a checkout adds nothing to the cart.
@@ -275,10 +275,7 @@ impl Stock {
             LedgerEvent::Opened | LedgerEvent::Unreadable(_) => {}
             LedgerEvent::Sold(sold) => self.apply_sold(entry.id, sold),
             LedgerEvent::Released(released) => {
-                self.undo(released.sold);
-                for unit in &released.units {
-                    self.holdings.free.entry(unit.ordinal).or_default().insert(unit.unit);
-                }
+                self.undo(released);
             }
         }
     }
@@ -299,14 +296,15 @@ impl Stock {
         self.sold.insert(id, sold.clone());
     }
 
-    /// Takes a purchase back from its owner. Its units become free only where the release names them: one
-    /// that PostgreSQL knows as somebody else's stays sold.
-    fn undo(&mut self, id: LedgerId) {
-        let Some(sold) = self.sold.remove(&id) else { return };
-        if let Some(slots) = self.holdings.slots.get_mut(&sold.user) {
-            slots.retain(|slot| !sold.units.iter().any(|unit| unit.slot == *slot));
+    /// Takes a purchase back from its owner.
+    fn undo(&mut self, released: &Released) {
+        let Some(sold) = self.sold.remove(&released.sold) else { return };
+        for unit in &released.units {
+            self.holdings.free.entry(unit.ordinal).or_default().insert(unit.unit);
         }
-        self.holdings.slots.retain(|_, slots| !slots.is_empty());
+        if let Some(slots) = self.holdings.slots.get_mut(&sold.user) {
+            slots.retain(|slot| !released.slots.contains(slot));
+        }
         self.holdings.receipts.remove(&sold.code);
         if let Some(request) = sold.request {
             self.holdings.requests.remove(&(sold.user, request));

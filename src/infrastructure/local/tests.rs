@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ::redis::Commands;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use tempfile::{TempDir, tempdir};
@@ -34,7 +35,8 @@ async fn execute(url: &str, statement: &'static str) {
 }
 
 fn kill_9(pid: u64) {
-    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
 }
 
 /// A zombie, which only its parent can make disappear, does not run.

@@ -52,7 +52,7 @@ impl StockStore for RedisStore {
 
     async fn remove(&self, code: CheckoutCode, ordinal: Ordinal) -> Result<Cart, Declined<RemoveRefusal>> {
         let args = [code.to_string(), ordinal.to_string()];
-        let reply = self.decide(code.sale, ScriptName::Remove, &[&args[0], &args[1]]).await?;
+        let reply = self.decide(code.sale, ScriptName::Remove, &args.each_ref().map(String::as_str)).await?;
         let refusal = match reply.tag.as_str() {
             "CART" => return Ok(reply.cart()?.1),
             "NOT_FOUND" => RemoveRefusal::CheckoutNotFound,
@@ -65,7 +65,7 @@ impl StockStore for RedisStore {
 
     async fn purchase(&self, code: CheckoutCode, partial: bool) -> Result<Decided, Declined<PurchaseRefusal>> {
         let args = [code.to_string(), u8::from(partial).to_string()];
-        let reply = self.decide(code.sale, ScriptName::Purchase, &[&args[0], &args[1]]).await?;
+        let reply = self.decide(code.sale, ScriptName::Purchase, &args.each_ref().map(String::as_str)).await?;
         let ordinals = |text: &str| Some(parse_lines(text)?.iter().map(|line| line.ordinal).collect());
         let refusal = match reply.tag.as_str() {
             "SOLD" => return Ok(reply.sold()?),
@@ -129,8 +129,9 @@ impl StockStore for RedisStore {
     }
 
     async fn release(&self, sale: SaleId, released: &Released) -> Result<(), StoreError> {
-        let args = [released.sold.to_string(), print_units(&released.units)];
-        let reply = self.decide(sale, ScriptName::Release, &[&args[0], &args[1]]).await?;
+        let slots: Vec<String> = released.slots.iter().map(u32::to_string).collect();
+        let args = [released.sold.to_string(), print_units(&released.units), slots.join(" ")];
+        let reply = self.decide(sale, ScriptName::Release, &args.each_ref().map(String::as_str)).await?;
         if reply.tag == "OK" { Ok(()) } else { Err(reply.corrupt()) }
     }
 }

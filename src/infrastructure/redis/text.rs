@@ -141,7 +141,12 @@ pub fn parse_entry(id: LedgerId, fields: &[String]) -> LedgerEntry {
 }
 
 fn parse_released(fields: &[String]) -> Option<Released> {
-    Some(Released { sold: field(fields, "sold")?.parse().ok()?, units: parse_units(field(fields, "units")?)? })
+    let slots = field(fields, "slots")?.split_ascii_whitespace().map(|slot| slot.parse().ok());
+    Some(Released {
+        sold: field(fields, "sold")?.parse().ok()?,
+        units: parse_units(field(fields, "units")?)?,
+        slots: slots.collect::<Option<_>>()?,
+    })
 }
 
 /// An error that says what could not be read.

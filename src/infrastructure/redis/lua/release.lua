@@ -1,10 +1,10 @@
--- Undoes a purchase that PostgreSQL refused: the slots of its user become empty, its receipt is forgotten, and
--- those of its units become free that nobody owns. Idempotent.
+-- Undoes a purchase that PostgreSQL refused: its receipt is forgotten, and those of its units and slots become
+-- free that are nobody's. Idempotent.
 --
 -- KEYS  header, units, slots, receipts, requests, ledger
--- ARGV  id of the purchase in the ledger, units to make free
+-- ARGV  id of the purchase in the ledger, units to make free, slots of its user to empty
 -- Returns OK | FENCED
--- Invariant: never frees a unit that PostgreSQL knows as sold; the caller has looked.
+-- Invariant: never frees what PostgreSQL knows as somebody's; the caller has looked.
 
 local units, slots, receipts, requests, ledger = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local id = ARGV[1]
@@ -17,7 +17,7 @@ if not entry or entry[2][2] ~= 'sold' then
   return { 'OK' }
 end
 local fields = entry[2]
-local code, user, request, sold = fields[4], fields[6], fields[8], fields[10]
+local code, user, request = fields[4], fields[6], fields[8]
 if redis.call('HGET', receipts, code) ~= id then
   return { 'OK' }
 end
@@ -38,12 +38,12 @@ local function give_back(free, unit)
   return table.concat(parts, ',')
 end
 
-redis.call('XADD', ledger, 'NOMKSTREAM', '*', 'kind', 'released', 'sold', id, 'units', ARGV[2])
+redis.call('XADD', ledger, 'NOMKSTREAM', '*', 'kind', 'released', 'sold', id, 'units', ARGV[2], 'slots', ARGV[3])
 for ordinal, unit in string.gmatch(ARGV[2], '(%d+):(%d+):%d+') do
   redis.call('HSET', units, ordinal, give_back(redis.call('HGET', units, ordinal) or '', tonumber(unit)))
 end
 local filled = redis.call('HGET', slots, user) or ''
-for slot in string.gmatch(sold, '%d+:%d+:(%d+)') do
+for slot in string.gmatch(ARGV[3], '%d+') do
   slot = tonumber(slot)
   filled = string.sub(filled, 1, slot - 1) .. '0' .. string.sub(filled, slot + 1)
 end

@@ -1,0 +1,35 @@
+//! The writer of checkout attempts: copies those that changed a cart to the archive, and lets Redis forget them.
+
+use crate::domain::LedgerId;
+use crate::domain::limits::ATTEMPTS_BATCH;
+
+use super::live_sale::LiveSale;
+use super::persist::Progress;
+use super::ports::PersistError;
+use super::shop::Shop;
+
+/// Where the writer of one sale is.
+#[derive(Debug, Default)]
+pub struct AttemptsWriter {
+    /// The last attempt that is archived, once it is known.
+    cursor: Option<LedgerId>,
+}
+
+impl AttemptsWriter {
+    /// Archives one batch. Attempts are trimmed only up to what is committed.
+    pub async fn step(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
+        let id = sale.sale().id;
+        let after = match self.cursor {
+            Some(cursor) => cursor,
+            None => shop.archive.cursors(id).await?.attempts,
+        };
+        let attempts = shop.ledger.read_attempts(id, after, ATTEMPTS_BATCH).await?;
+        let Some(last) = attempts.last() else { return Ok(Progress::Idle) };
+        // Should anything go wrong from here on, the archive is asked again.
+        self.cursor = None;
+        shop.archive.persist_attempts(id, after, &attempts).await?;
+        self.cursor = Some(last.id);
+        shop.ledger.trim_attempts(id, last.id).await?;
+        Ok(if attempts.len() < ATTEMPTS_BATCH { Progress::Idle } else { Progress::More })
+    }
+}

@@ -1,0 +1,75 @@
+//! How PostgreSQL is reached.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::application::ports::StoreError;
+
+/// The schema, with a way up and a way down for each step.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// How long a request waits for a connection before it is refused.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Connections for the ledger writers, which must not have to wait for requests.
+const WRITER_CONNECTIONS: u32 = 4;
+
+/// PostgreSQL, through one pool for requests and one for the ledger writers.
+#[derive(Debug, Clone)]
+pub struct PgArchive {
+    pub(super) pool: PgPool,
+    pub(super) writers: PgPool,
+}
+
+/// Why a PostgreSQL cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("DATABASE_URL is not a PostgreSQL URL such as postgres://user:password@127.0.0.1/flashsale")]
+    Url(#[source] sqlx::Error),
+    #[error("PostgreSQL cannot be reached")]
+    Unreachable(#[source] sqlx::Error),
+    #[error("PostgreSQL runs with fsync off, so it may lose what it has committed: set `fsync = on`")]
+    NotDurable,
+}
+
+impl PgArchive {
+    /// Connects, and makes sure that a commit is durable.
+    pub async fn connect(url: &str, connections: u32) -> Result<Self, ConnectError> {
+        let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?.application_name("flashsale");
+        let reading = options.clone().options([("statement_timeout", "5s"), ("lock_timeout", "2s")]);
+        let writing = options.options([("synchronous_commit", "on"), ("lock_timeout", "5s")]);
+        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+        let writers = PgPoolOptions::new()
+            .max_connections(WRITER_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // Writers find out by themselves, and try again.
+            .test_before_acquire(false);
+        let pool = pool.connect_with(reading).await.map_err(ConnectError::Unreachable)?;
+        let archive = PgArchive { pool, writers: writers.connect_lazy_with(writing) };
+        let fsync: String =
+            sqlx::query_scalar("SHOW fsync").fetch_one(&archive.pool).await.map_err(ConnectError::Unreachable)?;
+        if fsync == "on" { Ok(archive) } else { Err(ConnectError::NotDurable) }
+    }
+
+    /// For the migrations.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+/// What an error of the driver means for the caller.
+pub(super) fn store_error(error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::PoolTimedOut => StoreError::Busy("all connections to PostgreSQL are in use"),
+        error => StoreError::Unreachable(Box::new(error)),
+    }
+}
+
+/// The error for a row that no version of this service writes.
+pub(super) fn corrupt(what: impl std::fmt::Debug) -> StoreError {
+    StoreError::Corrupt(format!("{what:?}"))
+}

@@ -1,0 +1,52 @@
+//! Locks and epochs.
+
+use async_trait::async_trait;
+use sqlx::{Connection, PgConnection};
+
+use crate::application::fence::Epoch;
+use crate::application::ports::{Coordination, Lock, LockName, StoreError};
+
+use super::connection::{PgArchive, store_error};
+
+#[async_trait]
+impl Coordination for PgArchive {
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query!("SELECT 1 AS one").fetch_one(&self.pool).await.map(|_one| ()).map_err(store_error)
+    }
+
+    async fn try_lock(&self, name: LockName) -> Result<Option<Box<dyn Lock>>, StoreError> {
+        let name = match name {
+            LockName::Writer(sale) => format!("flashsale writer {sale}"),
+            LockName::Recovery => "flashsale recovery".to_owned(),
+        };
+        let mut connection = self.pool.acquire().await.map_err(store_error)?;
+        let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "locked!""#, name)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(store_error)?;
+        // The lock is the connection's, so it leaves the pool for as long as it is held.
+        Ok(locked.then(|| Box::new(HeldLock { connection: connection.detach() }) as Box<dyn Lock>))
+    }
+
+    async fn epoch(&self) -> Result<Epoch, StoreError> {
+        let number = sqlx::query_scalar!("SELECT number FROM epoch").fetch_one(&self.pool).await;
+        number.map(Epoch).map_err(store_error)
+    }
+
+    async fn raise_epoch(&self) -> Result<Epoch, StoreError> {
+        let raised = sqlx::query_scalar!("UPDATE epoch SET number = number + 1 RETURNING number");
+        raised.fetch_one(&self.pool).await.map(Epoch).map_err(store_error)
+    }
+}
+
+/// A session-level advisory lock: PostgreSQL gives it up when the connection ends, however it ends.
+struct HeldLock {
+    connection: PgConnection,
+}
+
+#[async_trait]
+impl Lock for HeldLock {
+    async fn is_held(&mut self) -> bool {
+        self.connection.ping().await.is_ok()
+    }
+}

@@ -1,0 +1,11 @@
+-- What there is to release of a refused purchase: which of its units nobody owns, which of its slots are empty.
+-- $1 sale, $2 user, $3 ordinals, $4 units, $5 slots.
+SELECT refused.ordinal AS "ordinal!", refused.unit AS "unit!", refused.slot AS "slot!",
+       (owned.unit IS NULL AND items.ordinal IS NOT NULL) AS "unit_is_free!",
+       filled.slot IS NULL AS "slot_is_empty!"
+FROM unnest($3::integer[], $4::integer[], $5::integer[]) AS refused (ordinal, unit, slot)
+LEFT JOIN items ON items.sale_id = $1 AND items.ordinal = refused.ordinal AND refused.unit BETWEEN 1 AND items.stock
+LEFT JOIN purchase_units owned
+    ON owned.sale_id = $1 AND owned.ordinal = refused.ordinal AND owned.unit = refused.unit
+LEFT JOIN purchase_units filled
+    ON filled.sale_id = $1 AND filled.user_id = $2 AND filled.slot = refused.slot

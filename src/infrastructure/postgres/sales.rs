@@ -1,0 +1,139 @@
+//! Sales and what they sell.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use crate::application::ports::{SaleArchive, SaleFilter, StoreError};
+use crate::domain::{Catalog, Item, Money, Sale, SaleId, SaleKind, SaleStatus, Window};
+
+use super::connection::{PgArchive, corrupt, store_error};
+
+/// How many sales a list shows.
+const LISTED_MAX: i64 = 1_000;
+
+struct SaleRow {
+    id: String,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
+    user_limit: i32,
+    currency: String,
+    items: i32,
+    units: i32,
+    closed_at: Option<DateTime<Utc>>,
+}
+
+impl SaleRow {
+    fn into_sale(self) -> Result<Sale, StoreError> {
+        let id: SaleId = self.id.parse().map_err(|_| corrupt(&self.id))?;
+        Ok(Sale {
+            id,
+            window: Window::new(self.starts_at, self.ends_at).map_err(corrupt)?,
+            user_limit: self.user_limit.unsigned_abs(),
+            currency: self.currency.parse().map_err(corrupt)?,
+            items: self.items.unsigned_abs(),
+            units: self.units.unsigned_abs(),
+            closed: self.closed_at.is_some(),
+        })
+    }
+}
+
+/// An item as its table has it.
+pub(super) struct ItemRow {
+    pub name: String,
+    pub image_url: String,
+    pub price: Decimal,
+    pub stock: i32,
+}
+
+impl ItemRow {
+    pub(super) fn into_item(self) -> Result<Item, StoreError> {
+        let price = Money::try_from(self.price).map_err(corrupt)?;
+        Item::new(self.name, self.image_url, price, self.stock.unsigned_abs()).map_err(corrupt)
+    }
+}
+
+#[async_trait]
+impl SaleArchive for PgArchive {
+    async fn create_sale(&self, sale: &Sale, catalog: &Catalog) -> Result<bool, StoreError> {
+        let items = || catalog.iter().map(|(_, item)| item);
+        let created = sqlx::query_file_scalar!(
+            "src/infrastructure/postgres/queries/create_sale.sql",
+            sale.id.to_string(),
+            sale.id.kind() == SaleKind::Hourly,
+            sale.window.starts_at,
+            sale.window.ends_at,
+            sale.user_limit as i32,
+            sale.currency.as_str(),
+            &items().map(|item| item.name().to_owned()).collect::<Vec<String>>(),
+            &items().map(|item| item.image_url().to_owned()).collect::<Vec<String>>(),
+            &items().map(|item| item.price().amount()).collect::<Vec<Decimal>>(),
+            &items().map(|item| item.stock() as i32).collect::<Vec<i32>>(),
+        );
+        created.fetch_one(&self.pool).await.map_err(store_error)
+    }
+
+    async fn sales(&self, filter: SaleFilter) -> Result<Vec<Sale>, StoreError> {
+        let (live, status, now) = match filter {
+            SaleFilter::Live => (true, None, None),
+            SaleFilter::WithStatus(status, now) => (false, Some(status), Some(now)),
+            SaleFilter::All => (false, None, None),
+        };
+        let rows = sqlx::query_as!(
+            SaleRow,
+            "SELECT id, starts_at, ends_at, user_limit, currency, items, units, closed_at FROM sales
+             WHERE (NOT $1 OR closed_at IS NULL)
+               AND ($2::timestamptz IS NULL OR starts_at > $2)
+               AND ($3::timestamptz IS NULL OR (starts_at <= $3 AND ends_at > $3))
+               AND ($4::timestamptz IS NULL OR ends_at <= $4)
+             ORDER BY starts_at DESC, id DESC LIMIT $5",
+            live,
+            now.filter(|_| status == Some(SaleStatus::Scheduled)),
+            now.filter(|_| status == Some(SaleStatus::Open)),
+            now.filter(|_| status == Some(SaleStatus::Ended)),
+            LISTED_MAX,
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        rows.into_iter().map(SaleRow::into_sale).collect()
+    }
+
+    async fn sale(&self, id: SaleId) -> Result<Option<Sale>, StoreError> {
+        let row = sqlx::query_as!(
+            SaleRow,
+            "SELECT id, starts_at, ends_at, user_limit, currency, items, units, closed_at FROM sales WHERE id = $1",
+            id.to_string(),
+        );
+        row.fetch_optional(&self.pool).await.map_err(store_error)?.map(SaleRow::into_sale).transpose()
+    }
+
+    async fn catalog(&self, sale: SaleId) -> Result<Catalog, StoreError> {
+        let id = sale.to_string();
+        let currency = sqlx::query_scalar!("SELECT currency FROM sales WHERE id = $1", id);
+        let currency = currency.fetch_one(&self.pool).await.map_err(store_error)?.parse().map_err(corrupt)?;
+        let rows = sqlx::query_as!(
+            ItemRow,
+            "SELECT name, image_url, price, stock FROM items WHERE sale_id = $1 ORDER BY ordinal",
+            id,
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        let items = rows.into_iter().map(ItemRow::into_item).collect::<Result<_, _>>()?;
+        Catalog::new(currency, items).map_err(corrupt)
+    }
+
+    async fn end_sale(&self, id: SaleId, now: DateTime<Utc>) -> Result<Option<Sale>, StoreError> {
+        let row = sqlx::query_as!(
+            SaleRow,
+            "UPDATE sales SET ends_at = LEAST(ends_at, GREATEST(starts_at, $2)) WHERE id = $1
+             RETURNING id, starts_at, ends_at, user_limit, currency, items, units, closed_at",
+            id.to_string(),
+            now,
+        );
+        row.fetch_optional(&self.pool).await.map_err(store_error)?.map(SaleRow::into_sale).transpose()
+    }
+
+    async fn close_sale(&self, id: SaleId) -> Result<(), StoreError> {
+        let closed =
+            sqlx::query!("UPDATE sales SET closed_at = now() WHERE id = $1 AND closed_at IS NULL", id.to_string());
+        closed.execute(&self.pool).await.map(|_done| ()).map_err(store_error)
+    }
+}
