@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::Error;
+use super::{Error, programs};
 
 /// An unprivileged user of this system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Account {
 
     /// Asks the kernel, as this user: mode bits alone do not know about access lists and security modules.
     fn may_enter(&self, dir: &Path) -> Result<bool, Error> {
-        let mut test = Command::new("test");
+        let mut test = Command::new(programs::in_path("test").unwrap_or_else(|| "test".into()));
         test.arg("-x").arg(dir).current_dir("/").stdin(Stdio::null()).stderr(Stdio::null());
         self.take_over(&mut test);
         let status = test.status().map_err(Error::io("look, as PostgreSQL's user, at", dir))?;

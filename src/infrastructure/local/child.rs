@@ -41,7 +41,8 @@ fn setpriv() -> Option<&'static Path> {
     static SETPRIV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
         let setpriv = programs::in_path("setpriv")?;
         let mut probe = Command::new(&setpriv);
-        probe.args(["--pdeathsig", "KILL", "--", "true"]).stdin(Stdio::null()).stderr(Stdio::null());
+        probe.args(["--pdeathsig", "KILL", "--"]).arg(&setpriv).arg("--version");
+        probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let works = probe.status().is_ok_and(|status| status.success());
         if !works {
             tracing::warn!("setpriv cannot set a parent-death signal: a store may outlive a killed flashsale");

@@ -29,21 +29,29 @@ fn default_for(root: bool, state_home: Option<OsString>, home: Option<OsString>)
     Some(state.join("flashsale"))
 }
 
-/// Makes the directory, and what is above it, when missing, and returns its full path. An empty one becomes ours. Ours,
-/// when we are root, others may pass through (not list), since PostgreSQL runs as somebody else; one that holds files
-/// of others keeps its mode.
+/// Makes the directory, and what is above it, when missing, and returns its full path. One made here is for its owner
+/// only. An empty one becomes ours.
 pub(super) fn prepare(dir: &Path) -> Result<PathBuf, Error> {
-    create_all(dir)?;
+    if !dir.exists() {
+        create_all(dir)?;
+        set_mode(dir, 0o700)?;
+    }
     let dir = fs::canonicalize(dir).map_err(Error::io("find", dir))?;
-    let marker = dir.join(MARKER);
     if is_empty(&dir)? {
+        let marker = dir.join(MARKER);
         fs::write(&marker, "Made by flashsale, which may delete it.\n").map_err(Error::io("write", &marker))?;
     }
-    if marker.is_file() && account::is_root() {
-        let mode = fs::metadata(&dir).map_err(Error::io("look at", &dir))?.permissions().mode();
-        set_mode(&dir, mode | 0o111)?;
-    }
     Ok(dir)
+}
+
+/// When we are root: lets others pass through this directory to what they know the name of, since PostgreSQL runs as
+/// somebody else. A directory that is not ours keeps its mode.
+pub(super) fn let_through(dir: &Path) -> Result<(), Error> {
+    if !account::is_root() || !dir.join(MARKER).is_file() {
+        return Ok(());
+    }
+    let mode = fs::metadata(dir).map_err(Error::io("look at", dir))?.permissions().mode();
+    set_mode(dir, mode | 0o111)
 }
 
 /// `create_dir_all`, whatever the umask: what root makes here can be passed through.
@@ -155,14 +163,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let photo = dir.path().join("photo");
         fs::write(&photo, "").unwrap();
+        set_mode(dir.path(), 0o700).unwrap();
         for fresh in [false, true] {
             let text = claim(dir.path(), fresh).unwrap_err().to_string();
             assert!(text.contains("was not made by flashsale (it has no .flashsale-store file)"), "{text}");
         }
         assert!(photo.exists());
         let before = mode(dir.path());
-        prepare(dir.path()).unwrap();
+        let_through(&prepare(dir.path()).unwrap()).unwrap();
         assert_eq!(mode(dir.path()), before);
+    }
+
+    #[test]
+    fn a_directory_of_ours_is_for_its_owner_unless_others_must_pass() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = prepare(&parent.path().join("deep/postgres")).unwrap();
+        assert_eq!(mode(&dir), 0o700);
+        let_through(&dir).unwrap();
+        assert_eq!(mode(&dir), if account::is_root() { 0o711 } else { 0o700 });
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Why a private store cannot be had. The texts are meant for whoever typed the command.
+//! Why a private store cannot be had. The texts are meant for whoever typed the command, and are complete: there is no
+//! further source to print.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,24 +43,19 @@ pub enum Error {
     #[error("{server} was not ready after {} s; its log is {}", patience.as_secs(), log.display())]
     NotReady { server: &'static str, patience: Duration, log: PathBuf },
 
-    #[error("no free port on 127.0.0.1")]
-    NoPort(#[source] io::Error),
+    #[error("no free port on 127.0.0.1: {0}")]
+    NoPort(io::Error),
 
     #[error("no default data directory: HOME is not set")]
     NoHome,
 
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot {action} {}: {reason}", path.display())]
+    Io { action: &'static str, path: PathBuf, reason: io::Error },
 }
 
 impl Error {
     /// For `map_err`: what was being done, and to which path.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Io { action, path: path.to_owned(), source }
+        move |reason| Error::Io { action, path: path.to_owned(), reason }
     }
 }

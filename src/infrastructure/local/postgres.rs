@@ -67,7 +67,9 @@ impl PostgresServer {
 
     /// The same with more settings, which win over ours: `("max_connections", "20")`.
     pub fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Result<PostgresServer, Error> {
-        let setup = Setup::new(directory::prepare(dir)?, settings)?;
+        let dir = directory::prepare(dir)?;
+        directory::let_through(&dir)?;
+        let setup = Setup::new(dir, settings)?;
         if !setup.data.exists() {
             setup.create_data()?;
         }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
@@ -162,7 +163,7 @@ impl Drop for ServerProcess {
 }
 
 fn open_log(path: &Path) -> io::Result<(File, u64)> {
-    let log = File::options().create(true).append(true).open(path)?;
+    let log = File::options().create(true).append(true).mode(0o600).open(path)?;
     if log.metadata()?.len() > LOG_BYTES_MAX {
         log.set_len(0)?;
     }

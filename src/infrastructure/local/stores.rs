@@ -44,6 +44,7 @@ impl Stores {
     fn start_blocking(data_dir: &Path, fresh: bool) -> Result<Stores, Error> {
         programs::check_installed()?;
         let data_dir = directory::prepare(data_dir)?;
+        directory::let_through(&data_dir)?;
         let lock = Lock::take(&data_dir)?;
         remove_state(&data_dir);
         let (redis_dir, postgres_dir) = (data_dir.join("redis"), data_dir.join("postgres"));

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ::redis::Commands;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use tempfile::{TempDir, tempdir};
@@ -108,6 +108,14 @@ fn redis_is_for_those_who_know_its_password() {
     let error = stranger.get::<_, Option<String>>("key").unwrap_err().to_string();
     assert!(error.contains("Authentication required"), "{error}");
     assert_eq!(mode(&dir.path().join("redis.conf")), 0o600);
+}
+
+#[test]
+fn ctrl_c_is_for_us_and_not_for_the_stores() {
+    let dir = tempdir().unwrap();
+    let redis = RedisServer::start(dir.path()).unwrap();
+    let server = Pid::from_raw(redis.pid().try_into().unwrap());
+    assert_eq!(getpgid(server).unwrap(), server.unwrap(), "it leads a process group of its own");
 }
 
 #[test]

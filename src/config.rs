@@ -1,0 +1,155 @@
+//! Everything that can be set: a flag and an environment variable each.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::application::Settings;
+use crate::domain::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
+
+/// Where the stores are.
+#[derive(Debug, Clone, Args)]
+pub struct StoreConfig {
+    /// PostgreSQL, where the truth is kept: postgres://user:password@host/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+
+    /// Redis, where purchases are decided: redis://:password@host:6379/
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: String,
+
+    /// Connections to PostgreSQL for requests
+    #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_connections: u32,
+}
+
+/// What is sold when.
+#[derive(Debug, Clone, Args)]
+pub struct SaleConfig {
+    /// Length of a periodic sale, in whole seconds: 1h, 30m, 2s
+    #[arg(long, env = "SALE_EVERY", default_value = "1h", value_parser = whole_seconds)]
+    pub sale_every: Duration,
+
+    /// How long before its start the next periodic sale is made; at most one period counts
+    #[arg(long, env = "SALE_LEAD", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub sale_lead: Duration,
+
+    /// Items of a periodic sale
+    #[arg(long, env = "SALE_ITEMS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=SALE_ITEMS_MAX as i64))]
+    pub sale_items: u32,
+
+    /// Units of one sale that a user may own
+    #[arg(long, env = "USER_LIMIT", default_value_t = USER_UNITS, value_parser = clap::value_parser!(u32).range(1..=USER_UNITS_MAX as i64))]
+    pub user_limit: u32,
+
+    /// How long a purchase waits to become durable before it is answered 202 "confirming"
+    #[arg(long, env = "ACK_TIMEOUT", default_value = "3s", value_parser = positive)]
+    pub ack_timeout: Duration,
+
+    /// How far PostgreSQL may lag behind before new purchases are refused with 503
+    #[arg(long, env = "LAG_LIMIT", default_value = "2s", value_parser = positive)]
+    pub lag_limit: Duration,
+}
+
+/// How requests are served.
+#[derive(Debug, Clone, Args)]
+pub struct HttpConfig {
+    /// Address that shoppers are served on
+    #[arg(long = "listen", env = "LISTEN_ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Address that has /metrics and /admin, and then has them alone
+    #[arg(long = "ops-listen", env = "OPS_LISTEN_ADDR")]
+    pub ops_listen: Option<SocketAddr>,
+
+    /// Token of the admin interface, which does not exist without one
+    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub admin_token: Option<String>,
+
+    /// Longest time for one request; more than ACK_TIMEOUT
+    #[arg(long, env = "REQUEST_TIMEOUT", default_value = "10s", value_parser = positive)]
+    pub request_timeout: Duration,
+
+    /// Longest time for requests in flight, and for the ledger, once the service is asked to stop
+    #[arg(long, env = "SHUTDOWN_TIMEOUT", default_value = "15s", value_parser = positive)]
+    pub shutdown_timeout: Duration,
+
+    /// Connections that are open at once
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
+    pub max_connections: usize,
+
+    /// Requests that are worked on at once; more are refused with 503
+    #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 8_000)]
+    pub max_in_flight: usize,
+
+    /// Requests a second of one user; 0 is no limit
+    #[arg(long, env = "RATE_LIMIT_PER_USER", default_value_t = 0)]
+    pub rate_limit_per_user: u32,
+
+    /// Requests a second from one address; 0 is no limit
+    #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 0)]
+    pub rate_limit_per_address: u32,
+}
+
+/// How `flashsale local` keeps its stores.
+#[derive(Debug, Clone, Args)]
+pub struct LocalConfig {
+    /// Where the data of the private stores is kept [default: /var/lib/flashsale as root, else below ~/.local/state]
+    #[arg(long, env = "DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Begin with empty stores
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+/// How the service logs.
+#[derive(Debug, Clone, Args)]
+pub struct LogConfig {
+    /// What is logged: error, warn, info, debug, trace, or a filter such as flashsale=debug
+    #[arg(long = "log", env = "LOG", default_value = "info", global = true)]
+    pub filter: String,
+
+    /// How it is logged
+    #[arg(long = "log-format", env = "LOG_FORMAT", value_enum, default_value = "text", global = true)]
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl SaleConfig {
+    /// As the application has it.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            sale_every: self.sale_every,
+            sale_lead: self.sale_lead,
+            sale_items: self.sale_items,
+            user_limit: self.user_limit,
+            ack_timeout: self.ack_timeout,
+            lag_limit: self.lag_limit,
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() { Err("must be more than nothing".to_owned()) } else { Ok(duration) }
+}
+
+fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let duration = positive(text)?;
+    if duration.subsec_nanos() != 0 {
+        return Err("must be whole seconds".to_owned());
+    }
+    if duration > Duration::from_secs(366 * 86_400) {
+        return Err("must be at most a year".to_owned());
+    }
+    Ok(duration)
+}

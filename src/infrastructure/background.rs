@@ -1,0 +1,247 @@
+//! The loops around the steps of the application: each waits for a signal or a timer, takes a step, and after
+//! an error takes it again.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::application::Shop;
+use crate::application::attempts::AttemptsWriter;
+use crate::application::fence::Epoch;
+use crate::application::follow::Follower;
+use crate::application::live_sale::LiveSale;
+use crate::application::persist::{LedgerWriter, Progress};
+use crate::application::ports::{Lock, LockName, PersistError, StoreError};
+use crate::application::recover::Recovered;
+use crate::domain::SaleId;
+
+use super::metrics;
+
+/// How long after an error the same thing is tried again.
+const AFTER_ERROR: Duration = Duration::from_millis(100);
+
+/// How often somebody who waits for a lock asks for it.
+const LOCK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often Redis is looked at when nothing else happens.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a purchase may wait before the archive is asked directly.
+const CATCH_UP_AFTER: Duration = Duration::from_millis(200);
+
+/// How often attempts are archived.
+const ATTEMPTS_EVERY: Duration = Duration::from_millis(100);
+
+/// How often refused checkouts are archived.
+const REFUSALS_EVERY: Duration = Duration::from_secs(1);
+
+/// Starts everything that goes on without being asked, until `stop`.
+pub fn start(shop: &Arc<Shop>, stop: &CancellationToken) -> TaskTracker {
+    let tasks = TaskTracker::new();
+    let spawn = |task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+        let stop = stop.clone();
+        tasks.spawn(async move { stop.run_until_cancelled(task).await });
+    };
+    spawn(Box::pin(keep_recovered(shop.clone())));
+    spawn(Box::pin(keep_schedule(shop.clone())));
+    spawn(Box::pin(hear_news(shop.clone())));
+    spawn(Box::pin(catch_up(shop.clone())));
+    spawn(Box::pin(archive_refusals(shop.clone())));
+    tasks.spawn(tend_sales(shop.clone(), stop.clone()));
+    tasks.close();
+    tasks
+}
+
+async fn keep_recovered(shop: Arc<Shop>) {
+    loop {
+        if shop.fence.epoch().is_some() {
+            let _woken = timeout(CHECK_EVERY, shop.fence.tripped()).await;
+            log(shop.check_redis().await, "Redis could not be checked");
+            continue;
+        }
+        match shop.recover().await {
+            Ok(Recovered::Intact(epoch)) => tracing::info!(%epoch, "Redis holds the state of this epoch"),
+            Ok(Recovered::Restored(epoch)) => {
+                metrics::recovered(epoch);
+                tracing::warn!(%epoch, "restored every live sale from PostgreSQL");
+            }
+            Ok(Recovered::Elsewhere) => sleep(AFTER_ERROR).await,
+            Err(error) => {
+                log::<(), _>(Err(error), "recovery failed and will be tried again");
+                sleep(AFTER_ERROR).await;
+            }
+        }
+    }
+}
+
+async fn keep_schedule(shop: Arc<Shop>) {
+    loop {
+        match shop.keep_schedule().await {
+            Ok(()) => sleep(shop.schedule_pause()).await,
+            // Nothing can be opened until Redis is known to be right.
+            Err(StoreError::Fenced) => sleep(Duration::from_millis(20)).await,
+            Err(error) => {
+                log::<(), _>(Err(error), "the schedule could not be kept and will be tried again");
+                sleep(AFTER_ERROR).await;
+            }
+        }
+    }
+}
+
+async fn hear_news(shop: Arc<Shop>) {
+    loop {
+        if let Ok(mut news) = shop.ledger.news().await {
+            while let Ok(watermark) = news.next().await {
+                log(shop.hear(watermark).await, "the archive could not be asked how far it is");
+            }
+        }
+        sleep(AFTER_ERROR).await;
+    }
+}
+
+async fn catch_up(shop: Arc<Shop>) {
+    loop {
+        sleep(CATCH_UP_AFTER).await;
+        for sale in shop.sales.all_live() {
+            if sale.confirmations.lag() >= CATCH_UP_AFTER {
+                log(shop.catch_up(&sale).await, "the archive could not be asked how far it is");
+            }
+        }
+        metrics::lag(&shop.sales.all_live());
+    }
+}
+
+async fn archive_refusals(shop: Arc<Shop>) {
+    loop {
+        sleep(REFUSALS_EVERY).await;
+        log(shop.archive_refusals().await, "the counts of refused checkouts could not be archived yet");
+    }
+}
+
+/// Runs the tasks of each live sale for as long as it is live.
+async fn tend_sales(shop: Arc<Shop>, stop: CancellationToken) {
+    let tasks = TaskTracker::new();
+    let mut tended: HashMap<SaleId, CancellationToken> = HashMap::new();
+    while !stop.is_cancelled() {
+        let live = shop.sales.all_live();
+        tended.retain(|id, stop_sale| {
+            let is_live = live.iter().any(|sale| sale.sale().id == *id);
+            if !is_live {
+                stop_sale.cancel();
+            }
+            is_live
+        });
+        for sale in live {
+            tended.entry(sale.sale().id).or_insert_with(|| {
+                let stop_sale = stop.child_token();
+                let (follower, writer) = (follow(shop.clone(), sale.clone()), write(shop.clone(), sale));
+                let stopped = stop_sale.clone();
+                tasks.spawn(async move { stopped.run_until_cancelled(async { tokio::join!(follower, writer) }).await });
+                stop_sale
+            });
+        }
+        let _woken = stop.run_until_cancelled(timeout(LOCK_EVERY, shop.sale_added.notified())).await;
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn follow(shop: Arc<Shop>, sale: Arc<LiveSale>) {
+    let mut follower = Follower::default();
+    loop {
+        let Ok(mut reader) = shop.ledger.follow(sale.sale().id).await else {
+            sleep(AFTER_ERROR).await;
+            continue;
+        };
+        let result = loop {
+            let Some(epoch) = shop.fence.epoch() else {
+                sleep(Duration::from_millis(10)).await;
+                continue;
+            };
+            if let Err(error) = follower.step(epoch, &sale, reader.as_mut()).await {
+                break error;
+            }
+        };
+        log::<(), _>(Err(result), "the ledger could not be followed and will be tried again");
+        sleep(AFTER_ERROR).await;
+    }
+}
+
+/// Writes the logs of a sale to the archive whenever this instance holds the lock for it.
+async fn write(shop: Arc<Shop>, sale: Arc<LiveSale>) {
+    loop {
+        match shop.archive.try_lock(LockName::Writer(sale.sale().id)).await {
+            Ok(Some(lock)) => tokio::select! {
+                () = until_lost(lock) => tracing::warn!(sale = %sale.sale().id, "lost the lock of the ledger writer"),
+                () = write_ledger(&shop, &sale) => {}
+                () = write_attempts(&shop, &sale) => {}
+            },
+            Ok(None) => {}
+            Err(error) => log::<(), _>(Err(error), "the lock of the ledger writer could not be asked for"),
+        }
+        sleep(LOCK_EVERY).await;
+    }
+}
+
+async fn until_lost(mut lock: Box<dyn Lock>) {
+    while lock.is_held().await {
+        sleep(CHECK_EVERY).await;
+    }
+}
+
+async fn write_ledger(shop: &Shop, sale: &LiveSale) {
+    let mut writer: Option<(Epoch, LedgerWriter)> = None;
+    loop {
+        let _woken = timeout(CHECK_EVERY, sale.arrived.notified()).await;
+        loop {
+            let Some(epoch) = shop.fence.epoch() else { break };
+            let (_, writer) = match writer.take_if(|(of, _)| *of == epoch) {
+                Some(current) => writer.insert(current),
+                None => writer.insert((epoch, LedgerWriter::new(epoch))),
+            };
+            match writer.step(shop, sale).await {
+                Ok(Progress::Idle) => break,
+                Ok(Progress::More) | Err(PersistError::CursorMoved) => {}
+                Err(PersistError::EpochPassed) => {
+                    shop.noticing(epoch, StoreError::Fenced);
+                    break;
+                }
+                Err(error) => {
+                    log::<(), _>(Err(error), "the ledger could not be archived and will be tried again");
+                    sleep(AFTER_ERROR).await;
+                }
+            }
+        }
+    }
+}
+
+async fn write_attempts(shop: &Shop, sale: &LiveSale) {
+    let mut writer = AttemptsWriter::default();
+    loop {
+        match writer.step(shop, sale).await {
+            Ok(Progress::Idle) => sleep(ATTEMPTS_EVERY).await,
+            Ok(Progress::More) => {}
+            Err(error) => {
+                log::<(), _>(Err(error), "checkout attempts could not be archived and will be tried again");
+                sleep(AFTER_ERROR).await;
+            }
+        }
+    }
+}
+
+/// Says once what went wrong, with all its causes.
+fn log<T, E: std::error::Error>(result: Result<T, E>, what: &str) {
+    let Err(error) = result else { return };
+    let mut causes = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        causes.extend([": ", &cause.to_string()]);
+        source = cause.source();
+    }
+    tracing::warn!(causes, "{what}");
+}
