@@ -1,0 +1,60 @@
+//! Real stores. One PostgreSQL server serves all tests, each in a database of its own; Redis servers start in no
+//! time, so each test has one.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use flashsale::infrastructure::local::{PostgresServer, RedisServer};
+use flashsale::infrastructure::postgres::{MIGRATOR, PgArchive};
+use sqlx::{Connection, Executor, PgConnection};
+use tempfile::TempDir;
+
+static POSTGRES: LazyLock<(PostgresServer, TempDir)> = LazyLock::new(|| {
+    let dir = tempdir();
+    let server = PostgresServer::start_with(&dir.path().join("postgres"), &[("max_connections", "500")]);
+    (server.expect("PostgreSQL starts"), dir)
+});
+
+/// A Redis that belongs to one test.
+pub struct Redis {
+    pub server: RedisServer,
+    _dir: TempDir,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub fn start_with(settings: &[&str]) -> Self {
+        let dir = tempdir();
+        let server = RedisServer::start_with(&dir.path().join("redis"), settings).expect("Redis starts");
+        Redis { server, _dir: dir }
+    }
+
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    pub fn dir(&self) -> &Path {
+        self._dir.path()
+    }
+}
+
+/// A migrated database that belongs to one test.
+pub async fn database() -> String {
+    let url = POSTGRES.0.url();
+    let name = format!("test_{:016x}", rand::random::<u64>());
+    let mut connection = PgConnection::connect(&url).await.expect("PostgreSQL answers");
+    connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a database is made");
+    let (server, _) = url.rsplit_once('/').expect("a URL names a database");
+    let url = format!("{server}/{name}");
+    let archive = PgArchive::connect(&url, 2).await.expect("PostgreSQL answers");
+    MIGRATOR.run(archive.pool()).await.expect("migrations run");
+    archive.pool().close().await;
+    url
+}
+
+fn tempdir() -> TempDir {
+    tempfile::Builder::new().prefix("flashsale-test-").tempdir().expect("a temporary directory is made")
+}

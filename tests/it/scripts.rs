@@ -1,0 +1,321 @@
+//! The Lua scripts against `Stock`, the same rules in plain Rust: the same operations in the same order must give the
+//! same answers and leave the same state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use flashsale::application::fence::{Epoch, Fence};
+use flashsale::application::ports::{Declined, Found, SaleStore, StockStore};
+use flashsale::domain::stock::{CheckedOut, Decision};
+use flashsale::domain::*;
+use flashsale::infrastructure::redis::RedisStore;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::harness::stores::Redis;
+
+/// Items of the sale, by their stock.
+const STOCKS: [u32; 5] = [1, 1, 2, 5, 12];
+const USERS: [&str; 4] = ["ann", "bob:1", "cat@home", "dan"];
+const REQUESTS: [&str; 3] = ["r1", "r-2", "\"r3\""];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Checkout {
+        user: usize,
+        lines: Vec<(u32, u32)>,
+    },
+    Remove {
+        cart: usize,
+        item: u32,
+    },
+    Purchase {
+        cart: usize,
+        partial: bool,
+    },
+    BuyNow {
+        user: usize,
+        request: usize,
+        item: u32,
+        quantity: u32,
+    },
+    Find {
+        cart: usize,
+    },
+    FindRequest {
+        user: usize,
+        request: usize,
+    },
+    /// A purchase is refused by PostgreSQL; the unit that is kept, if any, is somebody else's.
+    Release {
+        purchase: usize,
+        kept: usize,
+    },
+    /// Time passes: the sale has not begun, is on, or is over.
+    Time(SaleStatus),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let item = 1..=STOCKS.len() as u32 + 1;
+    let line = (item.clone(), prop_oneof![6 => 1..=3u32, 1 => 1..=10u32]);
+    let lines = prop::collection::vec(line, 1..4);
+    let time = prop_oneof![4 => Just(SaleStatus::Open), 1 => Just(SaleStatus::Scheduled), 1 => Just(SaleStatus::Ended)];
+    let (user, request, cart) = (0..USERS.len(), 0..REQUESTS.len(), 0..8usize);
+    prop_oneof![
+        8 => (user.clone(), lines).prop_map(|(user, lines)| Step::Checkout { user, lines }),
+        2 => (cart.clone(), item.clone()).prop_map(|(cart, item)| Step::Remove { cart, item }),
+        8 => (cart.clone(), any::<bool>()).prop_map(|(cart, partial)| Step::Purchase { cart, partial }),
+        4 => (user.clone(), request.clone(), item, 1..=4u32)
+            .prop_map(|(user, request, item, quantity)| Step::BuyNow { user, request, item, quantity }),
+        2 => cart.prop_map(|cart| Step::Find { cart }),
+        1 => (user, request).prop_map(|(user, request)| Step::FindRequest { user, request }),
+        1 => (0..8usize, 0..4usize).prop_map(|(purchase, kept)| Step::Release { purchase, kept }),
+        1 => time.prop_map(Step::Time),
+    ]
+}
+
+/// One sale, in Redis and in the model.
+struct Pair {
+    store: RedisStore,
+    admin: redis::aio::MultiplexedConnection,
+    model: Stock,
+    now: DateTime<Utc>,
+    /// Every code that was ever made, bought or not.
+    codes: Vec<CheckoutCode>,
+    next_code: u128,
+}
+
+impl Pair {
+    async fn open(store: RedisStore, admin: redis::aio::MultiplexedConnection, user_limit: u32) -> Self {
+        // A sale of its own for each case.
+        static CASES: AtomicI64 = AtomicI64::new(0);
+        let case = CASES.fetch_add(1, Ordering::Relaxed);
+        let starts_at = DateTime::from_timestamp(Utc::now().timestamp() - case, 0).unwrap();
+        let id = SaleId::special(starts_at, case as u16);
+        let item = |stock: &u32| Item::new("Lamp".into(), "/l.jpg".into(), Money::from_cents(100), *stock).unwrap();
+        let catalog = Catalog::new(Currency::EUR, STOCKS.iter().map(item).collect()).unwrap();
+        let window = Window::new(Utc::now(), Utc::now() + TimeDelta::hours(1)).unwrap();
+        let (items, units) = (catalog.items(), catalog.units());
+        let sale = Sale { id, window, user_limit, currency: Currency::EUR, items, units, closed: false };
+        let model = Stock::new(sale, &catalog);
+        store.open(Epoch(1), &model).await.unwrap();
+        Pair { store, admin, now: Utc::now(), model, codes: Vec::new(), next_code: 1 }
+    }
+
+    fn new_code(&mut self) -> CheckoutCode {
+        self.next_code += 1;
+        CheckoutCode::new(self.model.sale.id, self.next_code)
+    }
+
+    /// A code that somebody has, or one that nobody has.
+    fn code(&self, index: usize) -> CheckoutCode {
+        self.codes.get(index).copied().unwrap_or(CheckoutCode::new(self.model.sale.id, 0))
+    }
+
+    fn append(&mut self, id: LedgerId, sold: Sold) {
+        self.model.apply(&LedgerEntry { id, event: LedgerEvent::Sold(sold) });
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Checkout { user, lines } => self.checkout(*user, lines).await,
+            Step::Remove { cart, item } => self.remove(*cart, *item).await,
+            Step::Purchase { cart, partial } => self.purchase(*cart, *partial).await,
+            Step::BuyNow { user, request, item, quantity } => self.buy_now(*user, *request, *item, *quantity).await,
+            Step::Find { cart } => self.find(*cart).await,
+            Step::FindRequest { user, request } => self.find_request(*user, *request).await,
+            Step::Release { purchase, kept } => self.release(*purchase, *kept).await,
+            Step::Time(status) => {
+                self.set_time(*status).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn checkout(&mut self, user: usize, lines: &[(u32, u32)]) -> Result<(), TestCaseError> {
+        let (user, new_code): (UserId, _) = (USERS[user].parse().unwrap(), self.new_code());
+        let mut wanted: Vec<CartLine> = Vec::new();
+        for (item, quantity) in lines {
+            let line = line(*item, *quantity);
+            if !wanted.iter().any(|other| other.ordinal == line.ordinal) {
+                wanted.push(line);
+            }
+        }
+        let real = self.store.checkout(&user, new_code, &wanted).await;
+        let expected = self.model.checkout(self.now, &user, new_code, &wanted);
+        if let Ok(CheckedOut { code, .. }) = &expected
+            && !self.codes.contains(code)
+        {
+            self.codes.push(*code);
+        }
+        prop_assert_eq!(decided(real), expected);
+        Ok(())
+    }
+
+    async fn remove(&mut self, cart: usize, item: u32) -> Result<(), TestCaseError> {
+        let (code, ordinal) = (self.code(cart), Ordinal::try_from(item).unwrap());
+        let real = self.store.remove(code, ordinal).await;
+        prop_assert_eq!(decided(real), self.model.remove(self.now, code, ordinal));
+        Ok(())
+    }
+
+    async fn purchase(&mut self, cart: usize, partial: bool) -> Result<(), TestCaseError> {
+        let code = self.code(cart);
+        let real = decided(self.store.purchase(code, partial).await);
+        match (real, self.model.purchase(self.now, code, partial)) {
+            (Ok(real), Ok(expected)) => self.same_purchase(real, expected)?,
+            (real, expected) => prop_assert_eq!(real.err(), expected.err()),
+        }
+        Ok(())
+    }
+
+    async fn buy_now(&mut self, user: usize, request: usize, item: u32, quantity: u32) -> Result<(), TestCaseError> {
+        let (user, request): (UserId, RequestId) = (USERS[user].parse().unwrap(), REQUESTS[request].parse().unwrap());
+        let (code, wanted) = (self.new_code(), line(item, quantity));
+        let real = decided(self.store.buy_now(&user, &request, code, wanted).await);
+        match (real, self.model.buy_now(self.now, &user, &request, code, wanted)) {
+            (Ok(real), Ok(expected)) => {
+                self.codes.push(real.sold.code);
+                self.same_purchase(real, expected)?;
+            }
+            (real, expected) => prop_assert_eq!(real.err(), expected.err()),
+        }
+        Ok(())
+    }
+
+    fn same_purchase(
+        &mut self,
+        real: flashsale::application::ports::Decided,
+        expected: Decision,
+    ) -> Result<(), TestCaseError> {
+        match expected {
+            Decision::New(sold) => {
+                prop_assert!(!real.replayed);
+                prop_assert_eq!(&real.sold, &sold);
+                prop_assert!(self.model.sold.last_key_value().is_none_or(|(last, _)| *last < real.id));
+                self.append(real.id, sold);
+            }
+            Decision::Replayed(id) => {
+                prop_assert!(real.replayed);
+                prop_assert_eq!((real.id, &real.sold), (id, &self.model.sold[&id]));
+            }
+        }
+        Ok(())
+    }
+
+    async fn find(&mut self, cart: usize) -> Result<(), TestCaseError> {
+        let code = self.code(cart);
+        match (self.store.find(code).await.unwrap(), self.model.holdings.receipts.get(&code)) {
+            (Some(Found::Sold(real)), Some(id)) => prop_assert_eq!((real.id, &real.sold), (*id, &self.model.sold[id])),
+            (Some(Found::Cart(real)), None) => prop_assert_eq!(Some(&real), self.model.carts.get(&code)),
+            (None, None) => prop_assert!(!self.model.carts.contains_key(&code)),
+            (real, expected) => prop_assert!(false, "{:?} instead of {:?}", real, expected),
+        }
+        Ok(())
+    }
+
+    async fn find_request(&mut self, user: usize, request: usize) -> Result<(), TestCaseError> {
+        let (user, request): (UserId, RequestId) = (USERS[user].parse().unwrap(), REQUESTS[request].parse().unwrap());
+        let real = self.store.find_request(self.model.sale.id, &user, &request).await.unwrap();
+        prop_assert_eq!(real.map(|real| real.id), self.model.holdings.requests.get(&(user, request)).copied());
+        Ok(())
+    }
+
+    async fn release(&mut self, purchase: usize, kept: usize) -> Result<(), TestCaseError> {
+        let Some((id, sold)) = self.model.sold.iter().nth(purchase) else { return Ok(()) };
+        let units: Vec<SoldUnit> =
+            sold.units.iter().enumerate().filter(|(index, _)| *index != kept).map(|(_, unit)| *unit).collect();
+        let slots = units.iter().map(|unit| unit.slot).collect();
+        let released = Released { sold: *id, units, slots };
+        for _again in 0..2 {
+            self.store.release(self.model.sale.id, &released).await.unwrap();
+        }
+        self.model.apply(&LedgerEntry { id: LedgerId::MAX, event: LedgerEvent::Released(released) });
+        Ok(())
+    }
+
+    /// The clock of Redis cannot be moved, so the window of the sale is.
+    async fn set_time(&mut self, status: SaleStatus) {
+        let hour = TimeDelta::hours(1);
+        let starts_at = match status {
+            SaleStatus::Scheduled => Utc::now() + hour,
+            SaleStatus::Open => Utc::now() - hour / 2,
+            SaleStatus::Ended => Utc::now() - hour * 2,
+        };
+        self.model.sale.window = Window::new(starts_at, starts_at + hour).unwrap();
+        let ms = |time: DateTime<Utc>| time.timestamp_millis();
+        let window = self.model.sale.window;
+        let () = redis::cmd("HSET")
+            .arg(format!("{{{}}}:header", self.model.sale.id))
+            .arg(&[("starts_at_ms", ms(window.starts_at)), ("ends_at_ms", ms(window.ends_at))])
+            .query_async(&mut self.admin)
+            .await
+            .unwrap();
+        self.now = Utc::now();
+    }
+
+    /// What Redis holds is what the model holds, and what the ledger says.
+    async fn same_state(&self) -> Result<(), TestCaseError> {
+        let snapshot = self.store.snapshot(self.model.sale.id).await.unwrap().unwrap();
+        prop_assert_eq!(self.model.holdings.drift(&snapshot.holdings), 0, "{:?}", snapshot.holdings);
+        let purchases: BTreeMap<LedgerId, &Sold> = snapshot
+            .ledger
+            .iter()
+            .filter_map(|entry| match &entry.event {
+                LedgerEvent::Sold(sold) => Some((entry.id, sold)),
+                _ => None,
+            })
+            .collect();
+        for (id, sold) in &self.model.sold {
+            prop_assert_eq!(purchases.get(id), Some(&sold));
+        }
+        for (user, code) in &self.model.codes {
+            prop_assert_eq!(&self.model.carts[code].user, user);
+        }
+        Ok(())
+    }
+}
+
+fn line(item: u32, quantity: u32) -> CartLine {
+    CartLine { ordinal: Ordinal::try_from(item).unwrap(), quantity: Quantity::try_from(quantity).unwrap() }
+}
+
+fn decided<T, R>(result: Result<T, Declined<R>>) -> Result<T, R> {
+    result.map_err(|declined| match declined {
+        Declined::Refused(refusal) => refusal,
+        Declined::Failed(error) => panic!("{error:?}"),
+    })
+}
+
+async fn store(redis: &Redis) -> RedisStore {
+    let fence = Arc::new(Fence::default());
+    let store = RedisStore::connect(&redis.url(), fence.clone()).await.unwrap();
+    store.load_scripts(Epoch(1)).await.unwrap();
+    fence.open(Epoch(1));
+    store
+}
+
+#[test]
+fn the_scripts_do_what_the_model_says() {
+    let redis = Redis::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(store(&redis));
+    let client = redis::Client::open(redis.url()).unwrap();
+    let admin = runtime.block_on(client.get_multiplexed_async_connection()).unwrap();
+    let config = Config { cases: 3_000, failure_persistence: None, ..Config::default() };
+    let sequences = (prop_oneof![2 => Just(10u32), 1 => 1..=6u32], prop::collection::vec(step(), 1..40));
+    let result = TestRunner::new(config).run(&sequences, |(user_limit, steps)| {
+        runtime.block_on(async {
+            let mut pair = Pair::open(store.clone(), admin.clone(), user_limit).await;
+            for step in &steps {
+                pair.step(step).await?;
+            }
+            pair.same_state().await
+        })
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
