@@ -1,6 +1,7 @@
 //! Everything that can be set: a flag and an environment variable each.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,21 +9,71 @@ use clap::Args;
 
 use crate::application::Settings;
 use crate::domain::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
+use crate::infrastructure::http::{AdminToken, HttpSettings, Rate};
+use crate::infrastructure::local;
+use crate::startup::StoreUrls;
 
-/// Where the stores are.
+/// Where the stores are. Where nothing is said, they are those of a running `flashsale local`.
 #[derive(Debug, Clone, Args)]
 pub struct StoreConfig {
     /// PostgreSQL, where the truth is kept: postgres://user:password@host/database
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
+    pub database_url: Option<String>,
 
     /// Redis, where purchases are decided: redis://:password@host:6379/
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
-    pub redis_url: String,
+    pub redis_url: Option<String>,
 
     /// Connections to PostgreSQL for requests
     #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_connections: u32,
+
+    #[command(flatten)]
+    pub data_dir: DataDirConfig,
+}
+
+/// Where `flashsale local` keeps its data.
+#[derive(Debug, Clone, Args)]
+pub struct DataDirConfig {
+    /// Where `flashsale local` keeps its data [default: /var/lib/flashsale as root, else below ~/.local/state]
+    #[arg(long, env = "DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Why it is not known where the stores are.
+#[derive(Debug, thiserror::Error)]
+pub enum NoStores {
+    #[error("set DATABASE_URL and REDIS_URL, or start the private stores with `flashsale local`: {0}")]
+    NotRunning(local::Error),
+    #[error(transparent)]
+    DataDir(local::Error),
+}
+
+impl DataDirConfig {
+    /// The directory in effect.
+    pub fn path(&self) -> Result<PathBuf, local::Error> {
+        self.data_dir.clone().map_or_else(local::default_data_dir, Ok)
+    }
+}
+
+impl StoreConfig {
+    /// The stores in effect.
+    pub fn urls(&self) -> Result<StoreUrls, NoStores> {
+        let connections = self.database_connections;
+        if let (Some(postgres), Some(redis)) = (self.database_url.clone(), self.redis_url.clone()) {
+            return Ok(StoreUrls { postgres, redis, connections });
+        }
+        let data_dir = self.data_dir.path().map_err(NoStores::DataDir)?;
+        let (postgres, redis) = local::running(&data_dir).map_err(NoStores::NotRunning)?;
+        let postgres = self.database_url.clone().unwrap_or(postgres);
+        Ok(StoreUrls { postgres, redis: self.redis_url.clone().unwrap_or(redis), connections })
+    }
+
+    /// The same for who needs PostgreSQL only.
+    pub fn urls_without_redis(&self) -> Result<StoreUrls, NoStores> {
+        let redis = Some(self.redis_url.clone().unwrap_or_default());
+        StoreConfig { redis_url: redis, ..self.clone() }.urls()
+    }
 }
 
 /// What is sold when.
@@ -93,18 +144,6 @@ pub struct HttpConfig {
     pub rate_limit_per_address: u32,
 }
 
-/// How `flashsale local` keeps its stores.
-#[derive(Debug, Clone, Args)]
-pub struct LocalConfig {
-    /// Where the data of the private stores is kept [default: /var/lib/flashsale as root, else below ~/.local/state]
-    #[arg(long, env = "DATA_DIR")]
-    pub data_dir: Option<PathBuf>,
-
-    /// Begin with empty stores
-    #[arg(long)]
-    pub fresh: bool,
-}
-
 /// How the service logs.
 #[derive(Debug, Clone, Args)]
 pub struct LogConfig {
@@ -134,6 +173,26 @@ impl SaleConfig {
             user_limit: self.user_limit,
             ack_timeout: self.ack_timeout,
             lag_limit: self.lag_limit,
+        }
+    }
+}
+
+impl HttpConfig {
+    /// As the HTTP interface has it.
+    pub fn settings(&self) -> HttpSettings {
+        let rate = |per_second: u32| {
+            let per_second = NonZeroU32::new(per_second)?;
+            Some(Rate { per_second, burst: per_second })
+        };
+        HttpSettings {
+            connections: self.max_connections,
+            in_flight: self.max_in_flight,
+            request_timeout: self.request_timeout,
+            drain_timeout: self.shutdown_timeout,
+            user_rate: rate(self.rate_limit_per_user),
+            address_rate: rate(self.rate_limit_per_address),
+            admin_token: self.admin_token.clone().and_then(AdminToken::new),
+            ..HttpSettings::default()
         }
     }
 }

@@ -24,12 +24,15 @@ impl AttemptsWriter {
             None => shop.archive.cursors(id).await?.attempts,
         };
         let attempts = shop.ledger.read_attempts(id, after, ATTEMPTS_BATCH).await?;
-        let Some(last) = attempts.last() else { return Ok(Progress::Idle) };
+        let Some(last) = attempts.last else { return Ok(Progress::Idle) };
+        if attempts.readable.len() < attempts.count {
+            tracing::error!(sale = %id, count = attempts.count - attempts.readable.len(), "attempts cannot be read");
+        }
         // Should anything go wrong from here on, the archive is asked again.
         self.cursor = None;
-        shop.archive.persist_attempts(id, after, &attempts).await?;
-        self.cursor = Some(last.id);
-        shop.ledger.trim_attempts(id, last.id).await?;
-        Ok(if attempts.len() < ATTEMPTS_BATCH { Progress::Idle } else { Progress::More })
+        shop.archive.persist_attempts(id, after, last, &attempts.readable).await?;
+        self.cursor = Some(last);
+        shop.ledger.trim_attempts(id, last).await?;
+        Ok(if attempts.count < ATTEMPTS_BATCH { Progress::Idle } else { Progress::More })
     }
 }

@@ -116,7 +116,7 @@ impl Shop {
         let cursors = self.archive.cursors(id).await?;
         let written = cursors.ledger > LedgerId::ZERO
             && self.ledger.read(id, cursors.ledger, 1).await?.is_empty()
-            && self.ledger.read_attempts(id, cursors.attempts, 1).await?.is_empty();
+            && self.ledger.read_attempts(id, cursors.attempts, 1).await?.last.is_none();
         Ok(written && self.archive.rejections(id).await?.iter().all(|letter| letter.released))
     }
 

@@ -1,6 +1,7 @@
 //! Comparing Redis with PostgreSQL, and both with the rules.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use crate::domain::{LedgerEntry, LedgerEvent, LedgerId, Sale, Stock};
 
@@ -27,6 +28,13 @@ impl Findings {
     /// Whether every invariant holds.
     pub fn is_sound(&self) -> bool {
         self.lost + self.oversold + self.over_limit + self.drift == 0
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Findings { sold, lost, oversold, over_limit, drift } = self;
+        write!(f, "sold={sold} lost={lost} oversold={oversold} over_limit={over_limit} drift={drift}")
     }
 }
 

@@ -1,4 +1,11 @@
 //! Every promise, against real Redis and PostgreSQL processes. One binary, one file a noun.
 
+mod buy_now;
+mod checkout;
 mod harness;
+mod ledger;
+mod program;
+mod purchase;
+mod recover;
+mod schedule;
 mod scripts;

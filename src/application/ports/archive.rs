@@ -210,8 +210,14 @@ pub trait LedgerArchive: Send + Sync {
     /// Notes that the units of a refused entry are free again.
     async fn mark_released(&self, sale: SaleId, id: LedgerId) -> Result<(), StoreError>;
 
-    /// Archives attempts, and moves their cursor from `after` to the last of them.
-    async fn persist_attempts(&self, sale: SaleId, after: LedgerId, attempts: &[Attempt]) -> Result<(), PersistError>;
+    /// Archives attempts, and moves their cursor from `after` to `last`.
+    async fn persist_attempts(
+        &self,
+        sale: SaleId,
+        after: LedgerId,
+        last: LedgerId,
+        attempts: &[Attempt],
+    ) -> Result<(), PersistError>;
 
     /// Adds to the counts of refused checkouts.
     async fn add_refusals(&self, counts: &[(RefusalKey, u64)]) -> Result<(), StoreError>;

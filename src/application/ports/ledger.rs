@@ -17,6 +17,17 @@ pub struct Attempt {
     pub lines: Vec<CartLine>,
 }
 
+/// Attempts read from the log.
+#[derive(Debug, Clone, Default)]
+pub struct Attempts {
+    /// Those that could be read.
+    pub readable: Vec<Attempt>,
+    /// The id of the last one, readable or not; `None` where there is none.
+    pub last: Option<LedgerId>,
+    /// How many there are, readable or not.
+    pub count: usize,
+}
+
 /// How far the archive has got with a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watermark {
@@ -40,7 +51,7 @@ pub trait Ledger: Send + Sync {
     async fn follow(&self, sale: SaleId) -> Result<Box<dyn LedgerReader>, StoreError>;
 
     /// Up to `max` attempts after `after`, in order.
-    async fn read_attempts(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<Attempt>, StoreError>;
+    async fn read_attempts(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Attempts, StoreError>;
 
     /// Forgets attempts up to and including `archived`.
     async fn trim_attempts(&self, sale: SaleId, archived: LedgerId) -> Result<(), StoreError>;

@@ -29,6 +29,7 @@ pub use directory::default_data_dir;
 pub use error::Error;
 pub use postgres::PostgresServer;
 pub use redis::RedisServer;
+pub use state_file::running;
 pub use stores::Stores;
 
 /// A secret of 128 bits as 32 hexadecimal digits: safe inside a URL and a configuration file.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Error, directory};
 
@@ -34,4 +34,21 @@ impl State<'_> {
         let json = serde_json::to_string(self).expect("numbers and texts become JSON");
         directory::write_secret(&data_dir.join(NAME), format!("{json}\n").as_bytes())
     }
+}
+
+/// Where the stores of a running `flashsale local` are reached: the URLs of PostgreSQL and of Redis.
+pub fn running(data_dir: &Path) -> Result<(String, String), Error> {
+    #[derive(Deserialize)]
+    struct Url {
+        url: String,
+    }
+    #[derive(Deserialize)]
+    struct Urls {
+        postgres: Url,
+        redis: Url,
+    }
+    let path = data_dir.join(NAME);
+    let json = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let urls: Urls = serde_json::from_str(&json).map_err(std::io::Error::from).map_err(Error::io("read", &path))?;
+    Ok((urls.postgres.url, urls.redis.url))
 }

@@ -4,13 +4,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::application::ports::StoreError;
-
-/// The schema, with a way up and a way down for each step.
-pub static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// How long a request waits for a connection before it is refused.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -53,11 +49,6 @@ impl PgArchive {
         let fsync: String =
             sqlx::query_scalar("SHOW fsync").fetch_one(&archive.pool).await.map_err(ConnectError::Unreachable)?;
         if fsync == "on" { Ok(archive) } else { Err(ConnectError::NotDurable) }
-    }
-
-    /// For the migrations.
-    pub fn pool(&self) -> &PgPool {
-        &self.pool
     }
 }
 

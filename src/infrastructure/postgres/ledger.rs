@@ -136,7 +136,7 @@ impl LedgerArchive for PgArchive {
             "src/infrastructure/postgres/queries/persist_attempts.sql",
             sale.to_string(),
             after.to_i64(),
-            last.id.to_i64(),
+            last.to_i64(),
             &attempts.iter().map(|attempt| attempt.id.to_i64()).collect::<Vec<i64>>(),
             &attempts.iter().map(|attempt| attempt.code.to_string()).collect::<Vec<String>>(),
             &attempts.iter().map(|attempt| attempt.user.to_string()).collect::<Vec<String>>(),

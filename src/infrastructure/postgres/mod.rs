@@ -3,7 +3,9 @@
 mod connection;
 mod coordination;
 mod ledger;
+mod migrations;
 mod purchases;
 mod sales;
 
-pub use connection::{ConnectError, MIGRATOR, PgArchive};
+pub use connection::{ConnectError, PgArchive};
+pub use migrations::Migration;

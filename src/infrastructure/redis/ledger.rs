@@ -7,7 +7,7 @@ use futures::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{Cmd, Value};
 
-use crate::application::ports::{Attempt, Ledger, LedgerReader, News, StoreError, Watermark};
+use crate::application::ports::{Attempt, Attempts, Ledger, LedgerReader, News, StoreError, Watermark};
 use crate::domain::{LedgerEntry, LedgerId, SaleId};
 
 use super::connection::{RedisStore, store_error};
@@ -37,9 +37,10 @@ impl Ledger for RedisStore {
         Ok(Box::new(StreamReader { connection, key: SaleKeys::of(sale).key(Part::Ledger) }))
     }
 
-    async fn read_attempts(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<Attempt>, StoreError> {
+    async fn read_attempts(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Attempts, StoreError> {
         let entries = entries(self.query(&range(sale, Part::Attempts, after, max)).await?)?;
-        entries.into_iter().map(|(id, fields)| attempt(id, &fields).ok_or_else(|| corrupt(fields))).collect()
+        let readable = entries.iter().filter_map(|(id, fields)| attempt(*id, fields)).collect();
+        Ok(Attempts { readable, last: entries.last().map(|(id, _)| *id), count: entries.len() })
     }
 
     async fn trim_attempts(&self, sale: SaleId, archived: LedgerId) -> Result<(), StoreError> {

@@ -1,11 +1,11 @@
 //! Real stores. One PostgreSQL server serves all tests, each in a database of its own; Redis servers start in no
 //! time, so each test has one.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use flashsale::infrastructure::local::{PostgresServer, RedisServer};
-use flashsale::infrastructure::postgres::{MIGRATOR, PgArchive};
+use flashsale::infrastructure::postgres::PgArchive;
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
@@ -18,7 +18,7 @@ static POSTGRES: LazyLock<(PostgresServer, TempDir)> = LazyLock::new(|| {
 /// A Redis that belongs to one test.
 pub struct Redis {
     pub server: RedisServer,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Redis {
@@ -29,30 +29,35 @@ impl Redis {
     pub fn start_with(settings: &[&str]) -> Self {
         let dir = tempdir();
         let server = RedisServer::start_with(&dir.path().join("redis"), settings).expect("Redis starts");
-        Redis { server, _dir: dir }
+        Redis { server, dir }
     }
 
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    pub fn dir(&self) -> &Path {
-        self._dir.path()
+    /// Where it keeps its data.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("redis")
     }
 }
 
 /// A migrated database that belongs to one test.
 pub async fn database() -> String {
+    let url = empty_database().await;
+    let archive = PgArchive::connect(&url, 2).await.expect("PostgreSQL answers");
+    archive.migrate_up().await.expect("migrations run");
+    url
+}
+
+/// A database that belongs to one test, with nothing in it.
+pub async fn empty_database() -> String {
     let url = POSTGRES.0.url();
     let name = format!("test_{:016x}", rand::random::<u64>());
     let mut connection = PgConnection::connect(&url).await.expect("PostgreSQL answers");
     connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a database is made");
     let (server, _) = url.rsplit_once('/').expect("a URL names a database");
-    let url = format!("{server}/{name}");
-    let archive = PgArchive::connect(&url, 2).await.expect("PostgreSQL answers");
-    MIGRATOR.run(archive.pool()).await.expect("migrations run");
-    archive.pool().close().await;
-    url
+    format!("{server}/{name}")
 }
 
 fn tempdir() -> TempDir {

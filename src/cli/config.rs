@@ -1,0 +1,97 @@
+//! `flashsale config`
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::{Arg, Args, CommandFactory};
+
+use crate::config::{HttpConfig, SaleConfig, StoreConfig};
+
+use super::{Cli, Failure};
+
+/// Every setting there is, so that it is checked and shown here as everywhere else.
+#[derive(Debug, Args)]
+pub struct Config {
+    #[command(flatten)]
+    _stores: StoreConfig,
+    #[command(flatten)]
+    _sales: SaleConfig,
+    #[command(flatten)]
+    _http: HttpConfig,
+    /// Print a documented sample of every setting instead, with its default
+    #[arg(long)]
+    example: bool,
+}
+
+impl Config {
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        print!("{}", if self.example { example() } else { effective() });
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A sample of an environment file: what each setting is for, and its default.
+pub fn example() -> String {
+    let mut text = String::from("# Every setting, as `flashsale config --example` prints it.\n");
+    for setting in settings() {
+        let name = setting.get_env().unwrap_or_default().to_string_lossy();
+        let help = setting.get_help().map(ToString::to_string).unwrap_or_default();
+        let default = setting.get_default_values().first().map(|value| value.to_string_lossy());
+        let comment = if default.is_some() { "" } else { "# " };
+        let _infallible = write!(text, "\n# {help}\n{comment}{name}={}\n", default.unwrap_or_default());
+    }
+    text
+}
+
+/// The values in effect, from flags, the environment and defaults; without secrets.
+fn effective() -> String {
+    let matches = Cli::command().get_matches();
+    let Some((_, matches)) = matches.subcommand() else { return String::new() };
+    let mut text = String::new();
+    for setting in settings() {
+        let name = setting.get_env().unwrap_or_default().to_string_lossy();
+        let value = matches.get_raw(setting.get_id().as_str()).and_then(|mut values| values.next());
+        let value = value.map(|value| value.to_string_lossy().into_owned());
+        let value = value.map(|value| if setting.is_hide_env_values_set() { without_secret(&value) } else { value });
+        let _infallible = writeln!(text, "{name}={}", value.unwrap_or_default());
+    }
+    text
+}
+
+fn settings() -> Vec<Arg> {
+    let command = Cli::command();
+    let config = command.find_subcommand("config").into_iter().flat_map(|config| config.get_arguments());
+    config.chain(command.get_arguments()).filter(|setting| setting.get_env().is_some()).cloned().collect()
+}
+
+/// A URL without its password; anything else is a secret from beginning to end.
+fn without_secret(value: &str) -> String {
+    let url = value.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)));
+    match url {
+        Some((scheme, (login, host))) => {
+            let user = login.split_once(':').map_or(login, |(user, _password)| user);
+            format!("{scheme}://{user}:***@{host}")
+        }
+        None if value.contains("://") => value.to_owned(),
+        None => "***".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        assert_eq!(without_secret("postgres://me:geheim@host:5432/shop"), "postgres://me:***@host:5432/shop");
+        assert_eq!(without_secret("redis://:ge@heim@host/"), "redis://:***@host/");
+        assert_eq!(without_secret("redis://127.0.0.1:6379"), "redis://127.0.0.1:6379");
+        assert_eq!(without_secret("geheim"), "***");
+    }
+
+    #[test]
+    fn the_sample_file_is_what_the_program_prints() {
+        let sample = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
+        assert!(sample.ends_with(&example()), "run `cargo run -- config --example` and put it into .env.example");
+    }
+}

@@ -1,0 +1,78 @@
+//! `flashsale local`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::application::Shop;
+use crate::config::{DataDirConfig, HttpConfig, SaleConfig};
+use crate::infrastructure::local::Stores;
+use crate::startup::{self, Listeners, StoreUrls};
+
+use super::Failure;
+use super::serve::until_signal;
+
+#[derive(Debug, Args)]
+pub struct Local {
+    #[command(flatten)]
+    data_dir: DataDirConfig,
+    /// Begin with empty stores
+    #[arg(long)]
+    fresh: bool,
+    #[command(flatten)]
+    sales: SaleConfig,
+    #[command(flatten)]
+    http: HttpConfig,
+}
+
+impl Local {
+    pub async fn run(self) -> Result<ExitCode, Failure> {
+        let shutdown = until_signal()?;
+        let listeners = Listeners::bind(&self.http).await?;
+        let data_dir = self.data_dir.path()?;
+        println!("starting Redis and PostgreSQL with their data in {}", data_dir.display());
+        let stores = Arc::new(Stores::start(&data_dir, self.fresh).await?);
+        let supervised = stores.clone();
+        let supervisor = tokio::spawn(async move { supervised.supervise().await });
+        let served = self.serve(&stores, listeners, shutdown).await;
+        supervisor.abort();
+        stores.stop().await;
+        served?;
+        println!("stopped; `flashsale local` goes on where this left off");
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn serve(self, stores: &Stores, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Failure> {
+        let urls = StoreUrls {
+            postgres: stores.postgres_url().to_owned(),
+            redis: stores.redis_url().to_owned(),
+            connections: 16,
+        };
+        startup::connect_postgres(&urls).await?.migrate_up().await?;
+        let shop = startup::connect(&urls, self.sales.settings()).await?;
+        let address = listeners.shopping.local_addr()?;
+        stores.publish(address)?;
+        let announcing = tokio::spawn(announce(shop.clone(), address));
+        let served = startup::serve(shop, self.http.settings(), listeners, shutdown).await;
+        announcing.abort();
+        Ok(served?)
+    }
+}
+
+/// Says when shopping can begin, and with what.
+async fn announce(shop: Arc<Shop>, address: std::net::SocketAddr) {
+    let sale = loop {
+        match shop.current_sale() {
+            Some(sale) => break sale.sale(),
+            None => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
+    println!("sale {} of {} items is open until {}", sale.id, sale.items, sale.window.ends_at.format("%H:%M:%S UTC"));
+    println!("serving on http://{address}");
+    println!("  curl http://{address}/sales/active");
+    println!("  curl -X POST 'http://{address}/checkout?user_id=ann&id=42'");
+    println!("Ctrl-C stops everything");
+}

@@ -1,0 +1,89 @@
+//! The commands.
+
+mod config;
+mod healthcheck;
+mod local;
+mod migrate;
+mod sale;
+mod serve;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::LogConfig;
+use crate::infrastructure::telemetry;
+
+/// A flash-sale service: nothing sold twice, nothing acknowledged and lost.
+#[derive(Debug, Parser)]
+#[command(name = "flashsale", version, about, max_term_width = 120)]
+pub struct Cli {
+    #[command(flatten)]
+    log: LogConfig,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve with a private Redis and PostgreSQL, started and stopped along with the service
+    Local(local::Local),
+    /// Serve with the Redis and PostgreSQL that are given
+    Serve(serve::Serve),
+    /// Change or show the schema of the database
+    Migrate(migrate::Migrate),
+    /// Make, list and end sales
+    Sale(sale::SaleCommand),
+    /// Compare Redis with PostgreSQL and check every invariant; exits 1 if one is broken
+    Verify(verify::Verify),
+    /// Ask a running service whether it can serve; exits 1 if not
+    Healthcheck(healthcheck::Healthcheck),
+    /// Print the settings that are in effect, without secrets
+    Config(config::Config),
+}
+
+/// Anything that a command fails with; printed with its causes, and exit code 1.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+impl Cli {
+    /// Runs the command to its end.
+    pub fn run(self) -> ExitCode {
+        match self.execute() {
+            Ok(code) => code,
+            Err(failure) => {
+                eprintln!("flashsale: {}", with_causes(failure.as_ref()));
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn execute(self) -> Result<ExitCode, Failure> {
+        telemetry::init(&self.log.filter, self.log.format)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            match self.command {
+                Command::Local(local) => local.run().await,
+                Command::Serve(serve) => serve.run().await,
+                Command::Migrate(migrate) => migrate.run().await,
+                Command::Sale(sale) => sale.run().await,
+                Command::Verify(verify) => verify.run().await,
+                Command::Healthcheck(healthcheck) => healthcheck.run().await,
+                Command::Config(config) => config.run(),
+            }
+        })
+    }
+}
+
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.extend([": ", &cause_text]);
+        }
+        source = cause.source();
+    }
+    text
+}

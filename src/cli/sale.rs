@@ -1,0 +1,171 @@
+//! `flashsale sale`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+
+use crate::application::Shop;
+use crate::application::recover::Recovered;
+use crate::application::schedule::{NewSale, Offer};
+use crate::config::{SaleConfig, StoreConfig};
+use crate::domain::limits::USER_UNITS_MAX;
+use crate::domain::{Currency, Item, Money, Sale, SaleId, SaleStatus};
+use crate::startup;
+
+use super::Failure;
+
+#[derive(Debug, Args)]
+pub struct SaleCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a sale of generated items, one unit each
+    Create(Create),
+    /// Make a sale of the items in a CSV file: name,image_url,price and, if more than one, stock
+    Import(Import),
+    /// List the newest sales
+    List(List),
+    /// End a sale now, for good
+    End(End),
+}
+
+#[derive(Debug, Args)]
+struct Create {
+    /// How many items
+    #[arg(long)]
+    items: u32,
+    #[command(flatten)]
+    window: WindowArgs,
+}
+
+#[derive(Debug, Args)]
+struct Import {
+    /// The file, with a line that names the columns
+    file: PathBuf,
+    /// The currency of all prices
+    #[arg(long, default_value = "EUR")]
+    currency: Currency,
+    #[command(flatten)]
+    window: WindowArgs,
+}
+
+#[derive(Debug, Args)]
+struct WindowArgs {
+    /// When it starts, such as 2026-11-20T09:30:00Z [default: now]
+    #[arg(long)]
+    starts_at: Option<DateTime<Utc>>,
+    /// When it ends [default: one period after the start]
+    #[arg(long)]
+    ends_at: Option<DateTime<Utc>>,
+    /// Units of it that a user may own [default: USER_LIMIT]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=USER_UNITS_MAX as i64))]
+    per_user_limit: Option<u32>,
+    #[command(flatten)]
+    stores: StoreConfig,
+    #[command(flatten)]
+    sales: SaleConfig,
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// Only scheduled, open or ended ones
+    #[arg(long)]
+    status: Option<SaleStatus>,
+    #[command(flatten)]
+    stores: StoreConfig,
+    #[command(flatten)]
+    sales: SaleConfig,
+}
+
+#[derive(Debug, Args)]
+struct End {
+    /// Which
+    id: SaleId,
+    #[command(flatten)]
+    stores: StoreConfig,
+    #[command(flatten)]
+    sales: SaleConfig,
+}
+
+/// A line of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    name: String,
+    image_url: String,
+    price: String,
+    stock: Option<u32>,
+}
+
+impl SaleCommand {
+    pub async fn run(self) -> Result<ExitCode, Failure> {
+        match self.action {
+            Action::Create(create) => create.window.make(Offer::Generated(create.items)).await?,
+            Action::Import(import) => {
+                let items = read_items(&import.file)?;
+                import.window.make(Offer::Listed(import.currency, items)).await?;
+            }
+            Action::List(list) => {
+                let shop = startup::connect(&list.stores.urls()?, list.sales.settings()).await?;
+                shop.clock.set(shop.sale_store.now().await?);
+                shop.list_sales(list.status).await?.iter().for_each(|sale| print(sale, shop.clock.now()));
+            }
+            Action::End(end) => {
+                let shop = connect_recovered(&end.stores, &end.sales).await?;
+                let sale = shop.end_sale(end.id).await?.ok_or_else(|| format!("there is no sale {}", end.id))?;
+                print(&sale, shop.clock.now());
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl WindowArgs {
+    async fn make(self, offer: Offer) -> Result<(), Failure> {
+        let shop = connect_recovered(&self.stores, &self.sales).await?;
+        let (starts_at, ends_at, user_limit) = (self.starts_at, self.ends_at, self.per_user_limit);
+        let sale = shop.create_sale(NewSale { starts_at, ends_at, offer, user_limit }).await?;
+        print(&sale, shop.clock.now());
+        Ok(())
+    }
+}
+
+/// A shop that knows Redis to be right, as opening and ending sales needs.
+async fn connect_recovered(stores: &StoreConfig, sales: &SaleConfig) -> Result<Arc<Shop>, Failure> {
+    let shop = startup::connect(&stores.urls()?, sales.settings()).await?;
+    while shop.recover().await? == Recovered::Elsewhere {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(shop)
+}
+
+fn read_items(file: &PathBuf) -> Result<Vec<Item>, Failure> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file)?;
+    let mut items = Vec::new();
+    for row in reader.deserialize() {
+        let Row { name, image_url, price, stock } = row?;
+        let line = items.len() + 2;
+        let price: Money = price.parse().map_err(|error| format!("line {line}: price {error}"))?;
+        let item = Item::new(name, image_url, price, stock.unwrap_or(1));
+        items.push(item.map_err(|error| format!("line {line}: {error}"))?);
+    }
+    Ok(items)
+}
+
+fn print(sale: &Sale, now: DateTime<Utc>) {
+    let status = match sale.window.status(now) {
+        SaleStatus::Scheduled => "scheduled",
+        SaleStatus::Open => "open",
+        SaleStatus::Ended => "ended",
+    };
+    let (starts_at, ends_at) = (sale.window.starts_at.to_rfc3339(), sale.window.ends_at.to_rfc3339());
+    println!("{} {status} {starts_at} {ends_at} items={} units={}", sale.id, sale.items, sale.units);
+}

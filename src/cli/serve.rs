@@ -1,0 +1,49 @@
+//! `flashsale serve`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{HttpConfig, SaleConfig, StoreConfig};
+use crate::startup::{self, Listeners};
+
+use super::Failure;
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    stores: StoreConfig,
+    #[command(flatten)]
+    sales: SaleConfig,
+    #[command(flatten)]
+    http: HttpConfig,
+}
+
+impl Serve {
+    pub async fn run(self) -> Result<ExitCode, Failure> {
+        let shutdown = until_signal()?;
+        let listeners = Listeners::bind(&self.http).await?;
+        let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
+        tracing::info!(address = %listeners.shopping.local_addr()?, "serving");
+        startup::serve(shop, self.http.settings(), listeners, shutdown).await?;
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Cancelled by SIGTERM and SIGINT.
+pub fn until_signal() -> Result<CancellationToken, Failure> {
+    let shutdown = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let token = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("asked to stop"),
+            _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+        }
+        token.cancel();
+    });
+    Ok(shutdown)
+}

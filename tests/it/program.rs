@@ -1,0 +1,212 @@
+//! The program as people run it.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::client::Client;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_flashsale");
+
+struct Local {
+    child: Child,
+    state: Value,
+    client: Client,
+}
+
+impl Local {
+    fn start(data_dir: &Path) -> Self {
+        let mut child = program(data_dir)
+            .args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let state: Value = loop {
+            assert!(child.try_wait().expect("it can be asked").is_none(), "it ended");
+            assert!(Instant::now() < deadline, "it did not start within 30 s");
+            let state = std::fs::read(data_dir.join("local.json")).ok();
+            if let Some(state) = state.and_then(|text| serde_json::from_slice::<Value>(&text).ok())
+                && state["service"]["pid"] == child.id()
+            {
+                break state;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let client = Client::new(format!("http://{}", state["service"]["listen"].as_str().expect("an address")));
+        Local { child, state, client }
+    }
+
+    async fn ready(&self) {
+        crate::harness::eventually("it is ready", || async {
+            self.client.get("/sales/active").await.status == 200 && self.client.get("/health/ready").await.status == 200
+        })
+        .await;
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("it is there");
+    }
+
+    fn is_gone(&self, store: &str) -> bool {
+        // A process that nobody has waited for has no command line any more.
+        let mut line = String::new();
+        match std::fs::File::open(format!("/proc/{}/cmdline", self.state[store]["pid"])) {
+            Ok(mut file) => file.read_to_string(&mut line).map(|_| line.is_empty()).unwrap_or(true),
+            Err(_) => true,
+        }
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _waited = self.child.wait();
+    }
+}
+
+fn program(data_dir: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.env("DATA_DIR", data_dir).env("LOG", "warn");
+    for name in ["DATABASE_URL", "REDIS_URL", "ADMIN_TOKEN", "LISTEN_ADDR"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(data_dir: &Path, args: &[&str]) -> Output {
+    program(data_dir).args(args).output().expect("the program runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_service_sells_stops_and_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let mut local = Local::start(dir.path());
+    local.ready().await;
+    let code = local.client.cart("ann", &["1", "2", "3"]).await;
+    let receipt = local.client.purchase(&code).await.expect(200).body;
+    let verified = run(dir.path(), &["verify"]);
+    assert!(verified.status.success(), "{verified:?}");
+    assert_eq!(stdout(&verified).trim(), "sold=3 lost=0 oversold=0 over_limit=0 drift=0");
+    let listed = stdout(&run(dir.path(), &["sale", "list", "--status", "open"]));
+    assert!(listed.contains(" open ") && listed.contains("items=50"), "{listed}");
+    let made = run(dir.path(), &["sale", "create", "--items", "7"]);
+    assert!(made.status.success() && stdout(&made).contains("items=7"), "{made:?}");
+    let special = stdout(&made).split(' ').next().expect("an id").to_owned();
+    let bought = local.client.buy_now("bob", "r", &format!("{special}-00007")).await.expect(200);
+    assert_eq!(bought.json()["sale_id"], special.as_str());
+    let healthy = run(dir.path(), &["healthcheck", "--listen", local.state["service"]["listen"].as_str().expect("text")]);
+    assert!(healthy.status.success(), "{healthy:?}");
+
+    local.signal(rustix::process::Signal::TERM);
+    assert!(local.child.wait().expect("it ends").success());
+    assert!(local.is_gone("redis") && local.is_gone("postgres"));
+
+    let mut local = Local::start(dir.path());
+    local.ready().await;
+    assert_eq!(local.client.purchase(&code).await.expect(200).body, receipt);
+    let active = local.client.get("/sales/active").await.expect(200).json();
+    assert_eq!(active["items_sold"], 3);
+
+    // Killed, it leaves no process behind, and the next one goes on all the same.
+    local.signal(rustix::process::Signal::KILL);
+    let _status = local.child.wait();
+    crate::harness::eventually("the stores end, too", || async { local.is_gone("redis") && local.is_gone("postgres") }).await;
+    let local = Local::start(dir.path());
+    local.ready().await;
+    assert_eq!(local.client.purchase(&code).await.expect(200).body, receipt);
+    assert!(run(dir.path(), &["verify"]).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_come_from_a_file_and_a_bad_line_is_named() {
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let local = Local::start(dir.path());
+    local.ready().await;
+    let file = dir.path().join("items.csv");
+    std::fs::write(&file, "name,image_url,price,stock\n\"Lamp, tall\",/1.jpg,19.90,3\nVase,/2.jpg,5,\n").expect("written");
+    let made = run(dir.path(), &["sale", "import", file.to_str().expect("a path"), "--currency", "USD"]);
+    assert!(made.status.success() && stdout(&made).contains("items=2 units=4"), "{made:?}");
+    let id = stdout(&made).split(' ').next().expect("an id").to_owned();
+    let items = local.client.get(&format!("/sales/{id}/items")).await.expect(200).json();
+    assert_eq!((&items["items"][0]["name"], &items["items"][0]["currency"]), (&"Lamp, tall".into(), &"USD".into()));
+    std::fs::write(&file, "name,image_url,price\nLamp,/1.jpg,19.90\nVase,/2.jpg,cheap\n").expect("written");
+    let refused = run(dir.path(), &["sale", "import", file.to_str().expect("a path")]);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("line 3: price"), "{refused:?}");
+    let ended = run(dir.path(), &["sale", "end", &id]);
+    assert!(ended.status.success() && stdout(&ended).contains(" ended "), "{ended:?}");
+    local.client.checkout("ann", &format!("{id}-00001")).await.expect_problem(410, "sale_ended");
+}
+
+#[test]
+fn settings_are_shown_without_secrets() {
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let shown = program(dir.path())
+        .env("DATABASE_URL", "postgres://me:geheim@db/shop")
+        .env("ADMIN_TOKEN", "geheim")
+        .args(["config", "--sale-every", "2s"])
+        .output()
+        .expect("the program runs");
+    let shown = stdout(&shown);
+    assert!(!shown.contains("geheim"), "{shown}");
+    for line in ["SALE_EVERY=2s", "DATABASE_URL=postgres://me:***@db/shop", "USER_LIMIT=10", "ACK_TIMEOUT=3s"] {
+        assert!(shown.contains(line), "{line} is missing in {shown}");
+    }
+}
+
+#[test]
+fn a_wrong_setting_says_what_is_wrong() {
+    let dir = tempfile::tempdir().expect("a directory is made");
+    for (args, said) in [
+        (["config", "--sale-every", "0s"], "more than nothing"),
+        (["config", "--sale-every", "1500ms"], "whole seconds"),
+        (["config", "--sale-items", "0"], "0 is not in 1..=99999"),
+        (["verify", "--sale", "yesterday"], "must be a sale id"),
+    ] {
+        let output = run(dir.path(), &args);
+        assert!(!output.status.success());
+        assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{output:?}");
+    }
+    let output = run(dir.path(), &["verify"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("set DATABASE_URL and REDIS_URL"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_go_up_and_down() {
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let url = crate::harness::stores::empty_database().await;
+    let migrate = |step: &str| run(dir.path(), &["migrate", step, "--database-url", &url]);
+    let status = stdout(&migrate("status"));
+    assert!(status.contains("pending") && !status.contains("applied"), "{status}");
+    assert!(!stdout(&migrate("up")).contains("pending"));
+    let steps = stdout(&migrate("status")).lines().count();
+    for _ in 0..steps {
+        assert!(migrate("down").status.success());
+    }
+    assert!(!stdout(&migrate("status")).contains("applied"));
+    assert!(migrate("up").status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unfit_stores_are_refused_with_what_to_set() {
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let empty = crate::harness::stores::empty_database().await;
+    let evicting = crate::harness::stores::Redis::start_with(&["maxmemory-policy allkeys-lru"]);
+    let serve = |database: &str, redis: &str| {
+        let args = ["serve", "--listen", "127.0.0.1:0", "--database-url", database, "--redis-url", redis];
+        String::from_utf8_lossy(&run(dir.path(), &args).stderr).into_owned()
+    };
+    let said = serve(&empty, &evicting.url());
+    assert!(said.contains("run `flashsale migrate up`"), "{said}");
+    let said = serve(&crate::harness::stores::database().await, &evicting.url());
+    assert!(said.contains("set `maxmemory-policy noeviction`"), "{said}");
+}

@@ -1,0 +1,283 @@
+//! Buying carts.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::harness::client::Client;
+use crate::harness::eventually;
+use crate::harness::service::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cart_is_bought_and_the_receipt_stays_the_same() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let code = shop.client.cart("ann", &["1", "2", "item_3"]).await;
+
+    let bought = shop.client.purchase(&code).await.expect(200);
+    let receipt = bought.json();
+    assert_eq!(receipt["success"], true);
+    assert_eq!(receipt["total_purchased"], 3);
+    assert_eq!(receipt["purchased_items"][0]["id"], shop.item(1));
+    assert_eq!(receipt["purchased_items"][0]["sold"], true);
+    assert_eq!(bought.header("idempotent-replayed"), None);
+
+    for _ in 0..3 {
+        let again = shop.client.purchase(&code).await.expect(200);
+        assert_eq!(again.body, bought.body);
+        assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    }
+    assert_eq!(shop.client.get(&format!("/purchase/{code}")).await.expect(200).body, bought.body);
+    shop.client.get(&format!("/checkout/{code}")).await.expect_problem(404, "checkout_not_found");
+    shop.assert_sound(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_item_and_a_thousand_buyers_make_one_sale() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let codes = join_all((0..1_000).map(|buyer| {
+        let client = shop.client.clone();
+        async move { client.cart(&format!("u{buyer}"), &["7"]).await }
+    }))
+    .await;
+    let answers = join_all(codes.iter().map(|code| shop.client.purchase(code))).await;
+    let sold = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(sold, 1);
+    for answer in answers.into_iter().filter(|answer| answer.status != 200) {
+        let problem = answer.expect_problem(409, "items_sold");
+        assert_eq!(problem["unavailable"][0], shop.item(7));
+    }
+    assert_eq!(world.count("SELECT count(*) FROM purchase_units").await, 1);
+    shop.assert_sound(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_code_and_a_hundred_requests_on_two_instances_make_one_sale_and_one_receipt() {
+    let world = World::new().await;
+    let (one, two) = (world.start().await, world.start().await);
+    let code = one.client.cart("ann", &["1", "2"]).await;
+    let requests = (0..100).map(|request| if request % 2 == 0 { &one.client } else { &two.client });
+    let answers = join_all(requests.map(|client| client.purchase(&code))).await;
+    let receipts: HashSet<_> = answers.into_iter().map(|answer| answer.expect(200).body).collect();
+    assert_eq!(receipts.len(), 1);
+    assert_eq!(world.count("SELECT count(*) FROM purchases").await, 1);
+    one.assert_sound(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn demand_of_three_times_the_stock_sells_exactly_the_stock() {
+    let world = World::new().await.with(|world| world.settings.sale_items = 1_000);
+    let (one, two) = (world.start().await, world.start().await);
+    let buy = |buyer: usize| {
+        let client = if buyer % 2 == 0 { one.client.clone() } else { two.client.clone() };
+        async move {
+            let item = buyer % 1_000 + 1;
+            let answer = client.checkout(&format!("u{buyer}"), &item.to_string()).await;
+            if answer.status != 200 {
+                answer.expect_problem(409, "item_sold");
+                return false;
+            }
+            let code = answer.json()["code"].as_str().expect("a cart has a code").to_owned();
+            let answer = client.purchase(&code).await;
+            if answer.status != 200 {
+                answer.expect_problem(409, "items_sold");
+                return false;
+            }
+            true
+        }
+    };
+    let mut sold = 0;
+    for wave in 0..10 {
+        sold += join_all((wave * 300..(wave + 1) * 300).map(buy)).await.into_iter().filter(|sold| *sold).count();
+    }
+    assert_eq!(sold, 1_000);
+    one.assert_sound(1_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn abandoned_carts_keep_nothing_from_being_sold() {
+    let world = World::new().await.with(|world| world.settings.sale_items = 2_000);
+    let shop = world.start().await;
+    for wave in 0..4 {
+        join_all((wave * 500..(wave + 1) * 500).map(|user| {
+            let client = shop.client.clone();
+            async move { client.checkout(&format!("idle{user}"), &format!("{}", user + 1)).await.expect(200) }
+        }))
+        .await;
+    }
+    for wave in 0..4 {
+        join_all((wave * 500..(wave + 1) * 500).map(|user| {
+            let client = shop.client.clone();
+            async move { client.buy_now(&format!("u{user}"), "r", &format!("{}", user + 1)).await.expect(200) }
+        }))
+        .await;
+    }
+    shop.assert_sound(2_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crossing_carts_neither_block_nor_err_and_have_one_winner() {
+    let world = World::new().await.with(|world| world.settings.sale_items = 400);
+    let shop = world.start().await;
+    let rounds = (0..200u32).map(|round| {
+        let client = shop.client.clone();
+        async move {
+            let (a, b) = ((round * 2 + 1).to_string(), (round * 2 + 2).to_string());
+            let one = client.cart(&format!("x{round}"), &[&a, &b]).await;
+            let two = client.cart(&format!("y{round}"), &[&b, &a]).await;
+            let (one, two) = tokio::join!(client.purchase(&one), client.purchase(&two));
+            let mut statuses = [one.status.as_u16(), two.status.as_u16()];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [200, 409]);
+        }
+    });
+    join_all(rounds).await;
+    shop.assert_sound(400).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_after_a_refusal_buys_the_rest_with_the_same_code() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let code = shop.client.cart("ann", &["1", "2", "3"]).await;
+    let faster = shop.client.cart("bob", &["2"]).await;
+    shop.client.purchase(&faster).await.expect(200);
+
+    let problem = shop.client.purchase(&code).await.expect_problem(409, "items_sold");
+    assert_eq!(problem["unavailable"], serde_json::json!([shop.item(2)]));
+    assert_eq!(problem["available"], serde_json::json!([shop.item(1), shop.item(3)]));
+    let receipt = shop.client.purchase(&code).await.expect(200).json();
+    assert_eq!(receipt["total_purchased"], 2);
+    shop.assert_sound(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_purchase_takes_exactly_what_is_left() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let code = shop.client.cart("ann", &["1", "2", "3"]).await;
+    let faster = shop.client.cart("bob", &["2"]).await;
+    shop.client.purchase(&faster).await.expect(200);
+
+    let bought = shop.client.post(&format!("/purchase?code={code}&partial=true")).await.expect(200);
+    let receipt = bought.json();
+    assert_eq!((&receipt["total_purchased"], &receipt["failed_count"]), (&2.into(), &1.into()));
+    let sold: Vec<(&str, bool)> = receipt["purchased_items"]
+        .as_array()
+        .expect("a receipt lists items")
+        .iter()
+        .map(|item| (item["id"].as_str().expect("an id"), item["sold"].as_bool().expect("a flag")))
+        .collect();
+    let expected = [(shop.item(1), true), (shop.item(3), true), (shop.item(2), false)];
+    assert_eq!(sold, expected.each_ref().map(|(id, sold)| (id.as_str(), *sold)));
+    assert_eq!(shop.client.purchase(&code).await.expect(200).body, bought.body);
+    shop.assert_sound(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_consume_nothing_and_the_same_cart_may_try_again() {
+    let world = World::new().await.with(|world| world.settings.user_limit = 3);
+    let shop = world.start().await;
+    let blocked = shop.client.cart("ann", &["1", "2"]).await;
+    for item in ["3", "4"] {
+        shop.client.buy_now("ann", &format!("r{item}"), item).await.expect(200);
+    }
+    for _ in 0..20 {
+        shop.client.purchase(&blocked).await.expect_problem(409, "user_limit_reached");
+    }
+    shop.assert_sound(2).await;
+    shop.client.delete(&format!("/checkout/{blocked}/items/2")).await.expect(200);
+    shop.client.purchase(&blocked).await.expect(200);
+    shop.client.buy_now("bob", "r", "2").await.expect(200);
+    shop.assert_sound(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_with_twenty_purchases_at_once_owns_at_most_the_limit() {
+    let world = World::new().await;
+    let (one, two) = (world.start().await, world.start().await);
+    let purchases = (1..=20).map(|item: u32| {
+        let client = if item.is_multiple_of(2) { one.client.clone() } else { two.client.clone() };
+        async move { client.buy_now("ann", &format!("r{item}"), &item.to_string()).await }
+    });
+    let answers = join_all(purchases).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 10);
+    for answer in answers.into_iter().filter(|answer| answer.status != 200) {
+        answer.expect_problem(409, "user_limit_reached");
+    }
+    one.assert_sound(10).await;
+}
+
+/// Holds every commit to the purchases of the database, until it is dropped.
+async fn hold_commits(world: &World) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let mut transaction = world.database.begin().await.expect("PostgreSQL answers");
+    sqlx::query("LOCK TABLE purchases IN EXCLUSIVE MODE").execute(&mut *transaction).await.expect("it can be locked");
+    transaction
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_is_not_acknowledged_before_its_commit() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let code = shop.client.cart("ann", &["1"]).await;
+    let held = hold_commits(&world).await;
+    let (client, purchased) = (shop.client.clone(), code.clone());
+    let purchase = tokio::spawn(async move { client.purchase(&purchased).await });
+    eventually("the purchase is decided", || async {
+        shop.shop.current_sale().is_some_and(|sale| sale.confirmations.pending() > 0)
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!purchase.is_finished(), "acknowledged without a commit");
+    shop.client.get(&format!("/purchase/{code}")).await.expect(202);
+    held.rollback().await.expect("PostgreSQL answers");
+    let bought = purchase.await.expect("the client lives").expect(200);
+    assert_eq!(shop.client.get(&format!("/purchase/{code}")).await.expect(200).body, bought.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_that_cannot_be_made_durable_in_time_is_confirming_and_later_bought() {
+    let world = World::new().await.with(|world| {
+        world.settings.ack_timeout = Duration::from_millis(200);
+        world.settings.lag_limit = Duration::from_millis(400);
+    });
+    let shop = world.start().await;
+    let (code, late) = (shop.client.cart("ann", &["1"]).await, shop.client.cart("bob", &["2"]).await);
+    let held = hold_commits(&world).await;
+    let answer = shop.client.purchase(&code).await.expect(202);
+    assert_eq!(answer.json()["status"], "confirming");
+    assert_eq!(answer.header("location"), Some(format!("/purchase/{code}").as_str()));
+    assert!(answer.header("retry-after").is_some());
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    // PostgreSQL lags: nothing more is sold, but what is sold is not denied.
+    let problem = shop.client.purchase(&late).await;
+    assert!(problem.header("retry-after").is_some());
+    problem.expect_problem(503, "unavailable");
+    shop.client.purchase(&code).await.expect(202);
+    held.rollback().await.expect("PostgreSQL answers");
+    eventually("it is confirmed", || async { shop.client.purchase(&code).await.status == 200 }).await;
+    eventually("selling goes on", || async { shop.client.purchase(&late).await.status == 200 }).await;
+    shop.assert_sound(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_disconnects_changes_nothing_about_its_purchase() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let code = shop.client.cart("ann", &["1"]).await;
+    let held = hold_commits(&world).await;
+    let client: Client = shop.client.clone();
+    let purchased = code.clone();
+    let purchase = tokio::spawn(async move { client.purchase(&purchased).await });
+    eventually("the purchase is decided", || async {
+        shop.shop.current_sale().is_some_and(|sale| sale.confirmations.pending() > 0)
+    })
+    .await;
+    purchase.abort();
+    held.rollback().await.expect("PostgreSQL answers");
+    eventually("it is bought", || async { shop.client.get(&format!("/purchase/{code}")).await.status == 200 }).await;
+    assert_eq!(shop.client.purchase(&code).await.expect(200).header("idempotent-replayed"), Some("true"));
+    shop.assert_sound(1).await;
+}
