@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::application::fence::Fence;
 use crate::application::{Settings, Shop};
-use crate::config::{HttpConfig, StoreConfig};
+use crate::config::HttpConfig;
 use crate::infrastructure::http::{self, HttpSettings, Surface};
 use crate::infrastructure::postgres::{self, PgArchive};
 use crate::infrastructure::redis::{self, RedisStore};

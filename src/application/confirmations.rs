@@ -30,19 +30,10 @@ pub struct Confirmations {
 struct State {
     persisted: LedgerId,
     rejected: BTreeMap<LedgerId, Rejection>,
-    pending: BTreeMap<LedgerId, Pending>,
-}
-
-#[derive(Debug)]
-struct Pending {
-    since: Instant,
-    waiters: Vec<oneshot::Sender<Verdict>>,
-}
-
-impl Pending {
-    fn now() -> Self {
-        Pending { since: Instant::now(), waiters: Vec::new() }
-    }
+    /// What the ledger has and the archive has not, and since when that is known.
+    unarchived: BTreeMap<LedgerId, Instant>,
+    /// Who waits for which entry, and since when.
+    waiting: BTreeMap<LedgerId, Vec<(Instant, oneshot::Sender<Verdict>)>>,
 }
 
 impl State {
@@ -55,12 +46,11 @@ impl State {
 }
 
 impl Confirmations {
-    /// Notes entries that are in the ledger, so that [`Confirmations::lag`] counts them.
+    /// Notes entries that are in the ledger.
     pub fn note(&self, ids: impl Iterator<Item = LedgerId>) {
         let mut state = self.state();
-        for id in ids.filter(|id| *id > state.persisted).collect::<Vec<_>>() {
-            state.pending.entry(id).or_insert_with(Pending::now);
-        }
+        let (persisted, now) = (state.persisted, Instant::now());
+        ids.filter(|id| *id > persisted).for_each(|id| _ = state.unarchived.entry(id).or_insert(now));
     }
 
     /// Waits until the fate of the entry is known; `None` after `patience`.
@@ -71,13 +61,28 @@ impl Confirmations {
                 return Some(verdict);
             }
             let (sender, receiver) = oneshot::channel();
-            let pending = state.pending.entry(id).or_insert_with(Pending::now);
-            // Whoever gave up waiting makes room for who asks again.
-            pending.waiters.retain(|waiter| !waiter.is_closed());
-            pending.waiters.push(sender);
+            state.waiting.entry(id).or_default().push((Instant::now(), sender));
             receiver
         };
-        tokio::time::timeout(patience, receiver).await.ok()?.ok()
+        match tokio::time::timeout(patience, receiver).await {
+            Ok(verdict) => verdict.ok(),
+            Err(_) => {
+                self.give_up(id);
+                None
+            }
+        }
+    }
+
+    /// Forgets who waited for the entry and has gone.
+    fn give_up(&self, id: LedgerId) {
+        let mut state = self.state();
+        let gone = state.waiting.get_mut(&id).is_some_and(|waiters| {
+            waiters.retain(|(_, waiter)| !waiter.is_closed());
+            waiters.is_empty()
+        });
+        if gone {
+            state.waiting.remove(&id);
+        }
     }
 
     /// The fate of the entry, if it is known.
@@ -94,12 +99,14 @@ impl Confirmations {
             return;
         }
         state.persisted = persisted;
-        let later = state.pending.split_off(&persisted.next());
-        let done = std::mem::replace(&mut state.pending, later);
-        let verdicts: Vec<_> = done.into_iter().map(|(id, pending)| (state.verdict(id), pending)).collect();
+        let next = persisted.next();
+        state.unarchived = state.unarchived.split_off(&next);
+        let later = state.waiting.split_off(&next);
+        let done = std::mem::replace(&mut state.waiting, later);
+        let verdicts: Vec<_> = done.into_iter().map(|(id, waiters)| (state.verdict(id), waiters)).collect();
         drop(state);
-        for (verdict, pending) in verdicts {
-            for (waiter, verdict) in pending.waiters.into_iter().zip(verdict.into_iter().cycle()) {
+        for (verdict, waiters) in verdicts {
+            for ((_, waiter), verdict) in waiters.into_iter().zip(verdict.into_iter().cycle()) {
                 // A buyer who is gone changes nothing about the purchase.
                 let _gone = waiter.send(verdict);
             }
@@ -116,19 +123,23 @@ impl Confirmations {
         self.state().rejected.len()
     }
 
-    /// How many entries are in the ledger and not archived.
+    /// How many entries are not archived, as far as this instance knows.
     pub fn pending(&self) -> usize {
-        self.state().pending.len()
+        let state = self.state();
+        state.unarchived.len().max(state.waiting.len())
     }
 
-    /// How long the oldest entry that is not archived has been known.
+    /// How long the oldest entry that is not archived has been known, or waited for.
     pub fn lag(&self) -> Duration {
-        self.state().pending.first_key_value().map_or(Duration::ZERO, |(_, pending)| pending.since.elapsed())
+        let state = self.state();
+        let noted = state.unarchived.first_key_value().map(|(_, since)| since.elapsed());
+        let waited = state.waiting.first_key_value().and_then(|(_, waiters)| Some(waiters.first()?.0.elapsed()));
+        noted.max(waited).unwrap_or_default()
     }
 
-    /// Forgets what was pending: the ledger is another one now. Who waits is told that nothing is known.
-    pub fn forget_pending(&self) {
-        self.state().pending.clear();
+    /// Forgets what the ledger had: it is another one now. Who waits goes on waiting, but not for ever.
+    pub fn forget_ledger(&self) {
+        self.state().unarchived.clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -174,6 +185,21 @@ mod tests {
         assert_eq!(confirmations.persisted(), id(2));
         assert_eq!(confirmations.verdict(id(1)), Some(Verdict::Rejected(Rejection::UnitSold)));
         assert_eq!(confirmations.verdict(id(2)), Some(Verdict::Persisted));
+    }
+
+    #[tokio::test]
+    async fn another_ledger_leaves_waiters_alone_and_the_lost_entry_no_trace() {
+        let confirmations = Confirmations::default();
+        confirmations.note([id(1), id(2)].into_iter());
+        let (kept, lost) = (confirmations.wait(id(1), LONG), confirmations.wait(id(9), Duration::from_millis(20)));
+        let recovery = async {
+            tokio::task::yield_now().await;
+            confirmations.forget_ledger();
+            confirmations.advance(id(2), []);
+        };
+        let (kept, lost, ()) = tokio::join!(kept, lost, recovery);
+        assert_eq!((kept, lost), (Some(Verdict::Persisted), None));
+        assert_eq!((confirmations.lag(), confirmations.pending()), (Duration::ZERO, 0));
     }
 
     #[tokio::test]

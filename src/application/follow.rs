@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use crate::domain::LedgerEvent;
 use crate::domain::limits::LEDGER_BATCH;
 
 use super::fence::Epoch;
 use super::live_sale::{LiveSale, Projection};
 use super::ports::{LedgerReader, StoreError};
 
-/// How often the sold-item filter is made anew while items are being sold. It may lag: Redis decides.
+/// How often the sold-item filter is made anew while items are being sold. It may lag, for Redis decides; but what
+/// is free again is so at once.
 const FILTER_EVERY: Duration = Duration::from_millis(50);
 
 /// How long to wait for an entry before looking whether something else has changed.
@@ -51,7 +53,8 @@ impl Follower {
             sale.confirmations.note(entries.iter().map(|entry| entry.id));
             sale.arrived.notify_one();
         }
-        if self.filter_made_at.elapsed() >= FILTER_EVERY && sale.refresh_filter() {
+        let is_released = entries.iter().any(|entry| matches!(entry.event, LedgerEvent::Released(_)));
+        if (is_released || self.filter_made_at.elapsed() >= FILTER_EVERY) && sale.refresh_filter() {
             self.filter_made_at = Instant::now();
         }
         Ok(())
@@ -59,7 +62,7 @@ impl Follower {
 
     async fn start_over(&self, sale: &LiveSale, reader: &mut dyn LedgerReader) -> Result<(), StoreError> {
         let mut projection = Projection::new(&sale.catalog);
-        sale.confirmations.forget_pending();
+        sale.confirmations.forget_ledger();
         loop {
             let entries = reader.next(projection.as_of(), LEDGER_BATCH, Duration::from_millis(1)).await?;
             entries.iter().for_each(|entry| projection.apply(entry));

@@ -31,6 +31,11 @@ impl LedgerWriter {
         LedgerWriter { epoch, cursor: None, released_all: false }
     }
 
+    /// The epoch that it writes in.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// Archives what the ledger has after the cursor, one batch of it, and tells who waits for it.
     ///
     /// While a batch commits, the next accumulates. A batch that the archive refuses is written entry by

@@ -58,10 +58,12 @@ impl Shop {
                 self.create_hourly(window).await?;
             }
         }
+        // In this order: a sale that another task makes live in between is in both, or in neither.
+        let live = self.sales.all_live();
         let open = self.archive.sales(SaleFilter::Live).await?;
         let ids: HashSet<SaleId> = open.iter().map(|sale| sale.id).collect();
-        for live in self.sales.all_live().iter().filter(|live| !ids.contains(&live.sale().id)) {
-            self.sales.close(live.sale().id);
+        for closed in live.iter().map(|live| live.sale().id).filter(|id| !ids.contains(id)) {
+            self.sales.close(closed);
         }
         for sale in open {
             self.tend(sale, now).await?;

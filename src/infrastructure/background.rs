@@ -12,7 +12,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::application::Shop;
 use crate::application::attempts::AttemptsWriter;
-use crate::application::fence::Epoch;
 use crate::application::follow::Follower;
 use crate::application::live_sale::LiveSale;
 use crate::application::persist::{LedgerWriter, Progress};
@@ -59,15 +58,18 @@ pub fn start(shop: &Arc<Shop>, stop: &CancellationToken) -> TaskTracker {
 
 async fn keep_recovered(shop: Arc<Shop>) {
     loop {
+        metrics::epoch(shop.fence.epoch());
         if shop.fence.epoch().is_some() {
-            let _woken = timeout(CHECK_EVERY, shop.fence.tripped()).await;
-            log(shop.check_redis().await, "Redis could not be checked");
+            match timeout(CHECK_EVERY, shop.fence.tripped()).await {
+                Ok(()) => metrics::fence_tripped(),
+                Err(_) => log(shop.check_redis().await, "Redis could not be checked"),
+            }
             continue;
         }
         match shop.recover().await {
             Ok(Recovered::Intact(epoch)) => tracing::info!(%epoch, "Redis holds the state of this epoch"),
             Ok(Recovered::Restored(epoch)) => {
-                metrics::recovered(epoch);
+                metrics::recovered();
                 tracing::warn!(%epoch, "restored every live sale from PostgreSQL");
             }
             Ok(Recovered::Elsewhere) => sleep(AFTER_ERROR).await,
@@ -107,12 +109,15 @@ async fn hear_news(shop: Arc<Shop>) {
 async fn catch_up(shop: Arc<Shop>) {
     loop {
         sleep(CATCH_UP_AFTER).await;
+        let (mut oldest, mut entries) = (Duration::ZERO, 0);
         for sale in shop.sales.all_live() {
             if sale.confirmations.lag() >= CATCH_UP_AFTER {
                 log(shop.catch_up(&sale).await, "the archive could not be asked how far it is");
             }
+            oldest = oldest.max(sale.confirmations.lag());
+            entries += sale.confirmations.pending();
         }
-        metrics::lag(&shop.sales.all_live());
+        metrics::ledger_backlog(oldest, entries);
     }
 }
 
@@ -195,15 +200,15 @@ async fn until_lost(mut lock: Box<dyn Lock>) {
 }
 
 async fn write_ledger(shop: &Shop, sale: &LiveSale) {
-    let mut writer: Option<(Epoch, LedgerWriter)> = None;
+    let mut writer: Option<LedgerWriter> = None;
     loop {
         let _woken = timeout(CHECK_EVERY, sale.arrived.notified()).await;
         loop {
             let Some(epoch) = shop.fence.epoch() else { break };
-            let (_, writer) = match writer.take_if(|(of, _)| *of == epoch) {
-                Some(current) => writer.insert(current),
-                None => writer.insert((epoch, LedgerWriter::new(epoch))),
-            };
+            if writer.as_ref().is_none_or(|writer| writer.epoch() != epoch) {
+                writer = None;
+            }
+            let writer = writer.get_or_insert_with(|| LedgerWriter::new(epoch));
             match writer.step(shop, sale).await {
                 Ok(Progress::Idle) => break,
                 Ok(Progress::More) | Err(PersistError::CursorMoved) => {}

@@ -120,16 +120,19 @@ async fn attempts_are_archived_and_trimmed_and_refusals_are_counted() {
     // What cannot be read holds nothing up.
     let mut redis = world.redis_connection().await;
     let attempts = format!("{{{}}}:attempts", shop.sale());
-    let _: String = redis::cmd("XADD").arg(&attempts).arg("*").arg("x").arg("y").query_async(&mut redis).await.expect("added");
+    let _: String =
+        redis::cmd("XADD").arg(&attempts).arg("*").arg("x").arg("y").query_async(&mut redis).await.expect("added");
     shop.client.checkout("last", "1").await.expect(200);
-    eventually("attempts are archived", || async { world.count("SELECT count(*) FROM checkout_attempts").await == 26 }).await;
+    eventually("attempts are archived", || async { world.count("SELECT count(*) FROM checkout_attempts").await == 26 })
+        .await;
     eventually("attempts are trimmed", || async {
         let left: i64 = redis::cmd("XLEN").arg(&attempts).query_async(&mut redis.clone()).await.expect("a stream");
         left == 0
     })
     .await;
     eventually("refusals are counted", || async {
-        world.count("SELECT coalesce(sum(count), 0)::bigint FROM refused_attempts WHERE reason = 'item_sold'").await == 7
+        world.count("SELECT coalesce(sum(count), 0)::bigint FROM refused_attempts WHERE reason = 'item_sold'").await
+            == 7
     })
     .await;
 }

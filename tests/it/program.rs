@@ -103,7 +103,8 @@ async fn a_local_service_sells_stops_and_goes_on() {
     let special = stdout(&made).split(' ').next().expect("an id").to_owned();
     let bought = local.client.buy_now("bob", "r", &format!("{special}-00007")).await.expect(200);
     assert_eq!(bought.json()["sale_id"], special.as_str());
-    let healthy = run(dir.path(), &["healthcheck", "--listen", local.state["service"]["listen"].as_str().expect("text")]);
+    let healthy =
+        run(dir.path(), &["healthcheck", "--listen", local.state["service"]["listen"].as_str().expect("text")]);
     assert!(healthy.status.success(), "{healthy:?}");
 
     local.signal(rustix::process::Signal::TERM);
@@ -119,7 +120,8 @@ async fn a_local_service_sells_stops_and_goes_on() {
     // Killed, it leaves no process behind, and the next one goes on all the same.
     local.signal(rustix::process::Signal::KILL);
     let _status = local.child.wait();
-    crate::harness::eventually("the stores end, too", || async { local.is_gone("redis") && local.is_gone("postgres") }).await;
+    crate::harness::eventually("the stores end, too", || async { local.is_gone("redis") && local.is_gone("postgres") })
+        .await;
     let local = Local::start(dir.path());
     local.ready().await;
     assert_eq!(local.client.purchase(&code).await.expect(200).body, receipt);
@@ -132,7 +134,8 @@ async fn items_come_from_a_file_and_a_bad_line_is_named() {
     let local = Local::start(dir.path());
     local.ready().await;
     let file = dir.path().join("items.csv");
-    std::fs::write(&file, "name,image_url,price,stock\n\"Lamp, tall\",/1.jpg,19.90,3\nVase,/2.jpg,5,\n").expect("written");
+    std::fs::write(&file, "name,image_url,price,stock\n\"Lamp, tall\",/1.jpg,19.90,3\nVase,/2.jpg,5,\n")
+        .expect("written");
     let made = run(dir.path(), &["sale", "import", file.to_str().expect("a path"), "--currency", "USD"]);
     assert!(made.status.success() && stdout(&made).contains("items=2 units=4"), "{made:?}");
     let id = stdout(&made).split(' ').next().expect("an id").to_owned();

@@ -127,7 +127,8 @@ async fn a_sale_whose_creator_crashed_before_it_was_opened_is_opened() {
     // As if nothing but the row in PostgreSQL had been made.
     let mut connection = world.redis_connection().await;
     for part in ["header", "units", "ledger"] {
-        let _: i64 = redis::cmd("DEL").arg(format!("{{{sale}}}:{part}")).query_async(&mut connection).await.expect("gone");
+        let _: i64 =
+            redis::cmd("DEL").arg(format!("{{{sale}}}:{part}")).query_async(&mut connection).await.expect("gone");
     }
     sqlx::query("UPDATE ledger_cursors SET last_id = 0").execute(&world.database).await.expect("reset");
     let shop = world.start().await;

@@ -41,7 +41,9 @@ async fn at_the_boundary_between_sales_nobody_is_refused() {
     assert!(sales.len() >= 4, "{sales:?}");
     assert_eq!(world.count("SELECT count(*) FROM sales WHERE items <> 500").await, 0);
     assert_eq!(
-        world.count("SELECT count(*) FROM (SELECT sale_id FROM items GROUP BY 1 HAVING count(*) <> 500) AS partial").await,
+        world
+            .count("SELECT count(*) FROM (SELECT sale_id FROM items GROUP BY 1 HAVING count(*) <> 500) AS partial")
+            .await,
         0
     );
     eventually("past sales are closed", || async {
@@ -78,7 +80,10 @@ async fn receipts_outlive_their_sale() {
             break (code, answer.body);
         }
     };
-    eventually("the sale is closed", || async { shop.shop.sales.live(code.parse::<flashsale::domain::CheckoutCode>().expect("a code").sale).is_none() }).await;
+    eventually("the sale is closed", || async {
+        shop.shop.sales.live(code.parse::<flashsale::domain::CheckoutCode>().expect("a code").sale).is_none()
+    })
+    .await;
     assert_eq!(shop.client.purchase(&code).await.expect(200).body, receipt);
     // Redis has kept it; when Redis forgets, PostgreSQL answers with the same bytes.
     let _: () = redis::cmd("FLUSHALL").query_async(&mut world.redis_connection().await).await.expect("emptied");
@@ -130,7 +135,10 @@ async fn an_administrator_makes_and_ends_a_sale() {
     one.client.send(admin(&format!("/admin/sales/{id}/end"), Some("s3cret")), "").await.expect(200);
     let code = left["code"].as_str().expect("a code");
     two.client.purchase(code).await.expect_problem(410, "sale_ended");
-    let findings = one.shop.verify(&one.shop.archive.sale(id.parse().expect("an id")).await.expect("it answers").expect("it is there")).await;
+    let findings = one
+        .shop
+        .verify(&one.shop.archive.sale(id.parse().expect("an id")).await.expect("it answers").expect("it is there"))
+        .await;
     assert_eq!(findings.expect("the stores answer").sold, 3);
 }
 
@@ -140,7 +148,8 @@ async fn seventy_two_sales_one_after_the_other_leave_every_unsold_item_for_sale(
     let shop = world.start().await;
     for round in 0..72u32 {
         let offer = flashsale::application::schedule::Offer::Generated(100);
-        let wanted = flashsale::application::schedule::NewSale { starts_at: None, ends_at: None, offer, user_limit: None };
+        let wanted =
+            flashsale::application::schedule::NewSale { starts_at: None, ends_at: None, offer, user_limit: None };
         let sale = shop.shop.create_sale(wanted).await.expect("it can be made");
         let live = shop.shop.sales.live(sale.id).expect("it is live");
         let sold: Vec<u32> = (1..=100).filter(|item| (item + round) % 5 == 0).collect();

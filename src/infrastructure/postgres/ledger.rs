@@ -1,5 +1,7 @@
 //! Where the logs of sales are copied to.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -10,6 +12,8 @@ use crate::application::ports::{
     Attempt, Cursors, DeadLetter, LedgerArchive, PersistError, RefusalKey, Rejection, StoreError,
 };
 use crate::domain::{CartLine, Catalog, LedgerEntry, LedgerEvent, LedgerId, Released, SaleId, Sold, SoldUnit};
+
+use crate::infrastructure::metrics;
 
 use super::connection::{PgArchive, corrupt, store_error};
 
@@ -34,6 +38,7 @@ impl LedgerArchive for PgArchive {
         entries: &[LedgerEntry],
     ) -> Result<(), PersistError> {
         let Some(last) = entries.last() else { return Ok(()) };
+        let started = Instant::now();
         let batch = Batch::of(catalog, entries);
         let row = sqlx::query_file!(
             "src/infrastructure/postgres/queries/persist.sql",
@@ -56,7 +61,10 @@ impl LedgerArchive for PgArchive {
             &batch.slots,
         );
         let row = row.fetch_one(&self.writers).await.map_err(persist_error)?;
-        written(row.in_epoch, row.moved)
+        written(row.in_epoch, row.moved)?;
+        metrics::ledger_committed(entries.len(), started.elapsed());
+        metrics::units_sold(batch.units.len() as u64);
+        Ok(())
     }
 
     async fn reject(
@@ -83,7 +91,9 @@ impl LedgerArchive for PgArchive {
             text,
         );
         let row = row.fetch_one(&self.writers).await.map_err(persist_error)?;
-        written(row.in_epoch, row.moved)
+        written(row.in_epoch, row.moved)?;
+        metrics::dead_letter(rejection);
+        Ok(())
     }
 
     async fn rejections(&self, sale: SaleId) -> Result<Vec<DeadLetter>, StoreError> {
@@ -129,8 +139,13 @@ impl LedgerArchive for PgArchive {
         released.execute(&self.pool).await.map(|_done| ()).map_err(store_error)
     }
 
-    async fn persist_attempts(&self, sale: SaleId, after: LedgerId, attempts: &[Attempt]) -> Result<(), PersistError> {
-        let Some(last) = attempts.last() else { return Ok(()) };
+    async fn persist_attempts(
+        &self,
+        sale: SaleId,
+        after: LedgerId,
+        last: LedgerId,
+        attempts: &[Attempt],
+    ) -> Result<(), PersistError> {
         let lines: Vec<Json<&[CartLine]>> = attempts.iter().map(|attempt| Json(attempt.lines.as_slice())).collect();
         let moved = sqlx::query_file_scalar!(
             "src/infrastructure/postgres/queries/persist_attempts.sql",

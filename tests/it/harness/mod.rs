@@ -19,7 +19,8 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl Fn
 /// How often Redis has run a command since it started.
 pub async fn commands(world: &service::World, name: &str) -> u64 {
     let mut connection = world.redis_connection().await;
-    let stats: String = redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.expect("Redis answers");
+    let stats: String =
+        redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.expect("Redis answers");
     let calls = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
     calls.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or(0)
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use flashsale::application::fence::Epoch;
 use flashsale::application::verify::Findings;
 use flashsale::application::{Settings, Shop};
+use flashsale::config::LogFormat;
 use flashsale::infrastructure::http::HttpSettings;
+use flashsale::infrastructure::telemetry;
 use flashsale::startup::{self, Listeners, StoreUrls};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -37,6 +39,10 @@ pub struct Instance {
 impl World {
     /// Empty stores, and hourly sales of 100 items.
     pub async fn new() -> Self {
+        // `LOG=flashsale=debug cargo test -- --nocapture` shows what the service says.
+        if let Ok(filter) = std::env::var("LOG") {
+            telemetry::init(&filter, LogFormat::Text).expect("the filter is right");
+        }
         let database_url = stores::database().await;
         let database = PgPool::connect(&database_url).await.expect("PostgreSQL answers");
         let settings = Settings {

@@ -1,0 +1,71 @@
+//! Who is an administrator.
+
+use std::fmt;
+
+use hyper::{HeaderMap, header::AUTHORIZATION};
+use subtle::ConstantTimeEq;
+
+use super::code::Code;
+use super::problem::Problem;
+
+/// The secret of the administrators. Never printed.
+#[derive(Clone)]
+pub struct AdminToken(String);
+
+impl AdminToken {
+    /// A token, or `None` where the text is empty: that is no secret.
+    pub fn new(text: String) -> Option<Self> {
+        (!text.is_empty()).then_some(AdminToken(text))
+    }
+
+    /// Lets through whoever shows the token. The time it takes tells nothing about the token but its length.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(shown) = bearer(headers) else {
+            return Err(Problem::new(Code::Unauthorized, "Send the admin token as Authorization: Bearer <token>."));
+        };
+        if bool::from(shown.ct_eq(self.0.as_bytes())) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Forbidden, "This is not the admin token."))
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken(..)")
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &'static str) -> Option<Code> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, text.parse().unwrap());
+        AdminToken::new("s3cret".into()).unwrap().check(&headers).err().map(|problem| problem.code())
+    }
+
+    #[test]
+    fn only_the_token_itself_opens_the_door() {
+        assert_eq!(shown("Bearer s3cret"), None);
+        assert_eq!(shown("bearer s3cret"), None);
+        for wrong in ["Bearer ", "Bearer s3cre", "Bearer s3crets", "Bearer S3CRET"] {
+            assert_eq!(shown(wrong), Some(Code::Forbidden), "{wrong}");
+        }
+        for none in ["", "s3cret", "Basic s3cret", "Bearer"] {
+            assert_eq!(shown(none), Some(Code::Unauthorized), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_never_printed_and_never_empty() {
+        assert!(AdminToken::new(String::new()).is_none());
+        assert!(!format!("{:?}", AdminToken::new("s3cret".into())).contains("s3cret"));
+    }
+}

@@ -1,0 +1,204 @@
+//! What every request passes through on its way in and on its way out.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::Body;
+use hyper::{HeaderMap, Method, Request, Response};
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower::timeout::TimeoutLayer;
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_http::body::UnsyncBoxBody;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+
+use crate::application::Shop;
+use crate::infrastructure::metrics;
+
+use super::answer::{self, Answer};
+use super::code::Code;
+use super::health::{self, Health};
+use super::observation::Observation;
+use super::problem::Problem;
+use super::rate_limit::RateLimits;
+use super::request::Asked;
+use super::request_id;
+use super::router::{self, Route};
+use super::settings::{HttpSettings, Surface};
+use super::{admin, buy_now, cart, checkout, items, purchase, sales, scrape, sold_filter, store_failure, users};
+
+/// What all connections of a listener share.
+pub struct Front {
+    pub shop: Arc<Shop>,
+    pub rates: RateLimits,
+    settings: HttpSettings,
+    surface: Surface,
+    in_flight: GlobalConcurrencyLimitLayer,
+    health: Health,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    pub address: IpAddr,
+    /// `false` for a connection too many, which is only told so.
+    pub is_admitted: bool,
+}
+
+impl Front {
+    /// A listener that shows this much of the shop.
+    pub fn new(shop: Arc<Shop>, settings: HttpSettings, surface: Surface) -> Self {
+        metrics::install();
+        Front {
+            rates: RateLimits::new(&settings),
+            in_flight: GlobalConcurrencyLimitLayer::new(settings.in_flight),
+            health: Health::new(),
+            shop,
+            settings,
+            surface,
+        }
+    }
+
+    /// The service for one connection. It always answers.
+    pub fn service<B>(
+        self: &Arc<Self>,
+        caller: Caller,
+    ) -> impl Service<Request<B>, Response = Response<UnsyncBoxBody<Bytes, BoxError>>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let front = self.clone();
+        let limited = ServiceBuilder::new()
+            .layer(LoadShedLayer::new())
+            .layer(self.in_flight.clone())
+            .layer(TimeoutLayer::new(self.settings.request_timeout))
+            .service_fn(move |asked: Asked<B>| {
+                let front = front.clone();
+                async move { Ok::<_, Infallible>(front.answer(asked).await) }
+            });
+        let front = self.clone();
+        ServiceBuilder::new()
+            .map_request(request_id::forget_odd)
+            .layer(SetRequestIdLayer::x_request_id(request_id::AtRandom))
+            .layer(PropagateRequestIdLayer::x_request_id())
+            .layer(CatchPanicLayer::custom(panicked))
+            .service(service_fn(move |request: Request<B>| {
+                let (front, limited) = (front.clone(), limited.clone());
+                async move { Ok::<_, Infallible>(front.receive(limited, caller, request).await) }
+            }))
+    }
+
+    async fn receive<B, L>(&self, limited: L, caller: Caller, request: Request<B>) -> Answer
+    where
+        L: Service<Asked<B>, Response = Result<Answer, Problem>, Error = BoxError>,
+    {
+        let (head, body) = request.into_parts();
+        let (route, params) = router::find(self.surface, head.uri.path());
+        let observation = Observation::begin(route, &head.method);
+        let is_head = head.method == Method::HEAD;
+        let request_id = head.headers.get(request_id::X_REQUEST_ID).cloned();
+        let asked = Asked { route, params, address: caller.address, head, body };
+        let answered = match self.admit(caller, &asked) {
+            Err(problem) => Err(problem),
+            Ok(()) if route.is_operational() => Ok(self.answer_about_itself(route).await),
+            Ok(()) => limited.oneshot(asked).await.unwrap_or_else(|error| Err(not_served(route, &error))),
+        };
+        let answer = answered.unwrap_or_else(|problem| {
+            if let Some(error) = problem.cause() {
+                let request_id = request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
+                store_failure::report(error, route, request_id);
+            }
+            problem.into_answer()
+        });
+        observation.answered(answer.status());
+        if is_head { answer::to_head(answer) } else { answer }
+    }
+
+    /// What can be refused without reading any further.
+    fn admit<B>(&self, caller: Caller, asked: &Asked<B>) -> Result<(), Problem> {
+        let route = asked.route;
+        if !caller.is_admitted {
+            return Err(Problem::unavailable("Too many connections are open. Try again in a second."));
+        }
+        if route == Route::Unknown || route.is_admin() && self.settings.admin_token.is_none() {
+            return Err(not_found());
+        }
+        if !route.allows(&asked.head.method) {
+            let detail = "Use a method that the Allow header names.";
+            return Err(Problem::new(Code::MethodNotAllowed, detail).allow(route.methods()));
+        }
+        if route.is_operational() || route.is_admin() { Ok(()) } else { self.rates.check_address(caller.address) }
+    }
+
+    /// Lets administrators through.
+    pub fn admit_admin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        self.settings.admin_token.as_ref().ok_or_else(not_found)?.check(headers)
+    }
+
+    async fn answer_about_itself(&self, route: Route) -> Answer {
+        match route {
+            Route::Live => health::live(),
+            Route::Metrics => scrape::get(&self.shop),
+            _ => self.health.ready(&self.shop).await,
+        }
+    }
+
+    async fn answer<B>(&self, asked: Asked<B>) -> Result<Answer, Problem>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    {
+        let asked = &asked.read(self.settings.head_timeout).await?;
+        match asked.route {
+            Route::Checkout => checkout::post(self, asked).await,
+            Route::Cart => cart::get(self, asked).await,
+            Route::CartItem => cart::delete_item(self, asked).await,
+            Route::Purchase => purchase::post(self, asked).await,
+            Route::Receipt => purchase::get(self, asked).await,
+            Route::BuyNow => buy_now::post(self, asked).await,
+            Route::ActiveSale => sales::active(self, asked).await,
+            Route::Sales => sales::list(self, asked).await,
+            Route::Sale => sales::get(self, asked).await,
+            Route::SaleItems => items::list(self, asked).await,
+            Route::SoldFilter => sold_filter::get(self, asked).await,
+            Route::Item => items::get(self, asked).await,
+            Route::UserPurchases => users::purchases(self, asked).await,
+            Route::AdminSales => admin::create(self, asked).await,
+            Route::AdminSaleEnd => admin::end(self, asked).await,
+            Route::Live | Route::Ready | Route::Health | Route::Metrics => {
+                Ok(self.answer_about_itself(asked.route).await)
+            }
+            Route::Unknown => Err(not_found()),
+        }
+    }
+}
+
+fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "This path leads nowhere. Look at the documentation of the interface.")
+}
+
+/// A request that was shed, or that took too long.
+fn not_served(route: Route, error: &BoxError) -> Problem {
+    if error.is::<tower::load_shed::error::Overloaded>() {
+        metrics::http_request_shed();
+        return Problem::unavailable("Too many requests are being answered. Nothing was done: try again in a second.");
+    }
+    match route {
+        Route::Purchase => Problem::unavailable(purchase::ASK_AGAIN).of_unknown_outcome(),
+        Route::BuyNow => Problem::unavailable(buy_now::ASK_AGAIN).of_unknown_outcome(),
+        _ => Problem::unavailable("This took too long, and was given up. Try again in a second."),
+    }
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Answer {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text.unwrap_or("of another kind"), "answering a request panicked");
+    let detail = "The service has a fault here, which has been logged. Trying again may help.";
+    Problem::new(Code::Internal, detail).into_answer()
+}

@@ -1,0 +1,49 @@
+//! The HTTP interface: what clients see of the service.
+//!
+//! A request passes through [`server`] (connections), [`front`] (limits, request ids, metrics, panics),
+//! [`router`] (which path) and [`request`] (body) to the file of its noun, where it is parsed into domain
+//! types, given to one use case, and answered. Whatever goes wrong on the way is a [`Problem`].
+
+mod admin;
+mod answer;
+mod bearer;
+mod bought;
+mod buy_now;
+mod cart;
+mod checkout;
+mod code;
+mod connection;
+mod faults;
+mod front;
+mod health;
+mod items;
+mod json;
+mod new_sale;
+mod observation;
+mod problem;
+mod purchase;
+mod query;
+mod rate_limit;
+mod request;
+mod request_id;
+mod router;
+mod sales;
+mod scrape;
+mod server;
+mod settings;
+mod sold_filter;
+mod store_failure;
+mod users;
+
+#[cfg(test)]
+mod closed_shop;
+#[cfg(test)]
+mod tests;
+
+pub use bearer::AdminToken;
+pub use code::Code;
+pub use front::{Caller, Front};
+pub use problem::Problem;
+pub use router::Route;
+pub use server::serve;
+pub use settings::{HttpSettings, Rate, Surface};

@@ -1,0 +1,174 @@
+//! A sale as an administrator describes it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::application::schedule::{NewSale, Offer};
+use crate::domain::limits::{SALE_ITEMS_MAX, USER_UNITS_MAX};
+use crate::domain::{Currency, Invalid, Item, Money};
+
+use super::faults::Faults;
+use super::json::{self, Object};
+use super::problem::Problem;
+
+/// The body of `POST /admin/sales`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    #[serde(default, deserialize_with = "time")]
+    started_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "time")]
+    ended_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "json::given")]
+    total_items: Option<u32>,
+    #[serde(default, deserialize_with = "json::given")]
+    items: Option<Vec<Object<Line>>>,
+    #[serde(default, deserialize_with = "json::given")]
+    per_user_limit: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    name: String,
+    image_url: String,
+    #[serde(deserialize_with = "json::text")]
+    price: Money,
+    #[serde(default = "euro")]
+    currency: Currency,
+    #[serde(default = "one_of_a_kind")]
+    stock: u32,
+}
+
+fn euro() -> Currency {
+    Currency::EUR
+}
+
+fn one_of_a_kind() -> u32 {
+    1
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let time = DateTime::parse_from_rfc3339(&text);
+    time.map(|time| Some(time.to_utc())).map_err(|_| D::Error::custom("must be a time such as 2026-11-20T09:00:00Z"))
+}
+
+impl Body {
+    /// What to make, or everything that is wrong with the description.
+    pub fn into_new_sale(self) -> Result<NewSale, Problem> {
+        let mut faults = Faults::default();
+        if let (Some(start), Some(end)) = (self.started_at, self.ended_at)
+            && end <= start
+        {
+            faults.add("ended_at", "must be after started_at");
+        }
+        if self.per_user_limit.is_some_and(|limit| !(1..=USER_UNITS_MAX).contains(&limit)) {
+            faults.add("per_user_limit", "must be 1 to 100");
+        }
+        let offer = match (self.total_items, self.items) {
+            (Some(items), None) if (1..=SALE_ITEMS_MAX).contains(&items) => Some(Offer::Generated(items)),
+            (Some(_), None) => {
+                faults.add("total_items", "must be 1 to 99999");
+                None
+            }
+            (None, Some(lines)) => listed(&mut faults, lines),
+            (Some(_), Some(_)) => {
+                faults.add("total_items", "is given with items: give one of them");
+                None
+            }
+            (None, None) => {
+                faults.add("total_items", "is required, or items");
+                None
+            }
+        };
+        let Some(offer) = offer else { return Err(faults.into_problem()) };
+        faults.check()?;
+        Ok(NewSale { starts_at: self.started_at, ends_at: self.ended_at, offer, user_limit: self.per_user_limit })
+    }
+}
+
+fn listed(faults: &mut Faults, lines: Vec<Object<Line>>) -> Option<Offer> {
+    let Some(Object(first)) = lines.first() else {
+        faults.add("items", "must be at least one item");
+        return None;
+    };
+    let currency = first.currency;
+    let mut items = Vec::with_capacity(lines.len());
+    for (place, Object(line)) in lines.into_iter().enumerate() {
+        if line.currency != currency {
+            faults.add(&format!("items[{place}].currency"), "must be the same for all items");
+        }
+        match Item::new(line.name, line.image_url, line.price, line.stock) {
+            Ok(item) => items.push(item),
+            // The message of an item begins with the field.
+            Err(Invalid(message)) => {
+                let (field, message) = message.split_once(' ').unwrap_or(("", message));
+                faults.add(&format!("items[{place}].{field}"), message);
+            }
+        }
+    }
+    Some(Offer::Listed(currency, items))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn new_sale(body: &str) -> Result<NewSale, Problem> {
+        json::read::<Body>(body.as_bytes())?.into_new_sale()
+    }
+
+    async fn errors(body: &str) -> Value {
+        let answer = new_sale(body).expect_err(body).into_answer();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        serde_json::from_slice::<Value>(&bytes).unwrap()["errors"].take()
+    }
+
+    #[test]
+    fn a_sale_is_made_up_or_listed() {
+        let made_up = new_sale(r#"{"total_items":100}"#).unwrap();
+        assert!(matches!(made_up.offer, Offer::Generated(100)));
+        assert_eq!((made_up.starts_at, made_up.user_limit), (None, None));
+        let body = r#"{"started_at":"2026-11-20T10:00:00+01:00","ended_at":"2026-11-20T10:00:00Z","per_user_limit":2,
+            "items":[{"name":"Lamp","image_url":"/1.jpg","price":"19.90","currency":"USD","stock":3}]}"#;
+        let listed = new_sale(body).unwrap();
+        assert_eq!(listed.starts_at.unwrap().to_rfc3339(), "2026-11-20T09:00:00+00:00");
+        let Offer::Listed(currency, items) = listed.offer else { panic!("{:?}", listed.offer) };
+        assert_eq!((currency.as_str(), items[0].stock(), items[0].price().to_string()), ("USD", 3, "19.90".into()));
+    }
+
+    #[tokio::test]
+    async fn every_wrong_field_is_named() {
+        let line = |more: &str| format!(r#"{{"items":[{{"name":"a","image_url":"/a","price":"1",{more}}}]}}"#);
+        for (body, field) in [
+            ("{}", "total_items"),
+            (r#"{"total_items":0}"#, "total_items"),
+            (r#"{"total_items":100000}"#, "total_items"),
+            (r#"{"total_items":1,"items":[]}"#, "total_items"),
+            (r#"{"items":[]}"#, "items"),
+            (r#"{"total_items":1,"per_user_limit":0}"#, "per_user_limit"),
+            (r#"{"total_items":1,"per_user_limit":101}"#, "per_user_limit"),
+            (r#"{"total_items":1,"started_at":"tomorrow"}"#, "started_at"),
+            (r#"{"total_items":1,"started_at":"2026-11-20T10:00:00Z","ended_at":"2026-11-20T10:00:00Z"}"#, "ended_at"),
+            (r#"{"total_items":1,"id":"x"}"#, "id"),
+            (&line(r#""stock":0"#), "items[0].stock"),
+            (&line(r#""stock":"1""#), "items[0].stock"),
+            (&line(r#""currency":"eur""#), "items[0].currency"),
+            (r#"{"items":[{"name":"","image_url":"/a","price":"1"}]}"#, "items[0].name"),
+            (r#"{"items":[{"name":"a","image_url":"a","price":"1"}]}"#, "items[0].image_url"),
+            (r#"{"items":[{"name":"a","image_url":"/a","price":"-1"}]}"#, "items[0].price"),
+            (r#"{"items":[{"name":"a","image_url":"/a","price":1}]}"#, "items[0].price"),
+        ] {
+            let errors = errors(body).await;
+            assert!(errors.get(field).is_some(), "{body}: {errors}");
+        }
+        let mixed = r#"{"items":[{"name":"a","image_url":"/a","price":"1","currency":"USD"},
+            {"name":"","image_url":"/a","price":"1"}]}"#;
+        let errors = errors(mixed).await;
+        assert!(errors["items[1].name"].is_string() && errors["items[1].currency"].is_string(), "{errors}");
+    }
+}

@@ -1,0 +1,118 @@
+//! A store that cannot do what a request needs.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use chrono::Utc;
+
+use crate::application::ports::StoreError;
+use crate::infrastructure::metrics;
+
+use super::problem::Problem;
+use super::router::Route;
+
+impl From<StoreError> for Problem {
+    /// For what can simply be asked again.
+    fn from(error: StoreError) -> Self {
+        let problem = match &error {
+            StoreError::Fenced | StoreError::Busy(_) => Problem::unavailable(
+                "The service cannot do this at the moment, and did nothing. Try again in a second.",
+            ),
+            StoreError::Unreachable(_) | StoreError::Corrupt(_) => {
+                Problem::unavailable("The service cannot do this at the moment. Try again in a second.")
+            }
+        };
+        problem.caused_by(error)
+    }
+}
+
+/// For what sells: where the store may have sold without saying so, the caller must not take it for refused.
+pub fn while_selling(error: StoreError, ask_again: &'static str) -> Problem {
+    match &error {
+        StoreError::Fenced | StoreError::Busy(_) => Problem::from(error),
+        StoreError::Unreachable(_) | StoreError::Corrupt(_) => {
+            Problem::unavailable(ask_again).of_unknown_outcome().caused_by(error)
+        }
+    }
+}
+
+/// Counts what a store did not do, and logs what somebody should look at: a few lines a second, however
+/// many requests fail.
+pub fn report(error: &StoreError, route: Route, request_id: &str) {
+    static THROTTLE: Throttle = Throttle::new();
+    metrics::store_failure(error);
+    let route = route.pattern();
+    match error {
+        // Whoever found the fence or reached the bound has said so.
+        StoreError::Fenced | StoreError::Busy(_) => tracing::debug!(%error, route, request_id, "refused for now"),
+        StoreError::Unreachable(_) | StoreError::Corrupt(_) => {
+            if let Some(unsaid) = THROTTLE.pass(Utc::now().timestamp()) {
+                tracing::error!(error = %Chain(error), route, request_id, unsaid, "a store failed");
+            }
+        }
+    }
+}
+
+/// An error with everything that led to it.
+struct Chain<'a>(&'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        std::iter::successors(self.0.source(), |error| (*error).source()).try_for_each(|error| write!(f, ": {error}"))
+    }
+}
+
+/// Lets through a few lines a second.
+struct Throttle {
+    second: AtomicI64,
+    lines: AtomicU64,
+}
+
+impl Throttle {
+    const LINES_A_SECOND: u64 = 5;
+
+    const fn new() -> Self {
+        Throttle { second: AtomicI64::new(0), lines: AtomicU64::new(0) }
+    }
+
+    /// Whether a line may be written, and how many were not since the last second with lines.
+    fn pass(&self, second: i64) -> Option<u64> {
+        let unsaid = match self.second.swap(second, Ordering::Relaxed) == second {
+            true => 0,
+            false => self.lines.swap(0, Ordering::Relaxed).saturating_sub(Self::LINES_A_SECOND),
+        };
+        (self.lines.fetch_add(1, Ordering::Relaxed) < Self::LINES_A_SECOND).then_some(unsaid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::code::Code;
+    use super::*;
+
+    #[test]
+    fn only_a_store_that_may_have_sold_leaves_the_outcome_open() {
+        let unknown = |error| while_selling(error, "Ask again.").is_of_unknown_outcome();
+        assert!(!unknown(StoreError::Fenced));
+        assert!(!unknown(StoreError::Busy("full")));
+        assert!(unknown(StoreError::Unreachable("timed out".into())));
+        assert!(unknown(StoreError::Corrupt("?".into())));
+        assert_eq!(Problem::from(StoreError::Fenced).code(), Code::Unavailable);
+    }
+
+    #[test]
+    fn the_log_gets_the_chain_of_causes() {
+        let error = StoreError::Unreachable("connection refused".into());
+        assert_eq!(Chain(&error).to_string(), "the store did not answer: connection refused");
+    }
+
+    #[test]
+    fn a_storm_of_failures_is_a_few_lines() {
+        let throttle = Throttle::new();
+        assert_eq!((0..1_000).filter(|_| throttle.pass(7).is_some()).count(), 5);
+        assert_eq!(throttle.pass(8), Some(995));
+        assert_eq!(throttle.pass(8), Some(0));
+    }
+}

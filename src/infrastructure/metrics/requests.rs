@@ -1,0 +1,128 @@
+//! HTTP requests by path, method and status.
+
+use std::sync::{LazyLock, OnceLock};
+use std::time::Duration;
+
+use hyper::Method;
+use metrics::{Counter, Histogram, counter, histogram};
+
+use crate::infrastructure::http::Route;
+
+use super::recorder::metrics;
+
+/// A method as it is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Get,
+    Head,
+    Post,
+    Delete,
+    Other,
+}
+
+impl Verb {
+    const COUNT: usize = 5;
+
+    /// The method, if it is one of ours.
+    pub fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET => Verb::Get,
+            Method::HEAD => Verb::Head,
+            Method::POST => Verb::Post,
+            Method::DELETE => Verb::Delete,
+            _ => Verb::Other,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Verb::Get => "GET",
+            Verb::Head => "HEAD",
+            Verb::Post => "POST",
+            Verb::Delete => "DELETE",
+            Verb::Other => "other",
+        }
+    }
+}
+
+/// Every status that is answered, the frequent ones first. 499 is a client that did not wait.
+const STATUSES: [(u16, &str); 21] = [
+    (200, "200"),
+    (409, "409"),
+    (503, "503"),
+    (410, "410"),
+    (404, "404"),
+    (400, "400"),
+    (202, "202"),
+    (429, "429"),
+    (201, "201"),
+    (304, "304"),
+    (401, "401"),
+    (403, "403"),
+    (405, "405"),
+    (408, "408"),
+    (413, "413"),
+    (415, "415"),
+    (422, "422"),
+    (499, "499"),
+    (500, "500"),
+    (431, "431"),
+    (0, "other"),
+];
+
+/// A series comes to be when it is first needed: most combinations never occur.
+struct Table {
+    requests: Vec<OnceLock<Counter>>,
+    seconds: Vec<OnceLock<Histogram>>,
+}
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table {
+    requests: empty(Route::ALL.len() * Verb::COUNT * STATUSES.len()),
+    seconds: empty(Route::ALL.len()),
+});
+
+fn empty<T>(cells: usize) -> Vec<OnceLock<T>> {
+    std::iter::repeat_with(OnceLock::new).take(cells).collect()
+}
+
+/// A request that had begun was answered with this status, or left unanswered.
+pub fn http_request(route: Route, verb: Verb, status: u16, took: Duration) {
+    // Handles made before the recorder is there would count for nobody.
+    metrics().in_flight.decrement(1.0);
+    let status = STATUSES.iter().position(|(known, _)| *known == status).unwrap_or(STATUSES.len() - 1);
+    let cell = (route as usize * Verb::COUNT + verb as usize) * STATUSES.len() + status;
+    let (path, method, status) = (route.pattern(), verb.word(), STATUSES[status].1);
+    TABLE.requests[cell]
+        .get_or_init(
+            || counter!("flashsale_http_requests_total", "path" => path, "method" => method, "status" => status),
+        )
+        .increment(1);
+    TABLE.seconds[route as usize]
+        .get_or_init(|| histogram!("flashsale_http_request_seconds", "path" => path))
+        .record(took.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{http_request_begun, render};
+    use super::*;
+
+    #[test]
+    fn each_combination_is_a_series_of_its_own() {
+        for (route, method, status) in
+            [(Route::Sale, Method::GET, 200), (Route::Sale, Method::GET, 404), (Route::Unknown, Method::TRACE, 299)]
+        {
+            http_request_begun();
+            http_request(route, Verb::of(&method), status, Duration::from_millis(3));
+        }
+        let text = render();
+        for labels in [
+            r#"{path="/sales/{id}",method="GET",status="200"}"#,
+            r#"{path="/sales/{id}",method="GET",status="404"}"#,
+            r#"{path="unknown",method="other",status="other"}"#,
+        ] {
+            assert!(text.contains(&format!("flashsale_http_requests_total{labels}")), "{labels} is not in {text}");
+        }
+        assert!(text.contains(r#"flashsale_http_request_seconds_bucket{path="/sales/{id}",le="0.004"}"#), "{text}");
+    }
+}
