@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::fence::Fence;
-use crate::application::{Settings, Shop};
+use crate::application::{Ports, Settings, Shop};
 use crate::config::HttpConfig;
 use crate::infrastructure::http::{self, HttpSettings, Surface};
 use crate::infrastructure::postgres::{self, PgArchive};
@@ -64,7 +64,7 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Arc<Shop>
         return Err(StartError::OldSchema(missing.description));
     }
     let redis = Arc::new(connect_redis(&stores.redis, &fence).await?);
-    let ports = (redis.clone() as _, redis.clone() as _, redis as _, archive as _);
+    let ports = Ports { stock: redis.clone(), sale_store: redis.clone(), ledger: redis, archive };
     Ok(Arc::new(Shop::new(ports, fence, settings)))
 }
 

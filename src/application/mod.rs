@@ -18,4 +18,4 @@ pub mod shop;
 pub mod sold_filter;
 pub mod verify;
 
-pub use shop::{Settings, Shop};
+pub use shop::{Ports, Settings, Shop};

@@ -5,7 +5,7 @@ use crate::domain::{LedgerEntry, LedgerEvent, LedgerId};
 
 use super::fence::Epoch;
 use super::live_sale::LiveSale;
-use super::ports::{PersistError, Rejection, StoreError, Watermark};
+use super::ports::{PersistError, Refused, Rejection, StoreError, Watermark};
 use super::shop::Shop;
 
 /// Whether there is more to do at once.
@@ -65,10 +65,9 @@ impl LedgerWriter {
         entries: &[LedgerEntry],
     ) -> Result<(), PersistError> {
         let (epoch, id) = (self.epoch, sale.sale().id);
-        let readable = !entries.iter().any(|entry| matches!(entry.event, LedgerEvent::Unreadable(_)));
-        let written = match readable {
-            true => shop.archive.persist(epoch, &sale.catalog, id, after, entries).await,
-            false => Err(PersistError::Rejected(Rejection::Invalid, "unreadable".into())),
+        let written = match entries.iter().find_map(unreadable) {
+            None => shop.archive.persist(epoch, &sale.catalog, id, after, entries).await,
+            Some(refused) => Err(PersistError::Rejected(refused)),
         };
         let archived = match written {
             Ok(()) => entries.last().map_or(after, |entry| entry.id),
@@ -91,9 +90,9 @@ impl LedgerWriter {
         let (epoch, id) = (self.epoch, sale.sale().id);
         for entry in entries {
             let one = std::slice::from_ref(entry);
-            let written = match &entry.event {
-                LedgerEvent::Unreadable(text) => Err(PersistError::Rejected(Rejection::Invalid, text.clone())),
-                _ => shop.archive.persist(epoch, &sale.catalog, id, after, one).await,
+            let written = match unreadable(entry) {
+                None => shop.archive.persist(epoch, &sale.catalog, id, after, one).await,
+                Some(refused) => Err(PersistError::Rejected(refused)),
             };
             match written {
                 Ok(()) => {}
@@ -101,10 +100,10 @@ impl LedgerWriter {
                     let nothing = LedgerEntry { id: entry.id, event: LedgerEvent::Opened };
                     shop.archive.persist(epoch, &sale.catalog, id, after, &[nothing]).await?;
                 }
-                Err(PersistError::Rejected(rejection, reason)) => {
-                    tracing::error!(sale = %id, entry = %entry.id, ?rejection, reason, "PostgreSQL refused a ledger entry");
-                    shop.archive.reject(epoch, id, after, entry, rejection, &reason).await?;
-                    sale.confirmations.advance(LedgerId::ZERO, [(entry.id, rejection)]);
+                Err(PersistError::Rejected(refused)) => {
+                    tracing::error!(sale = %id, entry = %entry.id, %refused, "PostgreSQL refused a ledger entry");
+                    shop.archive.reject(epoch, id, after, entry, &refused).await?;
+                    sale.confirmations.advance(LedgerId::ZERO, [(entry.id, refused.rejection)]);
                     self.released_all = false;
                 }
                 Err(error) => return Err(error),
@@ -145,6 +144,13 @@ impl LedgerWriter {
             Some(cursor) => Ok(cursor),
             None => Ok(*self.cursor.insert(shop.archive.cursors(sale.sale().id).await?.ledger)),
         }
+    }
+}
+
+fn unreadable(entry: &LedgerEntry) -> Option<Refused> {
+    match &entry.event {
+        LedgerEvent::Unreadable(_) => Some(Refused { rejection: Rejection::Invalid, reason: "unreadable".into() }),
+        LedgerEvent::Opened | LedgerEvent::Sold(_) | LedgerEvent::Released(_) => None,
     }
 }
 

@@ -32,6 +32,14 @@ pub struct Settings {
     pub lag_limit: Duration,
 }
 
+/// The outside world.
+pub struct Ports {
+    pub stock: Arc<dyn StockStore>,
+    pub sale_store: Arc<dyn SaleStore>,
+    pub ledger: Arc<dyn Ledger>,
+    pub archive: Arc<dyn Archive>,
+}
+
 /// The service without its edges: ports, what this instance knows of the sales, and the use cases, each of
 /// which is a file of this module.
 pub struct Shop {
@@ -71,12 +79,8 @@ impl Clock {
 
 impl Shop {
     /// A shop with these stores. It knows no sale and decides nothing until it has recovered.
-    pub fn new(
-        stores: (Arc<dyn StockStore>, Arc<dyn SaleStore>, Arc<dyn Ledger>, Arc<dyn Archive>),
-        fence: Arc<Fence>,
-        settings: Settings,
-    ) -> Self {
-        let (stock, sale_store, ledger, archive) = stores;
+    pub fn new(ports: Ports, fence: Arc<Fence>, settings: Settings) -> Self {
+        let Ports { stock, sale_store, ledger, archive } = ports;
         Shop {
             stock,
             sale_store,

@@ -203,8 +203,7 @@ async fn write_ledger(shop: &Shop, sale: &LiveSale) {
     let mut writer: Option<LedgerWriter> = None;
     loop {
         let _woken = timeout(CHECK_EVERY, sale.arrived.notified()).await;
-        loop {
-            let Some(epoch) = shop.fence.epoch() else { break };
+        while let Some(epoch) = shop.fence.epoch() {
             if writer.as_ref().is_none_or(|writer| writer.epoch() != epoch) {
                 writer = None;
             }

@@ -71,7 +71,7 @@ async fn demand_of_three_times_the_stock_sells_exactly_the_stock() {
     let world = World::new().await.with(|world| world.settings.sale_items = 1_000);
     let (one, two) = (world.start().await, world.start().await);
     let buy = |buyer: usize| {
-        let client = if buyer % 2 == 0 { one.client.clone() } else { two.client.clone() };
+        let client = if buyer.is_multiple_of(2) { one.client.clone() } else { two.client.clone() };
         async move {
             let item = buyer % 1_000 + 1;
             let answer = client.checkout(&format!("u{buyer}"), &item.to_string()).await;

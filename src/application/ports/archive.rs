@@ -21,6 +21,14 @@ pub enum Rejection {
     Invalid,
 }
 
+/// Why an entry was refused, with what the archive said about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refused {
+    pub rejection: Rejection,
+    pub reason: String,
+}
+
 /// Why a batch was not archived. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum PersistError {
@@ -34,8 +42,8 @@ pub enum PersistError {
     #[error("the purchase is archived already")]
     Duplicate,
     /// An entry of the batch is refused for itself.
-    #[error("refused by the archive: {1}")]
-    Rejected(Rejection, String),
+    #[error("refused by the archive")]
+    Rejected(#[source] Refused),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -197,8 +205,7 @@ pub trait LedgerArchive: Send + Sync {
         sale: SaleId,
         after: LedgerId,
         entry: &LedgerEntry,
-        rejection: Rejection,
-        reason: &str,
+        refused: &Refused,
     ) -> Result<(), PersistError>;
 
     /// The refused entries of a sale, oldest first.

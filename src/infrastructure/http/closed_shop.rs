@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::application::fence::{Epoch, Fence};
 use crate::application::live_sale::{LiveSale, Projection};
 use crate::application::ports::*;
-use crate::application::{Settings, Shop};
+use crate::application::{Ports, Settings, Shop};
 use crate::domain::stock::CheckedOut;
 use crate::domain::{
     BuyNowRefusal, Cart, CartLine, Catalog, CheckoutCode, CheckoutRefusal, LedgerEntry, LedgerEvent, LedgerId, Ordinal,
@@ -46,8 +46,9 @@ pub fn shop(trouble: Trouble) -> Arc<Shop> {
         ack_timeout: Duration::from_millis(100),
         lag_limit: Duration::from_secs(1),
     };
-    let stores = (Arc::new(trouble) as _, Arc::new(trouble) as _, Arc::new(trouble) as _, Arc::new(trouble) as _);
-    let shop = Shop::new(stores, Arc::new(Fence::default()), settings);
+    let store = Arc::new(trouble);
+    let ports = Ports { stock: store.clone(), sale_store: store.clone(), ledger: store.clone(), archive: store };
+    let shop = Shop::new(ports, Arc::new(Fence::default()), settings);
     shop.fence.open(Epoch(1));
     shop.sales.add(Arc::new(sale()));
     Arc::new(shop)
@@ -277,15 +278,7 @@ impl LedgerArchive for Trouble {
         Ok(self.with().await?)
     }
 
-    async fn reject(
-        &self,
-        _: Epoch,
-        _: SaleId,
-        _: LedgerId,
-        _: &LedgerEntry,
-        _: Rejection,
-        _: &str,
-    ) -> Result<(), PersistError> {
+    async fn reject(&self, _: Epoch, _: SaleId, _: LedgerId, _: &LedgerEntry, _: &Refused) -> Result<(), PersistError> {
         Ok(self.with().await?)
     }
 

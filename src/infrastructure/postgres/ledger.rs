@@ -9,7 +9,7 @@ use sqlx::types::Json;
 
 use crate::application::fence::Epoch;
 use crate::application::ports::{
-    Attempt, Cursors, DeadLetter, LedgerArchive, PersistError, RefusalKey, Rejection, StoreError,
+    Attempt, Cursors, DeadLetter, LedgerArchive, PersistError, RefusalKey, Refused, Rejection, StoreError,
 };
 use crate::domain::{CartLine, Catalog, LedgerEntry, LedgerEvent, LedgerId, Released, SaleId, Sold, SoldUnit};
 
@@ -73,8 +73,7 @@ impl LedgerArchive for PgArchive {
         sale: SaleId,
         after: LedgerId,
         entry: &LedgerEntry,
-        rejection: Rejection,
-        reason: &str,
+        refused: &Refused,
     ) -> Result<(), PersistError> {
         let text = match &entry.event {
             LedgerEvent::Unreadable(text) => text.clone(),
@@ -86,13 +85,13 @@ impl LedgerArchive for PgArchive {
             sale.to_string(),
             after.to_i64(),
             entry.id.to_i64(),
-            rejection_word(rejection),
-            reason,
+            rejection_word(refused.rejection),
+            refused.reason,
             text,
         );
         let row = row.fetch_one(&self.writers).await.map_err(persist_error)?;
         written(row.in_epoch, row.moved)?;
-        metrics::dead_letter(rejection);
+        metrics::dead_letter(refused.rejection);
         Ok(())
     }
 
@@ -245,7 +244,7 @@ fn persist_error(error: sqlx::Error) -> PersistError {
         (_, Some(code)) if code.starts_with("22") || code.starts_with("23") => Rejection::Invalid,
         _ => return store_error(error).into(),
     };
-    PersistError::Rejected(rejection, message)
+    PersistError::Rejected(Refused { rejection, reason: message })
 }
 
 fn rejection_word(rejection: Rejection) -> &'static str {

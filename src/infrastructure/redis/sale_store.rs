@@ -1,6 +1,7 @@
 //! The life of a sale in Redis.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -11,11 +12,14 @@ use crate::application::ports::{SaleStore, Snapshot, StoreError};
 use crate::domain::stock::Holdings;
 use crate::domain::{LedgerId, Ordinal, Sale, SaleId, Sold, Stock};
 
-use super::connection::RedisStore;
+use super::connection::{RedisStore, store_error};
 use super::keys::{Part, SaleKeys};
 use super::ledger::entries;
 use super::scripts::ScriptName;
 use super::text::{corrupt, parse_entry, parse_free, parse_slots, print_free, print_slots, sold_fields};
+
+/// How long a snapshot of a large sale may take; it must not be in the way of others.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Commands that are sent together while a sale is restored: enough to be quick, few enough not to keep Redis
 /// from the other sales.
@@ -122,7 +126,7 @@ impl SaleStore for RedisStore {
         pipeline.cmd("XRANGE").arg(keys.key(Part::Ledger)).arg("-").arg("+");
         type Hash = BTreeMap<String, String>;
         let (exists, units, slots, receipts, requests, ledger): (bool, Hash, Hash, Hash, Hash, Value) =
-            self.pipeline(&pipeline).await?;
+            pipeline.query_async(&mut self.dedicated(SNAPSHOT_PATIENCE).await?).await.map_err(store_error)?;
         if !exists {
             return Ok(None);
         }
