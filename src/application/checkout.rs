@@ -96,6 +96,7 @@ impl Shop {
         }
         let sold: Vec<_> = lines.iter().map(|line| line.ordinal).filter(|ordinal| sale.is_sold(*ordinal)).collect();
         if !sold.is_empty() {
+            self.refusals.count_filtered();
             return Some(CheckoutRefusal::ItemSold(sold));
         }
         let units: u32 = lines.iter().map(|line| line.quantity.get()).sum();

@@ -16,6 +16,10 @@ const FILTER_EVERY: Duration = Duration::from_millis(50);
 /// How long to wait for an entry before looking whether something else has changed.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long entries are left to gather after some have come, so that a rush is read in batches and not one by one.
+/// Whoever buys on this instance does not wait for it.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// Follows the ledger of one sale through the epochs.
 #[derive(Debug)]
 pub struct Follower {
@@ -56,6 +60,9 @@ impl Follower {
         let is_released = entries.iter().any(|entry| matches!(entry.event, LedgerEvent::Released(_)));
         if (is_released || self.filter_made_at.elapsed() >= FILTER_EVERY) && sale.refresh_filter() {
             self.filter_made_at = Instant::now();
+        }
+        if !entries.is_empty() {
+            tokio::time::sleep(GATHER).await;
         }
         Ok(())
     }

@@ -22,13 +22,15 @@ pub struct LedgerWriter {
     epoch: Epoch,
     /// The last entry that is archived, once it is known.
     cursor: Option<LedgerId>,
+    /// What other instances have not been told yet.
+    unannounced: Option<Watermark>,
     released_all: bool,
 }
 
 impl LedgerWriter {
     /// A writer that has not looked yet how far the archive is.
     pub fn new(epoch: Epoch) -> Self {
-        LedgerWriter { epoch, cursor: None, released_all: false }
+        LedgerWriter { epoch, cursor: None, unannounced: None, released_all: false }
     }
 
     /// The epoch that it writes in.
@@ -43,41 +45,45 @@ impl LedgerWriter {
     /// harm: the cursor moves on only from where it was read.
     pub async fn step(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
         let after = self.cursor(shop, sale).await?;
-        let entries = shop.ledger.read(sale.sale().id, after, LEDGER_BATCH).await?;
+        let reading = shop.ledger.read(sale.sale().id, after, LEDGER_BATCH);
+        // Other instances are told while the next batch is read.
+        let (entries, ()) = tokio::join!(reading, announce(shop, self.unannounced.take()));
+        let entries = entries?;
         if !entries.is_empty() {
-            let written = self.write(shop, sale, after, &entries).await;
-            if written.is_err() {
-                self.cursor = None;
-            }
-            written?;
+            // Should anything go wrong from here on, the archive is asked again.
+            self.cursor = None;
+            let archived = self.write(shop, sale, after, &entries).await?;
+            self.cursor = Some(archived);
+            sale.confirmations.advance(archived, []);
+            let rejections = sale.confirmations.rejections();
+            self.unannounced = Some(Watermark { sale: sale.sale().id, persisted: archived, rejections });
         }
         if !self.released_all {
             self.release_rejected(shop, sale).await?;
         }
-        Ok(if entries.len() < LEDGER_BATCH { Progress::Idle } else { Progress::More })
+        Ok(if entries.is_empty() { Progress::Idle } else { Progress::More })
     }
 
+    /// Writes the batch as a whole, or if need be one by one. Returns how far the archive is then.
     async fn write(
         &mut self,
         shop: &Shop,
         sale: &LiveSale,
         after: LedgerId,
         entries: &[LedgerEntry],
-    ) -> Result<(), PersistError> {
+    ) -> Result<LedgerId, PersistError> {
         let (epoch, id) = (self.epoch, sale.sale().id);
         let written = match entries.iter().find_map(unreadable) {
             None => shop.archive.persist(epoch, &sale.catalog, id, after, entries).await,
             Some(refused) => Err(PersistError::Rejected(refused)),
         };
-        let archived = match written {
-            Ok(()) => entries.last().map_or(after, |entry| entry.id),
-            Err(PersistError::Rejected(..) | PersistError::Duplicate) => {
-                self.write_one_by_one(shop, sale, after, entries).await?
+        match written {
+            Ok(()) => Ok(entries.last().map_or(after, |entry| entry.id)),
+            Err(PersistError::Rejected(_) | PersistError::Duplicate) => {
+                self.write_one_by_one(shop, sale, after, entries).await
             }
-            Err(error) => return Err(error),
-        };
-        self.archived(shop, sale, archived).await;
-        Ok(())
+            Err(error) => Err(error),
+        }
     }
 
     async fn write_one_by_one(
@@ -96,11 +102,12 @@ impl LedgerWriter {
             };
             match written {
                 Ok(()) => {}
-                Err(PersistError::Duplicate) => {
+                Err(PersistError::Duplicate) if is_archived(shop, entry).await? => {
                     let nothing = LedgerEntry { id: entry.id, event: LedgerEvent::Opened };
                     shop.archive.persist(epoch, &sale.catalog, id, after, &[nothing]).await?;
                 }
-                Err(PersistError::Rejected(refused)) => {
+                Err(error @ (PersistError::Duplicate | PersistError::Rejected(_))) => {
+                    let refused = error.refused();
                     tracing::error!(sale = %id, entry = %entry.id, %refused, "PostgreSQL refused a ledger entry");
                     shop.archive.reject(epoch, id, after, entry, &refused).await?;
                     sale.confirmations.advance(LedgerId::ZERO, [(entry.id, refused.rejection)]);
@@ -111,16 +118,6 @@ impl LedgerWriter {
             after = entry.id;
         }
         Ok(after)
-    }
-
-    /// Wakes who waits on this instance, and tells the others.
-    async fn archived(&mut self, shop: &Shop, sale: &LiveSale, persisted: LedgerId) {
-        self.cursor = Some(persisted);
-        sale.confirmations.advance(persisted, []);
-        let watermark = Watermark { sale: sale.sale().id, persisted, rejections: sale.confirmations.rejections() };
-        if let Err(error) = shop.ledger.announce(watermark).await {
-            tracing::debug!(%error, "the watermark was not announced; other instances will ask for it");
-        }
     }
 
     /// Makes the units of refused purchases free again, but for those that the archive knows as somebody's.
@@ -145,6 +142,20 @@ impl LedgerWriter {
             None => Ok(*self.cursor.insert(shop.archive.cursors(sale.sale().id).await?.ledger)),
         }
     }
+}
+
+async fn announce(shop: &Shop, watermark: Option<Watermark>) {
+    let Some(watermark) = watermark else { return };
+    if let Err(error) = shop.ledger.announce(watermark).await {
+        tracing::debug!(%error, "a watermark was not announced; other instances will ask for it");
+    }
+}
+
+/// Whether it is this very purchase that the archive has under this id.
+async fn is_archived(shop: &Shop, entry: &LedgerEntry) -> Result<bool, StoreError> {
+    let LedgerEvent::Sold(sold) = &entry.event else { return Ok(false) };
+    let archived = shop.archive.sold_by_code(sold.code).await?;
+    Ok(archived.is_some_and(|archived| archived.id == entry.id && archived.sold == *sold))
 }
 
 fn unreadable(entry: &LedgerEntry) -> Option<Refused> {

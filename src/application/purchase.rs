@@ -130,6 +130,7 @@ impl Shop {
         }
         let open = about.window.status(self.clock.now()) == SaleStatus::Open;
         if open && sale.is_sold(wanted.ordinal) && !sale.projection().has_request(user, request) {
+            self.refusals.count_filtered();
             return Err(refused(BuyNowRefusal::SoldOut));
         }
         let epoch = self.epoch().map_err(BuyNowError::Failed)?;

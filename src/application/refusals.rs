@@ -1,6 +1,7 @@
 //! Refused checkouts, counted by second and reason: they come in floods.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -18,9 +19,20 @@ const KEYS_MAX: usize = 20_000;
 #[derive(Debug, Default)]
 pub struct Refusals {
     counts: Mutex<HashMap<RefusalKey, u64>>,
+    filtered: AtomicU64,
 }
 
 impl Refusals {
+    /// Counts a request that the sold-item filter refused, without asking Redis.
+    pub fn count_filtered(&self) {
+        self.filtered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests the sold-item filter has refused on this instance.
+    pub fn filtered(&self) -> u64 {
+        self.filtered.load(Ordering::Relaxed)
+    }
+
     /// Counts one.
     pub fn count(&self, sale: SaleId, now: DateTime<Utc>, refusal: &CheckoutRefusal) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

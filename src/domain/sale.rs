@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Currency, Invalid};
@@ -116,13 +116,15 @@ impl SaleId {
 
 impl fmt::Display for SaleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let starts_at = self.starts_at();
-        let format = match (starts_at.minute(), starts_at.second()) {
-            (0, 0) => "%Y%m%dT%H",
-            (_, 0) => "%Y%m%dT%H%M",
-            _ => "%Y%m%dT%H%M%S",
-        };
-        write!(f, "{}", starts_at.format(format))?;
+        // Ids are printed several times a request, and chrono would read its format anew each time.
+        let at = self.starts_at();
+        write!(f, "{:04}{:02}{:02}T{:02}", at.year(), at.month(), at.day(), at.hour())?;
+        if at.minute() != 0 || at.second() != 0 {
+            write!(f, "{:02}", at.minute())?;
+        }
+        if at.second() != 0 {
+            write!(f, "{:02}", at.second())?;
+        }
         match self.suffix {
             Some(suffix) => write!(f, "-{suffix:04x}"),
             None => Ok(()),
@@ -144,14 +146,11 @@ fn parse_sale_id(text: &str) -> Option<SaleId> {
         Some((start, suffix)) => (start, Some(u16::from_str_radix(suffix, 16).ok()?)),
         None => (text, None),
     };
-    let padding = match start.len() {
-        11 => "0000",
-        13 => "00",
-        15 => "",
-        _ => return None,
-    };
-    let starts_at = NaiveDateTime::parse_from_str(&format!("{start}{padding}"), "%Y%m%dT%H%M%S").ok()?;
-    let id = SaleId { starts_at_seconds: starts_at.and_utc().trunc_subsecs(0).timestamp(), suffix };
+    let number = |place: std::ops::Range<usize>| start.get(place)?.parse::<u32>().ok();
+    let if_longer = |length: usize| if start.len() > length { number(length..length + 2) } else { Some(0) };
+    let date = NaiveDate::from_ymd_opt(number(0..4)? as i32, number(4..6)?, number(6..8)?)?;
+    let starts_at = date.and_hms_opt(number(9..11)?, if_longer(11)?, if_longer(13)?)?;
+    let id = SaleId { starts_at_seconds: starts_at.and_utc().timestamp(), suffix };
     (id.to_string() == text).then_some(id)
 }
 

@@ -38,14 +38,24 @@ pub enum PersistError {
     /// A newer epoch has begun.
     #[error("the epoch has passed")]
     EpochPassed,
-    /// The archive holds this very purchase already.
-    #[error("the purchase is archived already")]
+    /// The archive holds a purchase of this ledger id already.
+    #[error("the ledger id is archived already")]
     Duplicate,
     /// An entry of the batch is refused for itself.
     #[error("refused by the archive")]
     Rejected(#[source] Refused),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl PersistError {
+    /// What to file an entry away with that cannot be archived.
+    pub fn refused(self) -> Refused {
+        match self {
+            PersistError::Rejected(refused) => refused,
+            error => Refused { rejection: Rejection::Invalid, reason: error.to_string() },
+        }
+    }
 }
 
 /// An entry that the archive refused, and what becomes of it.

@@ -6,6 +6,7 @@ use crate::domain::{Invalid, SaleId};
 use super::answer::{self, Answer};
 use super::checkout::sale_not_found;
 use super::code::Code;
+use super::faults::Faults;
 use super::front::Front;
 use super::new_sale;
 use super::problem::Problem;
@@ -21,7 +22,8 @@ pub async fn create(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
     let shop = front.shop.clone();
     let created = undisturbed(async move { shop.create_sale(wanted).await }).await?;
     let sale = created.map_err(|error| match error {
-        NewSaleError::Invalid(Invalid(message)) => Problem::new(Code::InvalidRequest, message),
+        // All else about it has been checked: only its window depends on the time it is.
+        NewSaleError::Invalid(Invalid(message)) => Faults::one("ended_at", message),
         NewSaleError::Failed(error) => error.into(),
     })?;
     Ok(answer::created(&format!("/sales/{}", sale.id), &About::of(&sale, front.shop.clock.now())))

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::application::schedule::{NewSale, Offer};
-use crate::domain::limits::{SALE_ITEMS_MAX, USER_UNITS_MAX};
+use crate::domain::limits::{SALE_ITEMS_MAX, SALE_UNITS_MAX, USER_UNITS_MAX};
 use crate::domain::{Currency, Invalid, Item, Money};
 
 use super::faults::Faults;
@@ -94,6 +94,9 @@ fn listed(faults: &mut Faults, lines: Vec<Object<Line>>) -> Option<Offer> {
         return None;
     };
     let currency = first.currency;
+    if lines.iter().map(|Object(line)| u64::from(line.stock)).sum::<u64>() > u64::from(SALE_UNITS_MAX) {
+        faults.add("items", "must have at most 1000000 units together");
+    }
     let mut items = Vec::with_capacity(lines.len());
     for (place, Object(line)) in lines.into_iter().enumerate() {
         if line.currency != currency {
