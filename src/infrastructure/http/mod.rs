@@ -38,6 +38,8 @@ mod users;
 #[cfg(test)]
 mod closed_shop;
 #[cfg(test)]
+mod socket_tests;
+#[cfg(test)]
 mod tests;
 
 pub use bearer::AdminToken;

@@ -100,10 +100,7 @@ impl Route {
 
     /// Whether this can be done there.
     pub fn allows(self, method: &Method) -> bool {
-        match self.methods() {
-            "GET, HEAD" => method == Method::GET || method == Method::HEAD,
-            only => method == only,
-        }
+        self.methods().split(", ").any(|allowed| method == allowed)
     }
 
     /// Whether it answers about the service itself, and so must answer where shopping is refused.

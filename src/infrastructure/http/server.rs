@@ -3,12 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -34,6 +36,10 @@ const TURNED_AWAY_MAX: usize = 256;
 
 /// How long a connection is kept that is only told that there are too many.
 const TURNED_AWAY_PATIENCE: Patience = Patience { head: Duration::from_secs(1), idle: Duration::ZERO };
+
+/// How long a connection that seems idle is kept when the service stops: its next request may be on its way, and
+/// closing would leave the client in doubt about it.
+const LAST_REQUESTS: Duration = Duration::from_millis(100);
 
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 200;
@@ -74,6 +80,11 @@ pub async fn serve(
             }
         }
     }
+    server.is_closing.store(true, Ordering::Relaxed);
+    // Who was let in by the system, but not yet by us, may have sent a request.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        server.take_in(stream, peer);
+    }
     drop(listener);
     server.see_off(drain_timeout).await;
 }
@@ -89,6 +100,8 @@ struct Server {
     patience: Patience,
     room: Arc<Semaphore>,
     room_to_turn_away: Arc<Semaphore>,
+    /// Answers are the last ones of their connections.
+    is_closing: Arc<AtomicBool>,
     graceful: GracefulShutdown,
     tasks: JoinSet<()>,
 }
@@ -100,6 +113,7 @@ impl Server {
             patience: Patience { head: settings.head_timeout, idle: settings.idle_timeout },
             room: Arc::new(Semaphore::new(settings.connections)),
             room_to_turn_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
+            is_closing: Arc::default(),
             graceful: GracefulShutdown::new(),
             tasks: JoinSet::new(),
             front: Arc::new(Front::new(shop, settings, surface)),
@@ -124,6 +138,7 @@ impl Server {
             protocol: self.protocol.clone(),
             patience: if is_admitted { self.patience } else { TURNED_AWAY_PATIENCE },
             caller: Caller { address: peer.ip(), is_admitted },
+            is_closing: self.is_closing.clone(),
             _place: place,
         };
         self.tasks.spawn(connection.serve(stream, self.graceful.watcher()));
@@ -131,6 +146,10 @@ impl Server {
 
     /// Lets every connection finish the request it is at, for so long and no longer.
     async fn see_off(mut self, patience: Duration) {
+        let ended_by_their_last_answer = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_REQUESTS, ended_by_their_last_answer).await.is_ok() {
+            return;
+        }
         if tokio::time::timeout(patience, self.graceful.shutdown()).await.is_err() {
             tracing::warn!(connections = self.tasks.len(), "connections were cut off: they took too long to finish");
         }
@@ -157,6 +176,7 @@ struct Connection {
     protocol: Arc<Builder<TokioExecutor>>,
     patience: Patience,
     caller: Caller,
+    is_closing: Arc<AtomicBool>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -167,11 +187,13 @@ impl Connection {
         let (requests, caller) = (self.front.service(self.caller), self.caller);
         let service = service_fn(|request: Request<Incoming>| {
             let serving = pulse.request(request.version());
-            let answering = requests.clone().oneshot(request);
+            let is_http1 = request.version() < Version::HTTP_2;
+            let (answering, is_closing) = (requests.clone().oneshot(request), self.is_closing.clone());
             async move {
                 let answer = answering.await;
                 drop(serving);
-                answer.map(|answer| if caller.is_admitted { answer } else { last(answer) })
+                let is_last = is_http1 && (!caller.is_admitted || is_closing.load(Ordering::Relaxed));
+                answer.map(|answer| if is_last { last(answer) } else { answer })
             }
         });
         let conversation = self.protocol.serve_connection(TokioIo::new(Felt::new(stream, pulse.clone())), service);

@@ -37,7 +37,12 @@ impl PgArchive {
     pub async fn connect(url: &str, connections: u32) -> Result<Self, ConnectError> {
         let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?.application_name("flashsale");
         let reading = options.clone().options([("statement_timeout", "5s"), ("lock_timeout", "2s")]);
-        let writing = options.options([("synchronous_commit", "on"), ("lock_timeout", "5s")]);
+        let writing = options.options([
+            ("synchronous_commit", "on"),
+            ("lock_timeout", "5s"),
+            // A batch's arrays are its data: planning for them anew each time gains nothing.
+            ("plan_cache_mode", "force_generic_plan"),
+        ]);
         let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
         let writers = PgPoolOptions::new()
             .max_connections(WRITER_CONNECTIONS)

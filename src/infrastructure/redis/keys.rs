@@ -15,7 +15,7 @@ pub enum Part {
     Units,
     /// Hash: user -> filled slots, `1101`.
     Slots,
-    /// Hash: checkout code -> user and lines, `u1 42:1 43:2`.
+    /// Hash: checkout code -> user and lines, `u1 42:1,43:2`.
     Carts,
     /// Hash: user -> the code of the cart that is not bought yet.
     Codes,

@@ -7,13 +7,13 @@ use futures::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{Cmd, Value};
 
-use crate::application::ports::{Attempt, Attempts, Ledger, LedgerReader, News, StoreError, Watermark};
+use crate::application::ports::{Attempts, Ledger, LedgerReader, News, StoreError, Watermark};
 use crate::domain::{LedgerEntry, LedgerId, SaleId};
 
 use super::connection::{RedisStore, store_error};
 use super::keys::{Part, SaleKeys, WATERMARKS_CHANNEL};
 use super::reply::{text, texts};
-use super::text::{corrupt, field, parse_entry, parse_lines};
+use super::text::{corrupt, parse_attempt, parse_entry};
 
 /// The longest that a reader waits in one call.
 const PATIENCE_MAX: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ impl Ledger for RedisStore {
 
     async fn read_attempts(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Attempts, StoreError> {
         let entries = entries(self.query(&range(sale, Part::Attempts, after, max)).await?)?;
-        let readable = entries.iter().filter_map(|(id, fields)| attempt(*id, fields)).collect();
+        let readable = entries.iter().filter_map(|(id, fields)| parse_attempt(*id, fields)).collect();
         Ok(Attempts { readable, last: entries.last().map(|(id, _)| *id), count: entries.len() })
     }
 
@@ -139,13 +139,4 @@ pub(super) fn entries(value: Value) -> Result<Vec<(LedgerId, Vec<String>)>, Stor
         value => Err(corrupt(value)),
     };
     values.into_iter().map(entry).collect()
-}
-
-fn attempt(id: LedgerId, fields: &[String]) -> Option<Attempt> {
-    Some(Attempt {
-        id,
-        code: field(fields, "code")?.parse().ok()?,
-        user: field(fields, "user")?.parse().ok()?,
-        lines: parse_lines(field(fields, "lines")?)?,
-    })
 }

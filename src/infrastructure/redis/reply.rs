@@ -48,12 +48,11 @@ impl Reply {
         Ok((self.parsed(0, |code| code.parse().ok())?, self.parsed(1, parse_cart)?))
     }
 
-    /// `SOLD replayed id entry`
+    /// `SOLD replayed id purchase`
     pub fn sold(&self) -> Result<Decided, StoreError> {
         let replayed = self.text(0)? == "1";
         let id: LedgerId = self.parsed(1, |id| id.parse().ok())?;
-        let fields = self.values.get(2).cloned().ok_or_else(|| self.corrupt())?;
-        let sold = parse_sold(&texts(fields)?).ok_or_else(|| self.corrupt())?;
+        let sold = self.parsed(2, parse_sold)?;
         Ok(Decided { id, sold, replayed })
     }
 

@@ -16,7 +16,7 @@ use super::connection::{RedisStore, store_error};
 use super::keys::{Part, SaleKeys};
 use super::ledger::entries;
 use super::scripts::ScriptName;
-use super::text::{corrupt, parse_entry, parse_free, parse_slots, print_free, print_slots, sold_fields};
+use super::text::{corrupt, parse_entry, parse_free, parse_slots, print_free, print_slots, print_sold};
 
 /// How long a snapshot of a large sale may take; it must not be in the way of others.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
@@ -168,7 +168,7 @@ impl RedisStore {
             pipeline.cmd("DEL").arg(keys.key(part)).ignore();
         }
         let opened = OPENED_ID.to_string();
-        pipeline.cmd("XADD").arg(keys.key(Part::Ledger)).arg(opened).arg(&[("kind", "opened")]).ignore();
+        pipeline.cmd("XADD").arg(keys.key(Part::Ledger)).arg(opened).arg(&[("opened", "0")]).ignore();
         self.pipeline::<()>(&pipeline).await?;
 
         let mut command = redis::cmd("XADD");
@@ -191,7 +191,7 @@ impl RedisStore {
         let mut pipeline = redis::pipe();
         for ((id, sold), open_code) in sold.iter().zip(open_codes) {
             let (id, code) = (id.to_string(), sold.code.to_string());
-            pipeline.cmd("XADD").arg(keys.key(Part::Ledger)).arg(&id).arg(&sold_fields(sold)).ignore();
+            pipeline.cmd("XADD").arg(keys.key(Part::Ledger)).arg(&id).arg("sold").arg(print_sold(sold)).ignore();
             pipeline.cmd("HSET").arg(keys.key(Part::Receipts)).arg(&code).arg(&id).ignore();
             if let Some(request) = &sold.request {
                 let name = format!("{} {request}", sold.user);

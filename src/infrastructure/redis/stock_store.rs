@@ -12,7 +12,7 @@ use crate::domain::{
 
 use super::connection::RedisStore;
 use super::scripts::ScriptName;
-use super::text::{parse_lines, parse_ordinals, print_lines, print_units};
+use super::text::{parse_lines, parse_ordinals, print_lines, print_numbers, print_units};
 
 #[async_trait]
 impl StockStore for RedisStore {
@@ -129,8 +129,7 @@ impl StockStore for RedisStore {
     }
 
     async fn release(&self, sale: SaleId, released: &Released) -> Result<(), StoreError> {
-        let slots: Vec<String> = released.slots.iter().map(u32::to_string).collect();
-        let args = [released.sold.to_string(), print_units(&released.units), slots.join(" ")];
+        let args = [released.sold.to_string(), print_units(&released.units), print_numbers(&released.slots)];
         let reply = self.decide(sale, ScriptName::Release, &args.each_ref().map(String::as_str)).await?;
         if reply.tag == "OK" { Ok(()) } else { Err(reply.corrupt()) }
     }

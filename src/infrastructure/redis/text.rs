@@ -3,61 +3,57 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::application::ports::StoreError;
+use crate::application::ports::{Attempt, StoreError};
 use crate::domain::{
     Cart, CartLine, LedgerEntry, LedgerEvent, LedgerId, Ordinal, Quantity, Released, RequestId, Sold, SoldUnit,
 };
 
-/// `42:1 43:2`
+/// Stands where nothing is: words are separated by spaces, so none may be empty.
+const NOTHING: &str = "-";
+
+/// `42:1,43:2`: item and quantity.
 pub fn print_lines(lines: &[CartLine]) -> String {
-    let mut text = String::new();
-    for line in lines {
-        let space = if text.is_empty() { "" } else { " " };
-        let _infallible = write!(text, "{space}{}:{}", line.ordinal, line.quantity);
-    }
-    text
+    joined(lines.iter().map(|line| format!("{}:{}", line.ordinal, line.quantity)))
 }
 
-/// `42:1 43:2`
+/// `42:1,43:2`: item and quantity.
 pub fn parse_lines(text: &str) -> Option<Vec<CartLine>> {
     let line = |line: &str| {
         let (ordinal, quantity) = line.split_once(':')?;
-        Some(CartLine {
-            ordinal: ordinal_in(ordinal)?,
-            quantity: Quantity::try_from(quantity.parse::<u32>().ok()?).ok()?,
-        })
+        Some(CartLine { ordinal: ordinal_in(ordinal)?, quantity: Quantity::try_from(number(quantity)?).ok()? })
     };
-    text.split_ascii_whitespace().map(line).collect()
+    parts(text).map(line).collect()
 }
 
-/// `u1 42:1 43:2`
+/// `u1 42:1,43:2`
 pub fn parse_cart(text: &str) -> Option<Cart> {
     let (user, lines) = text.split_once(' ')?;
     Some(Cart { user: user.parse().ok()?, lines: parse_lines(lines)? })
 }
 
-/// `42 43`
+/// `42,43`
 pub fn parse_ordinals(text: &str) -> Option<Vec<Ordinal>> {
-    text.split_ascii_whitespace().map(ordinal_in).collect()
+    parts(text).map(ordinal_in).collect()
 }
 
-/// `42:1:1 43:7:2`: item, unit, slot.
+/// `42:1:1,43:7:2`: item, unit, slot.
 pub fn print_units(units: &[SoldUnit]) -> String {
-    let mut text = String::new();
-    for unit in units {
-        let space = if text.is_empty() { "" } else { " " };
-        let _infallible = write!(text, "{space}{}:{}:{}", unit.ordinal, unit.unit, unit.slot);
-    }
-    text
+    joined(units.iter().map(|unit| format!("{}:{}:{}", unit.ordinal, unit.unit, unit.slot)))
 }
 
-fn parse_units(text: &str) -> Option<Vec<SoldUnit>> {
+/// `42:1:1,43:7:2`: item, unit, slot.
+pub fn parse_units(text: &str) -> Option<Vec<SoldUnit>> {
     let unit = |unit: &str| {
         let (ordinal, rest) = unit.split_once(':')?;
         let (unit, slot) = rest.split_once(':')?;
-        Some(SoldUnit { ordinal: ordinal_in(ordinal)?, unit: unit.parse().ok()?, slot: slot.parse().ok()? })
+        Some(SoldUnit { ordinal: ordinal_in(ordinal)?, unit: number(unit)?, slot: number(slot)? })
     };
-    text.split_ascii_whitespace().map(unit).collect()
+    parts(text).map(unit).collect()
+}
+
+/// `1,2`
+pub fn print_numbers(numbers: &[u32]) -> String {
+    joined(numbers.iter().map(u32::to_string))
 }
 
 /// `1-3,5`
@@ -97,56 +93,54 @@ pub fn parse_slots(text: &str) -> Option<BTreeSet<u32>> {
     Some((1..).zip(text.bytes()).filter(|(_, byte)| *byte == b'1').map(|(slot, _)| slot).collect())
 }
 
-/// The fields of a ledger entry that says what was sold, as the scripts write them.
-pub fn sold_fields(sold: &Sold) -> [(&'static str, String); 6] {
-    [
-        ("kind", "sold".to_owned()),
-        ("code", sold.code.to_string()),
-        ("user", sold.user.to_string()),
-        ("request", sold.request.as_ref().map(RequestId::to_string).unwrap_or_default()),
-        ("units", print_units(&sold.units)),
-        ("missed", print_lines(&sold.missed)),
-    ]
+/// What a ledger entry says of a purchase, as the scripts write it: code, user, request, units, missed.
+pub fn print_sold(sold: &Sold) -> String {
+    let request = sold.request.as_ref().map_or(NOTHING, RequestId::as_str);
+    let (units, missed) = (print_units(&sold.units), print_lines(&sold.missed));
+    format!("{} {} {request} {units} {}", sold.code, sold.user, if missed.is_empty() { NOTHING } else { &missed })
 }
 
-/// The value of a field of a stream entry.
-pub fn field<'a>(fields: &'a [String], name: &str) -> Option<&'a str> {
-    fields.chunks_exact(2).find(|pair| pair[0] == name).map(|pair| pair[1].as_str())
-}
-
-/// What a stream entry with these names and values says was sold.
-pub fn parse_sold(fields: &[String]) -> Option<Sold> {
-    let request = match field(fields, "request")? {
-        "" => None,
+/// What a ledger entry says of a purchase.
+pub fn parse_sold(text: &str) -> Option<Sold> {
+    let [code, user, request, units, missed] = words(text)?;
+    let request = match request {
+        NOTHING => None,
         request => Some(request.parse().ok()?),
     };
     Some(Sold {
-        code: field(fields, "code")?.parse().ok()?,
-        user: field(fields, "user")?.parse().ok()?,
+        code: code.parse().ok()?,
+        user: user.parse().ok()?,
         request,
-        units: parse_units(field(fields, "units")?).filter(|units| !units.is_empty())?,
-        missed: parse_lines(field(fields, "missed")?)?,
+        units: parse_units(units).filter(|units| !units.is_empty())?,
+        missed: if missed == NOTHING { Vec::new() } else { parse_lines(missed)? },
     })
 }
 
-/// A ledger entry with these names and values; unreadable where it makes no sense.
+/// What a ledger entry says of an undone purchase: its id, units, slots. Either list may be empty.
+pub fn parse_released(text: &str) -> Option<Released> {
+    let mut words = text.split(' ');
+    let (sold, units, slots) = (words.next()?, words.next()?, words.next()?);
+    let slots = parts(slots).map(number).collect::<Option<_>>()?;
+    Some(Released { sold: sold.parse().ok()?, units: parse_units(units)?, slots })
+}
+
+/// The ledger entry of one field; unreadable where it makes no sense.
 pub fn parse_entry(id: LedgerId, fields: &[String]) -> LedgerEntry {
-    let event = match field(fields, "kind") {
-        Some("opened") => Some(LedgerEvent::Opened),
-        Some("sold") => parse_sold(fields).map(LedgerEvent::Sold),
-        Some("released") => parse_released(fields).map(LedgerEvent::Released),
+    let event = match fields {
+        [kind, _] if kind == "opened" => Some(LedgerEvent::Opened),
+        [kind, sold] if kind == "sold" => parse_sold(sold).map(LedgerEvent::Sold),
+        [kind, released] if kind == "released" => parse_released(released).map(LedgerEvent::Released),
         _ => None,
     };
     LedgerEntry { id, event: event.unwrap_or_else(|| LedgerEvent::Unreadable(fields.join(" "))) }
 }
 
-fn parse_released(fields: &[String]) -> Option<Released> {
-    let slots = field(fields, "slots")?.split_ascii_whitespace().map(|slot| slot.parse().ok());
-    Some(Released {
-        sold: field(fields, "sold")?.parse().ok()?,
-        units: parse_units(field(fields, "units")?)?,
-        slots: slots.collect::<Option<_>>()?,
-    })
+/// An accepted checkout: code, user, lines.
+pub fn parse_attempt(id: LedgerId, fields: &[String]) -> Option<Attempt> {
+    let [kind, text] = fields else { return None };
+    let [code, user, lines] = words(text)?;
+    let attempt = Attempt { id, code: code.parse().ok()?, user: user.parse().ok()?, lines: parse_lines(lines)? };
+    (kind == "checkout").then_some(attempt)
 }
 
 /// An error that says what could not be read.
@@ -155,7 +149,29 @@ pub fn corrupt(what: impl std::fmt::Debug) -> StoreError {
 }
 
 fn ordinal_in(text: &str) -> Option<Ordinal> {
-    Ordinal::try_from(text.parse::<u32>().ok()?).ok()
+    Ordinal::try_from(number(text)?).ok()
+}
+
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok()
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').filter(|part| !part.is_empty())
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<String>>().join(",")
+}
+
+/// Exactly so many words.
+fn words<const N: usize>(text: &str) -> Option<[&str; N]> {
+    let mut words = text.split(' ');
+    let mut found = [""; N];
+    for word in &mut found {
+        *word = words.next()?;
+    }
+    words.next().is_none().then_some(found)
 }
 
 #[cfg(test)]
@@ -171,27 +187,33 @@ mod tests {
         }
         assert_eq!(print_free(&[1, 2, 3, 5].into()), "1-3,5");
         assert_eq!(print_slots(&[1, 2, 4].into()), "1101");
-        assert_eq!(print_lines(&parse_lines("42:1 43:2").unwrap()), "42:1 43:2");
-        assert_eq!(print_units(&parse_units("42:1:1 43:7:2").unwrap()), "42:1:1 43:7:2");
+        assert_eq!(print_lines(&parse_lines("42:1,43:2").unwrap()), "42:1,43:2");
+        assert_eq!(print_units(&parse_units("42:1:1,43:7:2").unwrap()), "42:1:1,43:7:2");
+        let code = format!("20261120T09-{:032x}", 7);
+        for sold in [format!("{code} u - 1:1:1 -"), format!("{code} a:b r-1 1:1:1,2:3:4 3:1,4:2")] {
+            assert_eq!(print_sold(&parse_sold(&sold).unwrap()), sold);
+        }
     }
 
     #[test]
     fn an_entry_that_makes_no_sense_is_kept_as_it_is() {
-        let fields = |pairs: &[(&str, &str)]| -> Vec<String> {
-            pairs.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect()
-        };
         let code = format!("20261120T09-{:032x}", 7);
-        let good =
-            [("kind", "sold"), ("code", &code), ("user", "u"), ("request", ""), ("units", "1:1:1"), ("missed", "")];
-        assert!(matches!(parse_entry(LedgerId::ZERO, &fields(&good)).event, LedgerEvent::Sold(_)));
-        for spoilt in 1..good.len() {
-            let mut bad = good;
-            bad[spoilt].1 = "?";
-            // Anything may be a request id.
-            let readable = bad[spoilt].0 == "request";
-            let event = parse_entry(LedgerId::ZERO, &fields(&bad)).event;
-            assert_eq!(matches!(event, LedgerEvent::Sold(_)), readable, "{bad:?}");
+        let event = |kind: &str, text: &str| parse_entry(LedgerId::ZERO, &[kind.into(), text.into()]).event;
+        assert!(matches!(event("sold", &format!("{code} u - 1:1:1 -")), LedgerEvent::Sold(_)));
+        assert!(matches!(event("released", "1-1  "), LedgerEvent::Released(_)));
+        for text in [
+            String::new(),
+            format!("{code} u - 1:1:1"),
+            format!("{code} u - 1:1:1 - -"),
+            format!("{code} u - 1:1 -"),
+            format!("{code} u - - -"),
+            format!("{code} ü - 1:1:1 -"),
+            format!("{code} u - 0:1:1 -"),
+            "code u - 1:1:1 -".to_owned(),
+        ] {
+            assert_eq!(event("sold", &text), LedgerEvent::Unreadable(format!("sold {text}")), "{text}");
         }
-        assert!(matches!(parse_entry(LedgerId::ZERO, &fields(&[("x", "y")])).event, LedgerEvent::Unreadable(_)));
+        assert!(matches!(event("other", ""), LedgerEvent::Unreadable(_)));
+        assert!(matches!(parse_entry(LedgerId::ZERO, &[]).event, LedgerEvent::Unreadable(_)));
     }
 }

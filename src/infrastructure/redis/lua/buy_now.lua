@@ -22,8 +22,8 @@ if before then
   if reply[1] ~= 'SOLD' then
     return reply
   end
-  local units = reply[4][10]
-  local _, count = string.gsub(units, '%S+', '')
+  local units = string.match(reply[4], '^%S+ %S+ %S+ (%S+)')
+  local _, count = string.gsub(units, '[^,]+', '')
   if string.match(units, '^%d+') ~= wanted.ordinal or count ~= wanted.quantity then
     return { 'MISMATCH' }
   end

@@ -30,7 +30,7 @@ for i, line in ipairs(wanted) do
   end
 end
 if #sold > 0 then
-  return { 'ITEM_SOLD', table.concat(sold, ' ') }
+  return { 'ITEM_SOLD', table.concat(sold, ',') }
 end
 
 local known_code = redis.call('HGET', codes, user)
@@ -69,7 +69,7 @@ elseif redis.call('XLEN', attempts) >= tonumber(ARGV[5]) then
 end
 
 cart = print_cart(user, lines)
-redis.call('XADD', attempts, '*', 'code', code, 'user', user, 'lines', ARGV[6])
+redis.call('XADD', attempts, '*', 'checkout', code .. ' ' .. user .. ' ' .. ARGV[6])
 redis.call('HSET', carts, code, cart)
 if not known_code then
   redis.call('HSET', codes, user, code)

@@ -24,6 +24,6 @@ for i = 4, #ARGV do
     fields = {}
   end
 end
-redis.call('XADD', ledger, '0-1', 'kind', 'opened')
+redis.call('XADD', ledger, '0-1', 'opened', EPOCH)
 redis.call('HSET', header, 'epoch', EPOCH, 'starts_at_ms', ARGV[1], 'ends_at_ms', ARGV[2], 'user_limit', ARGV[3])
 return { 'OK' }

@@ -72,7 +72,7 @@ local function fill_lowest(slots)
   return #slots + 1, slots .. '1'
 end
 
--- Lines are text: '42:1 43:2', item and quantity.
+-- Lines are text: '42:1,43:2', item and quantity.
 
 local function parse_lines(text)
   local lines = {}
@@ -87,7 +87,7 @@ local function print_lines(lines)
   for i, line in ipairs(lines) do
     printed[i] = line.ordinal .. ':' .. line.quantity
   end
-  return table.concat(printed, ' ')
+  return table.concat(printed, ',')
 end
 
 local function count_units(lines)
@@ -124,7 +124,7 @@ local function sold_before(ledger, id)
   if not entry then
     return { 'FENCED' }
   end
-  return { 'SOLD', '1', id, entry[2] }
+  return { 'SOLD', '1', id, entry[2][2] }
 end
 
 -- Allots units and slots for lines that are known to be free and within the limit, and writes the purchase
@@ -142,12 +142,12 @@ local function sell(keys, sale)
     changed[#changed + 1] = line.ordinal
     changed[#changed + 1] = free
   end
-  local entry = {
-    'kind', 'sold', 'code', sale.code, 'user', sale.user, 'request', sale.request or '',
-    'units', table.concat(units, ' '), 'missed', print_lines(sale.missed),
-  }
+  -- An entry is one field, whose name says what happened. Five words: many small fields cost more to read.
+  local entry = table.concat({
+    sale.code, sale.user, sale.request or '-', table.concat(units, ','), #sale.missed > 0 and print_lines(sale.missed) or '-',
+  }, ' ')
   -- Without a ledger there is no sale: it begins with the entry that opened it.
-  local id = redis.call('XADD', keys.ledger, 'NOMKSTREAM', '*', unpack(entry))
+  local id = redis.call('XADD', keys.ledger, 'NOMKSTREAM', '*', 'sold', entry)
   if not id then
     return { 'FENCED' }
   end

@@ -13,11 +13,10 @@ if not read_header(KEYS[1]) then
   return { 'FENCED' }
 end
 local entry = redis.call('XRANGE', ledger, id, id)[1]
-if not entry or entry[2][2] ~= 'sold' then
+if not entry or entry[2][1] ~= 'sold' then
   return { 'OK' }
 end
-local fields = entry[2]
-local code, user, request = fields[4], fields[6], fields[8]
+local code, user, request = string.match(entry[2][2], '^(%S+) (%S+) (%S+)')
 if redis.call('HGET', receipts, code) ~= id then
   return { 'OK' }
 end
@@ -38,7 +37,7 @@ local function give_back(free, unit)
   return table.concat(parts, ',')
 end
 
-redis.call('XADD', ledger, 'NOMKSTREAM', '*', 'kind', 'released', 'sold', id, 'units', ARGV[2], 'slots', ARGV[3])
+redis.call('XADD', ledger, 'NOMKSTREAM', '*', 'released', id .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
 for ordinal, unit in string.gmatch(ARGV[2], '(%d+):(%d+):%d+') do
   redis.call('HSET', units, ordinal, give_back(redis.call('HGET', units, ordinal) or '', tonumber(unit)))
 end
@@ -49,7 +48,7 @@ for slot in string.gmatch(ARGV[3], '%d+') do
 end
 redis.call('HSET', slots, user, filled)
 redis.call('HDEL', receipts, code)
-if request ~= '' then
+if request ~= '-' then
   redis.call('HDEL', requests, user .. ' ' .. request)
 end
 return { 'OK' }
