@@ -10,7 +10,7 @@ COMPOSE ?= docker compose
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt fmt-check lint deny prepare stores up down logs db-shell redis-cli clean
+.PHONY: help run bench test check fmt fmt-check lint deny prepare stores up down logs db-shell redis-cli clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,11 @@ url_of = sed -n 's/.*"$(1)":{[^}]*"url":"\([^"]*\)".*/\1/p' '$(DATA_DIR)/local.j
 
 clean: ## Delete what was built; the data stay in DATA_DIR
 	cargo clean
+
+bench: stores ## Measure peak figures with wrk against a service of its own
+	@command -v wrk >/dev/null || { echo 'install wrk first: apt-get install wrk' >&2; exit 1; }
+	cargo build --release --locked
+	@PROGRAM='$(TARGET_DIR)/release/flashsale' loadtest/bench.sh
 
 # --- What a change must pass
 

@@ -1,5 +1,5 @@
--- Durable purchases: each of another item, by another user, until all are sold.
-local n, items = 0, tonumber(os.getenv('ITEMS') or 10000)
+-- Durable purchases: each of another item of the first half of the sale, by another user.
+local n, items = 0, math.floor(tonumber(os.getenv('ITEMS') or 10000) / 2)
 local run = os.time()
 local headers = { ['Content-Type'] = 'application/json' }
 

@@ -1,10 +1,11 @@
--- Checkouts: each of one item, by a user who has no cart yet.
+-- Checkouts: each of one item from the second half of the sale, by a user who has no cart yet.
 local n, items = 0, tonumber(os.getenv('ITEMS') or 10000)
 local run = os.time()
 
 function request()
   n = n + 1
-  return wrk.format('POST', '/checkout?user_id=w' .. run .. '.' .. n .. '&id=' .. (n % items + 1))
+  local item = math.floor(items / 2) + n % math.floor(items / 2) + 1
+  return wrk.format('POST', '/checkout?user_id=w' .. run .. '.' .. n .. '&id=' .. item)
 end
 
 dofile((debug.getinfo(1, 'S').source:match('^@(.*/)') or './') .. 'report.lua')

@@ -3,6 +3,7 @@
 mod buy_now;
 mod checkout;
 mod harness;
+mod health;
 mod ledger;
 mod program;
 mod purchase;

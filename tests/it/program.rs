@@ -21,6 +21,8 @@ impl Local {
     fn start(data_dir: &Path) -> Self {
         let mut child = program(data_dir)
             .args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"])
+            // Windows are UTC wherever the host is.
+            .env("TZ", "Pacific/Auckland")
             .stdout(Stdio::null())
             .spawn()
             .expect("the program starts");
@@ -126,6 +128,78 @@ async fn a_local_service_sells_stops_and_goes_on() {
     local.ready().await;
     assert_eq!(local.client.purchase(&code).await.expect(200).body, receipt);
     assert!(run(dir.path(), &["verify"]).status.success());
+}
+
+/// The value of a series in the metrics of the service.
+async fn metric(client: &Client, series: &str) -> u64 {
+    let text = String::from_utf8(client.get("/metrics").await.expect(200).body.to_vec()).expect("metrics are text");
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+    value.unwrap_or_else(|| panic!("no {series} in {text}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_say_what_postgresql_says() {
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let local = Local::start(dir.path());
+    local.ready().await;
+    let utc_hour = chrono::Utc::now().format("%Y%m%dT%H").to_string();
+    assert_eq!(local.client.get("/sales/active").await.json()["id"], utc_hour.as_str());
+    // Sixty buyers for thirty items, each asking twice.
+    let buy = |buyer: u32| {
+        let client = local.client.clone();
+        async move {
+            let (user, item) = (format!("u{buyer}"), (buyer % 30 + 1).to_string());
+            client.buy_now(&user, "r", &item).await;
+            client.buy_now(&user, "r", &item).await
+        }
+    };
+    futures::future::join_all((0..60).map(buy)).await;
+    let code = local.client.cart("cat", &["31", "32"]).await;
+    for _ in 0..3 {
+        local.client.purchase(&code).await.expect(200);
+    }
+    let verified = stdout(&run(dir.path(), &["verify", "--json"]));
+    let verified: Value = serde_json::from_str(&verified).expect("verify prints JSON");
+    assert_eq!(verified["sold"], 32);
+    assert_eq!(metric(&local.client, "flashsale_units_sold_total").await, 32);
+    assert_eq!(metric(&local.client, "flashsale_units_acknowledged_total").await, 32);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_told_to_stop_under_load_answers_and_ends_well() {
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let mut local = Local::start(dir.path());
+    local.ready().await;
+    let buyers = (0..8u32).map(|buyer| {
+        let client = local.client.clone();
+        tokio::spawn(async move {
+            let mut bought = Vec::new();
+            for item in (1..=50u32).filter(|item| item % 8 == buyer) {
+                let body = format!(r#"{{"request_id":"r","user_id":"u{item}","item_id":"{item}","quantity":1}}"#);
+                let request = client.request(hyper::Method::POST, "/api/purchase");
+                match client.try_send(request.header("content-type", "application/json"), &body).await {
+                    Some(answer) if answer.status == 200 => bought.push(answer.json()["order_id"].clone()),
+                    Some(answer) => assert!(answer.status == 202 || answer.status == 503, "{answer:?}"),
+                    None => break,
+                }
+            }
+            bought
+        })
+    });
+    let buyers: Vec<_> = buyers.collect();
+    tokio::time::sleep(Duration::from_millis(15)).await;
+    local.signal(rustix::process::Signal::TERM);
+    assert!(local.child.wait().expect("it ends").success());
+    let acknowledged: Vec<Value> =
+        futures::future::join_all(buyers).await.into_iter().flat_map(|bought| bought.expect("it lives")).collect();
+    let local = Local::start(dir.path());
+    local.ready().await;
+    let mut kept = Vec::new();
+    for item in 1..=50 {
+        let listed = local.client.get(&format!("/users/u{item}/purchases")).await.expect(200).json();
+        kept.extend(listed["purchases"].as_array().expect("a list").iter().map(|receipt| receipt["order_id"].clone()));
+    }
+    assert!(acknowledged.iter().all(|order| kept.contains(order)), "{acknowledged:?} of {kept:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

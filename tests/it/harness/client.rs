@@ -53,11 +53,15 @@ impl Client {
     }
 
     pub async fn send(&self, request: hyper::http::request::Builder, body: &str) -> Answer {
+        self.try_send(request, body).await.expect("the service answers")
+    }
+
+    /// `None` where nobody answers any more. An answer that has begun must be complete.
+    pub async fn try_send(&self, request: hyper::http::request::Builder, body: &str) -> Option<Answer> {
         let request = request.body(Full::from(body.to_owned())).expect("a request is well formed");
-        let response = self.http.request(request).await.expect("the service answers");
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.http.request(request).await.ok()?.into_parts();
         let body = body.collect().await.expect("the answer is complete").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Some(Answer { status: parts.status, headers: parts.headers, body })
     }
 
     // --- What shoppers do

@@ -39,11 +39,15 @@ pub struct Instance {
 impl World {
     /// Empty stores, and hourly sales of 100 items.
     pub async fn new() -> Self {
+        Self::over(stores::database().await).await
+    }
+
+    /// The same over a migrated database.
+    pub async fn over(database_url: String) -> Self {
         // `LOG=flashsale=debug cargo test -- --nocapture` shows what the service says.
         if let Ok(filter) = std::env::var("LOG") {
             telemetry::init(&filter, LogFormat::Text).expect("the filter is right");
         }
-        let database_url = stores::database().await;
         let database = PgPool::connect(&database_url).await.expect("PostgreSQL answers");
         let settings = Settings {
             sale_every: Duration::from_secs(3600),

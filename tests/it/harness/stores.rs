@@ -15,6 +15,20 @@ static POSTGRES: LazyLock<(PostgresServer, TempDir)> = LazyLock::new(|| {
     (server.expect("PostgreSQL starts"), dir)
 });
 
+/// A PostgreSQL that belongs to one test, which may do to it what it likes.
+pub struct Postgres {
+    pub server: PostgresServer,
+    _dir: TempDir,
+}
+
+impl Postgres {
+    pub fn start() -> Self {
+        let dir = tempdir();
+        let server = PostgresServer::start(&dir.path().join("postgres")).expect("PostgreSQL starts");
+        Postgres { server, _dir: dir }
+    }
+}
+
 /// A Redis that belongs to one test.
 pub struct Redis {
     pub server: RedisServer,

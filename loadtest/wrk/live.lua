@@ -1,0 +1,6 @@
+-- A constant answer: what HTTP alone costs.
+function request()
+  return wrk.format('GET', '/health/live')
+end
+
+dofile((debug.getinfo(1, 'S').source:match('^@(.*/)') or './') .. 'report.lua')
