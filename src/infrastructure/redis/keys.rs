@@ -19,10 +19,8 @@ pub enum Part {
     Carts,
     /// Hash: user -> the code of the cart that is not bought yet.
     Codes,
-    /// Hash: checkout code -> ledger id of its purchase.
+    /// Hash: checkout code, or user and request id with a space between -> ledger id of the purchase.
     Receipts,
-    /// Hash: user and request id, with a space between -> ledger id of its purchase.
-    Requests,
     /// Stream: what was sold and released; never trimmed.
     Ledger,
     /// Stream: accepted checkouts that are not in PostgreSQL yet.
@@ -31,14 +29,13 @@ pub enum Part {
 
 impl Part {
     /// Every part of a sale.
-    pub const ALL: [Part; 9] = [
+    pub const ALL: [Part; 8] = [
         Part::Header,
         Part::Units,
         Part::Slots,
         Part::Carts,
         Part::Codes,
         Part::Receipts,
-        Part::Requests,
         Part::Ledger,
         Part::Attempts,
     ];
@@ -51,7 +48,6 @@ impl Part {
             Part::Carts => "carts",
             Part::Codes => "codes",
             Part::Receipts => "receipts",
-            Part::Requests => "requests",
             Part::Ledger => "ledger",
             Part::Attempts => "attempts",
         }

@@ -120,17 +120,18 @@ impl SaleStore for RedisStore {
         let mut pipeline = redis::pipe();
         pipeline.atomic();
         pipeline.cmd("EXISTS").arg(keys.key(Part::Header));
-        for part in [Part::Units, Part::Slots, Part::Receipts, Part::Requests] {
+        for part in [Part::Units, Part::Slots, Part::Receipts] {
             pipeline.cmd("HGETALL").arg(keys.key(part));
         }
         pipeline.cmd("XRANGE").arg(keys.key(Part::Ledger)).arg("-").arg("+");
         type Hash = BTreeMap<String, String>;
-        let (exists, units, slots, receipts, requests, ledger): (bool, Hash, Hash, Hash, Hash, Value) =
+        let (exists, units, slots, mut receipts, ledger): (bool, Hash, Hash, Hash, Value) =
             pipeline.query_async(&mut self.dedicated(SNAPSHOT_PATIENCE).await?).await.map_err(store_error)?;
         if !exists {
             return Ok(None);
         }
         let ledger = entries(ledger)?.iter().map(|(id, fields)| parse_entry(*id, fields)).collect();
+        let requests = receipts.extract_if(.., |name, _| name.contains(' ')).collect();
         let holdings = Holdings {
             free: parsed(&units, |item| Ordinal::try_from(item.parse::<u32>().ok()?).ok(), parse_free)?,
             slots: parsed(&slots, |user| user.parse().ok(), parse_slots)?,
@@ -164,7 +165,7 @@ impl RedisStore {
     async fn begin_restoring(&self, keys: &SaleKeys, attempts: LedgerId) -> Result<(), StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.atomic();
-        for part in [Part::Header, Part::Units, Part::Slots, Part::Receipts, Part::Requests, Part::Ledger] {
+        for part in [Part::Header, Part::Units, Part::Slots, Part::Receipts, Part::Ledger] {
             pipeline.cmd("DEL").arg(keys.key(part)).ignore();
         }
         let opened = OPENED_ID.to_string();
@@ -195,7 +196,7 @@ impl RedisStore {
             pipeline.cmd("HSET").arg(keys.key(Part::Receipts)).arg(&code).arg(&id).ignore();
             if let Some(request) = &sold.request {
                 let name = format!("{} {request}", sold.user);
-                pipeline.cmd("HSET").arg(keys.key(Part::Requests)).arg(name).arg(&id).ignore();
+                pipeline.cmd("HSET").arg(keys.key(Part::Receipts)).arg(name).arg(&id).ignore();
             }
             pipeline.cmd("HDEL").arg(keys.key(Part::Carts)).arg(&code).ignore();
             if open_code.as_ref() == Some(&code) {

@@ -22,12 +22,11 @@ pub enum ScriptName {
     Purchase,
     BuyNow,
     Find,
-    FindRequest,
     Release,
 }
 
 impl ScriptName {
-    const ALL: [ScriptName; 9] = [
+    const ALL: [ScriptName; 8] = [
         ScriptName::OpenSale,
         ScriptName::EndSale,
         ScriptName::Checkout,
@@ -35,7 +34,6 @@ impl ScriptName {
         ScriptName::Purchase,
         ScriptName::BuyNow,
         ScriptName::Find,
-        ScriptName::FindRequest,
         ScriptName::Release,
     ];
 
@@ -47,7 +45,7 @@ impl ScriptName {
             ScriptName::Remove => include_str!("lua/remove.lua"),
             ScriptName::Purchase => include_str!("lua/purchase.lua"),
             ScriptName::BuyNow => include_str!("lua/buy_now.lua"),
-            ScriptName::Find | ScriptName::FindRequest => include_str!("lua/find.lua"),
+            ScriptName::Find => include_str!("lua/find.lua"),
             ScriptName::Release => include_str!("lua/release.lua"),
         }
     }
@@ -61,10 +59,9 @@ impl ScriptName {
             ScriptName::Checkout => &[Header, Units, Slots, Carts, Codes, Attempts],
             ScriptName::Remove => &[Header, Carts],
             ScriptName::Purchase => &[Header, Units, Slots, Carts, Codes, Receipts, Ledger],
-            ScriptName::BuyNow => &[Header, Units, Slots, Receipts, Requests, Ledger],
+            ScriptName::BuyNow => &[Header, Units, Slots, Receipts, Ledger],
             ScriptName::Find => &[Header, Receipts, Carts, Ledger],
-            ScriptName::FindRequest => &[Header, Requests, Carts, Ledger],
-            ScriptName::Release => &[Header, Units, Slots, Receipts, Requests, Ledger],
+            ScriptName::Release => &[Header, Units, Slots, Receipts, Ledger],
         }
     }
 }

@@ -120,7 +120,7 @@ impl StockStore for RedisStore {
         user: &UserId,
         request: &RequestId,
     ) -> Result<Option<Decided>, StoreError> {
-        let reply = self.decide(sale, ScriptName::FindRequest, &[&format!("{user} {request}")]).await?;
+        let reply = self.decide(sale, ScriptName::Find, &[&format!("{user} {request}")]).await?;
         match reply.tag.as_str() {
             "SOLD" => Ok(Some(reply.sold()?)),
             "NOT_FOUND" => Ok(None),

@@ -1,13 +1,12 @@
 -- Buys units of one item without a cart, once for each name that a user gives a request.
 --
--- KEYS  header, units, slots, receipts, requests, ledger
+-- KEYS  header, units, slots, receipts, ledger
 -- ARGV  user, request, new_code, line
 -- Returns SOLD replayed id entry | MISMATCH | NOT_STARTED | ENDED | ITEM_NOT_FOUND | SOLD_OUT | USER_LIMIT
 --         | FENCED
 -- Invariant: a refused request burns nothing; its name may be used again.
 
-local requests = KEYS[5]
-local keys = { units = KEYS[2], slots = KEYS[3], receipts = KEYS[4], ledger = KEYS[6] }
+local keys = { units = KEYS[2], slots = KEYS[3], receipts = KEYS[4], ledger = KEYS[5] }
 local user, request, lines = ARGV[1], ARGV[2], parse_lines(ARGV[4])
 local wanted = lines[1]
 
@@ -16,7 +15,7 @@ if not header then
   return { 'FENCED' }
 end
 
-local before = redis.call('HGET', requests, user .. ' ' .. request)
+local before = redis.call('HGET', keys.receipts, request_name(user, request))
 if before then
   local reply = sold_before(keys.ledger, before)
   if reply[1] ~= 'SOLD' then
@@ -45,10 +44,6 @@ if count_filled(slots) + wanted.quantity > header.user_limit then
   return { 'USER_LIMIT' }
 end
 
-local reply = sell(keys, {
+return sell(keys, {
   code = ARGV[3], user = user, request = request, lines = lines, missed = {}, free = free, slots = slots,
 })
-if reply[1] == 'SOLD' then
-  redis.call('HSET', requests, user .. ' ' .. request, reply[3])
-end
-return reply

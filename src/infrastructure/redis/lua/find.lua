@@ -1,6 +1,6 @@
 -- What a code, or a user's named request, stands for. Changes nothing.
 --
--- KEYS  header, index (receipts or requests), carts, ledger
+-- KEYS  header, receipts, carts, ledger
 -- ARGV  code, or user and request with a space between
 -- Returns SOLD replayed id entry | CART code cart | NOT_FOUND | FENCED
 

@@ -118,6 +118,11 @@ local function read_free(key, lines)
   return redis.call('HMGET', key, unpack(ordinals))
 end
 
+-- What a user's named request stands under among the receipts. No code has a space.
+local function request_name(user, request)
+  return user .. ' ' .. request
+end
+
 -- The reply for a purchase that the ledger holds.
 local function sold_before(ledger, id)
   local entry = redis.call('XRANGE', ledger, id, id)[1]
@@ -153,6 +158,10 @@ local function sell(keys, sale)
   end
   redis.call('HSET', keys.units, unpack(changed))
   redis.call('HSET', keys.slots, sale.user, slots)
-  redis.call('HSET', keys.receipts, sale.code, id)
+  if sale.request then
+    redis.call('HSET', keys.receipts, sale.code, id, request_name(sale.user, sale.request), id)
+  else
+    redis.call('HSET', keys.receipts, sale.code, id)
+  end
   return { 'SOLD', '0', id, entry }
 end

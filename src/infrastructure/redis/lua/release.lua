@@ -1,12 +1,12 @@
 -- Undoes a purchase that PostgreSQL refused: its receipt is forgotten, and those of its units and slots become
 -- free that are nobody's. Idempotent.
 --
--- KEYS  header, units, slots, receipts, requests, ledger
+-- KEYS  header, units, slots, receipts, ledger
 -- ARGV  id of the purchase in the ledger, units to make free, slots of its user to empty
 -- Returns OK | FENCED
 -- Invariant: never frees what PostgreSQL knows as somebody's; the caller has looked.
 
-local units, slots, receipts, requests, ledger = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local units, slots, receipts, ledger = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id = ARGV[1]
 
 if not read_header(KEYS[1]) then
@@ -49,6 +49,6 @@ end
 redis.call('HSET', slots, user, filled)
 redis.call('HDEL', receipts, code)
 if request ~= '-' then
-  redis.call('HDEL', requests, user .. ' ' .. request)
+  redis.call('HDEL', receipts, request_name(user, request))
 end
 return { 'OK' }
