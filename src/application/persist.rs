@@ -102,7 +102,8 @@ impl LedgerWriter {
             };
             match written {
                 Ok(()) => {}
-                Err(PersistError::Duplicate) if is_archived(shop, entry).await? => {
+                // A repeated purchase is a duplicate, whichever guard it met first.
+                Err(PersistError::Duplicate | PersistError::Rejected(_)) if is_archived(shop, entry).await? => {
                     let nothing = LedgerEntry { id: entry.id, event: LedgerEvent::Opened };
                     shop.archive.persist(epoch, &sale.catalog, id, after, &[nothing]).await?;
                 }

@@ -80,6 +80,20 @@ async fn one_bad_entry_affects_only_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_is_read_again_from_its_beginning_changes_nothing() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    for item in 1..=5 {
+        shop.client.buy_now(&format!("u{item}"), "r", &item.to_string()).await.expect(200);
+    }
+    sqlx::query("UPDATE ledger_cursors SET last_id = 0").execute(&world.database).await.expect("reset");
+    shop.client.buy_now("ann", "r", "6").await.expect(200);
+    shop.assert_sound(6).await;
+    assert_eq!(world.count("SELECT count(*) FROM dead_letters").await, 0);
+    assert_eq!(world.count("SELECT count(*) FROM purchases").await, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_does_not_write_hears_of_commits() {
     let world = World::new().await;
     let writer = world.start().await;

@@ -1,5 +1,6 @@
 //! Every promise, against real Redis and PostgreSQL processes. One binary, one file a noun.
 
+mod archive;
 mod buy_now;
 mod checkout;
 mod harness;
