@@ -114,6 +114,8 @@ pub async fn serve(
     http.check(shop.settings.ack_timeout)?;
     metrics::install();
     let stop_background = CancellationToken::new();
+    // Whoever drops this future half-way stops everything, as a crash would.
+    let _stopped_with_us = stop_background.clone().drop_guard();
     let background = background::start(&shop, &stop_background);
     let drain_timeout = http.drain_timeout;
     match listeners.operations {
