@@ -11,12 +11,13 @@ export ITEMS=${ITEMS:-50000}
 
 command -v wrk >/dev/null || { echo 'install wrk first: apt-get install wrk' >&2; exit 1; }
 data=$(mktemp -d)
-LOG=warn "$program" local --data-dir "$data" --listen "$address" --sale-items "$ITEMS" >"$data/output" 2>&1 &
+output=$(mktemp)
+LOG=warn "$program" local --data-dir "$data" --listen "$address" --sale-items "$ITEMS" >"$output" 2>&1 &
 service=$!
-trap 'kill -TERM $service 2>/dev/null; wait $service 2>/dev/null || true; rm -rf "$data"' EXIT
+trap 'kill -TERM $service 2>/dev/null; wait $service 2>/dev/null || true; rm -rf "$data" "$output"' EXIT
 for _ in $(seq 300); do
     curl -sf "http://$address/sales/active" >/dev/null && break
-    kill -0 $service 2>/dev/null || { cat "$data/output" >&2; exit 1; }
+    kill -0 $service 2>/dev/null || { cat "$output" >&2; exit 1; }
     sleep 0.1
 done
 

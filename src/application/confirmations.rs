@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::LedgerId;
 
+use super::fence::Epoch;
 use super::ports::Rejection;
 
 /// What became of a ledger entry.
@@ -17,6 +18,9 @@ pub enum Verdict {
     Persisted,
     /// Refused by PostgreSQL for itself, so that it does not count.
     Rejected(Rejection),
+    /// It was decided in another epoch than the one that is archived so far: Redis may have lost it since, and
+    /// only the archive knows.
+    Unsure,
 }
 
 /// The persisted watermark of one sale as this instance knows it, and the purchases that wait for it.
@@ -26,21 +30,45 @@ pub struct Confirmations {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// Of which ledger `persisted` tells: that of this epoch.
+    epoch: Epoch,
     persisted: LedgerId,
     rejected: BTreeMap<LedgerId, Rejection>,
     /// What the ledger has and the archive has not, and since when that is known.
     unarchived: BTreeMap<LedgerId, Instant>,
     /// Who waits for which entry, and since when.
-    waiting: BTreeMap<LedgerId, Vec<(Instant, oneshot::Sender<Verdict>)>>,
+    waiting: BTreeMap<LedgerId, Vec<Waiter>>,
+}
+
+/// A purchase that was decided in this epoch and waits to become durable.
+#[derive(Debug)]
+struct Waiter {
+    epoch: Epoch,
+    since: Instant,
+    sender: oneshot::Sender<Verdict>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            epoch: Epoch(0),
+            persisted: LedgerId::ZERO,
+            rejected: BTreeMap::new(),
+            unarchived: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        }
+    }
 }
 
 impl State {
-    fn verdict(&self, id: LedgerId) -> Option<Verdict> {
+    fn verdict(&self, epoch: Epoch, id: LedgerId) -> Option<Verdict> {
         match self.rejected.get(&id) {
             Some(rejection) => Some(Verdict::Rejected(*rejection)),
-            None => (id <= self.persisted).then_some(Verdict::Persisted),
+            None if id > self.persisted => None,
+            None if epoch == self.epoch => Some(Verdict::Persisted),
+            None => Some(Verdict::Unsure),
         }
     }
 }
@@ -53,31 +81,28 @@ impl Confirmations {
         ids.filter(|id| *id > persisted).for_each(|id| _ = state.unarchived.entry(id).or_insert(now));
     }
 
-    /// Waits until the fate of the entry is known; `None` after `patience`.
-    pub async fn wait(&self, id: LedgerId, patience: Duration) -> Option<Verdict> {
+    /// Waits until the fate of an entry that was decided in this epoch is known; `None` after `patience`.
+    pub async fn wait(&self, epoch: Epoch, id: LedgerId, patience: Duration) -> Option<Verdict> {
         let receiver = {
             let mut state = self.state();
-            if let Some(verdict) = state.verdict(id) {
+            if let Some(verdict) = state.verdict(epoch, id) {
                 return Some(verdict);
             }
             let (sender, receiver) = oneshot::channel();
-            state.waiting.entry(id).or_default().push((Instant::now(), sender));
+            state.waiting.entry(id).or_default().push(Waiter { epoch, since: Instant::now(), sender });
             receiver
         };
-        match tokio::time::timeout(patience, receiver).await {
-            Ok(verdict) => verdict.ok(),
-            Err(_) => {
-                self.give_up(id);
-                None
-            }
-        }
+        // Declared before what it cleans up after is dropped: a client that goes away drops this future.
+        let _gone = GiveUp { confirmations: self, id };
+        let receiver = std::pin::pin!(receiver);
+        tokio::time::timeout(patience, receiver).await.ok()?.ok()
     }
 
     /// Forgets who waited for the entry and has gone.
     fn give_up(&self, id: LedgerId) {
         let mut state = self.state();
         let gone = state.waiting.get_mut(&id).is_some_and(|waiters| {
-            waiters.retain(|(_, waiter)| !waiter.is_closed());
+            waiters.retain(|waiter| !waiter.sender.is_closed());
             waiters.is_empty()
         });
         if gone {
@@ -85,32 +110,44 @@ impl Confirmations {
         }
     }
 
-    /// The fate of the entry, if it is known.
-    pub fn verdict(&self, id: LedgerId) -> Option<Verdict> {
-        self.state().verdict(id)
+    /// The fate of an entry that was decided in this epoch, if it is known.
+    pub fn verdict(&self, epoch: Epoch, id: LedgerId) -> Option<Verdict> {
+        self.state().verdict(epoch, id)
     }
 
-    /// Takes over that everything up to `persisted` is archived, but for what was rejected, and wakes those
-    /// who waited for it. The watermark never moves back.
-    pub fn advance(&self, persisted: LedgerId, rejected: impl IntoIterator<Item = (LedgerId, Rejection)>) {
+    /// Takes over that in this epoch everything up to `persisted` is archived, but for what was rejected, and
+    /// wakes those who waited for it. Neither the watermark nor the epoch moves back.
+    pub fn advance(
+        &self,
+        epoch: Epoch,
+        persisted: LedgerId,
+        rejected: impl IntoIterator<Item = (LedgerId, Rejection)>,
+    ) {
         let mut state = self.state();
         state.rejected.extend(rejected);
-        if persisted <= state.persisted {
+        if epoch < state.epoch || (epoch == state.epoch && persisted <= state.persisted) {
             return;
         }
-        state.persisted = persisted;
+        state.epoch = epoch;
+        state.persisted = persisted.max(state.persisted);
+        let persisted = state.persisted;
         let next = persisted.next();
         state.unarchived = state.unarchived.split_off(&next);
         let later = state.waiting.split_off(&next);
         let done = std::mem::replace(&mut state.waiting, later);
-        let verdicts: Vec<_> = done.into_iter().map(|(id, waiters)| (state.verdict(id), waiters)).collect();
+        let waiters = done.into_iter().flat_map(|(id, waiters)| waiters.into_iter().map(move |waiter| (id, waiter)));
+        let verdict = |(id, waiter): (LedgerId, Waiter)| Some((state.verdict(waiter.epoch, id)?, waiter.sender));
+        let verdicts: Vec<_> = waiters.filter_map(verdict).collect();
         drop(state);
-        for (verdict, waiters) in verdicts {
-            for ((_, waiter), verdict) in waiters.into_iter().zip(verdict.into_iter().cycle()) {
-                // A buyer who is gone changes nothing about the purchase.
-                let _gone = waiter.send(verdict);
-            }
+        for (verdict, waiter) in verdicts {
+            // A buyer who is gone changes nothing about the purchase.
+            let _gone = waiter.send(verdict);
         }
+    }
+
+    /// Takes over that the sale is closed: whatever there is of it, the archive has.
+    pub fn close(&self) {
+        self.advance(Epoch(i64::MAX), LedgerId::MAX, []);
     }
 
     /// The highest ledger id known to be archived.
@@ -133,7 +170,7 @@ impl Confirmations {
     pub fn lag(&self) -> Duration {
         let state = self.state();
         let noted = state.unarchived.first_key_value().map(|(_, since)| since.elapsed());
-        let waited = state.waiting.first_key_value().and_then(|(_, waiters)| Some(waiters.first()?.0.elapsed()));
+        let waited = state.waiting.first_key_value().and_then(|(_, waiters)| Some(waiters.first()?.since.elapsed()));
         noted.max(waited).unwrap_or_default()
     }
 
@@ -147,9 +184,22 @@ impl Confirmations {
     }
 }
 
+struct GiveUp<'a> {
+    confirmations: &'a Confirmations,
+    id: LedgerId,
+}
+
+impl Drop for GiveUp<'_> {
+    fn drop(&mut self) {
+        self.confirmations.give_up(self.id);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ONE: Epoch = Epoch(1);
 
     fn id(sequence: u64) -> LedgerId {
         format!("1-{sequence}").parse().unwrap()
@@ -160,45 +210,73 @@ mod tests {
     #[tokio::test]
     async fn a_purchase_is_woken_by_its_own_id_and_not_before() {
         let confirmations = Confirmations::default();
-        let (early, late) = (confirmations.wait(id(1), LONG), confirmations.wait(id(3), Duration::from_millis(50)));
+        let (early, late) =
+            (confirmations.wait(ONE, id(1), LONG), confirmations.wait(ONE, id(3), Duration::from_millis(50)));
         let advance = async {
             tokio::task::yield_now().await;
-            confirmations.advance(id(2), []);
+            confirmations.advance(ONE, id(2), []);
         };
         let (early, late, ()) = tokio::join!(early, late, advance);
         assert_eq!(early, Some(Verdict::Persisted));
         assert_eq!(late, None);
-        assert_eq!(confirmations.wait(id(2), LONG).await, Some(Verdict::Persisted));
+        assert_eq!(confirmations.wait(ONE, id(2), LONG).await, Some(Verdict::Persisted));
     }
 
     #[tokio::test]
     async fn a_rejected_entry_is_never_taken_for_a_persisted_one() {
         let confirmations = Confirmations::default();
-        let waiting = confirmations.wait(id(1), LONG);
+        let waiting = confirmations.wait(ONE, id(1), LONG);
         let advance = async {
             tokio::task::yield_now().await;
-            confirmations.advance(id(2), [(id(1), Rejection::UnitSold)]);
+            confirmations.advance(ONE, id(2), [(id(1), Rejection::UnitSold)]);
         };
         let (verdict, ()) = tokio::join!(waiting, advance);
         assert_eq!(verdict, Some(Verdict::Rejected(Rejection::UnitSold)));
-        confirmations.advance(id(1), []);
+        confirmations.advance(ONE, id(1), []);
         assert_eq!(confirmations.persisted(), id(2));
-        assert_eq!(confirmations.verdict(id(1)), Some(Verdict::Rejected(Rejection::UnitSold)));
-        assert_eq!(confirmations.verdict(id(2)), Some(Verdict::Persisted));
+        assert_eq!(confirmations.verdict(ONE, id(1)), Some(Verdict::Rejected(Rejection::UnitSold)));
+        assert_eq!(confirmations.verdict(ONE, id(2)), Some(Verdict::Persisted));
     }
 
     #[tokio::test]
     async fn another_ledger_leaves_waiters_alone_and_the_lost_entry_no_trace() {
         let confirmations = Confirmations::default();
         confirmations.note([id(1), id(2)].into_iter());
-        let (kept, lost) = (confirmations.wait(id(1), LONG), confirmations.wait(id(9), Duration::from_millis(20)));
+        let (kept, lost) =
+            (confirmations.wait(ONE, id(1), LONG), confirmations.wait(ONE, id(9), Duration::from_millis(20)));
         let recovery = async {
             tokio::task::yield_now().await;
             confirmations.forget_ledger();
-            confirmations.advance(id(2), []);
+            confirmations.advance(ONE, id(2), []);
         };
         let (kept, lost, ()) = tokio::join!(kept, lost, recovery);
         assert_eq!((kept, lost), (Some(Verdict::Persisted), None));
+        assert_eq!((confirmations.lag(), confirmations.pending()), (Duration::ZERO, 0));
+    }
+
+    #[tokio::test]
+    async fn what_was_decided_in_another_epoch_is_not_taken_for_durable() {
+        let confirmations = Confirmations::default();
+        let lost = confirmations.wait(ONE, id(3), LONG);
+        let later = async {
+            tokio::task::yield_now().await;
+            confirmations.forget_ledger();
+            confirmations.advance(Epoch(2), id(9), []);
+        };
+        let (lost, ()) = tokio::join!(lost, later);
+        assert_eq!(lost, Some(Verdict::Unsure));
+        assert_eq!(confirmations.verdict(ONE, id(3)), Some(Verdict::Unsure));
+        assert_eq!(confirmations.verdict(Epoch(2), id(3)), Some(Verdict::Persisted));
+        confirmations.advance(ONE, id(12), []);
+        assert_eq!(confirmations.verdict(Epoch(2), id(12)), None, "news of an older epoch");
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_leaves_no_trace() {
+        let confirmations = Confirmations::default();
+        let abandoned = tokio::time::timeout(Duration::from_millis(5), confirmations.wait(ONE, id(1), LONG)).await;
+        assert!(abandoned.is_err());
+        tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!((confirmations.lag(), confirmations.pending()), (Duration::ZERO, 0));
     }
 
@@ -209,7 +287,7 @@ mod tests {
         confirmations.note([id(1), id(2)].into_iter());
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert!(confirmations.lag() >= Duration::from_millis(5));
-        confirmations.advance(id(2), []);
+        confirmations.advance(ONE, id(2), []);
         confirmations.note([id(2)].into_iter());
         assert_eq!((confirmations.lag(), confirmations.pending()), (Duration::ZERO, 0));
     }

@@ -5,7 +5,7 @@ use crate::domain::{LedgerEntry, LedgerEvent, LedgerId};
 
 use super::fence::Epoch;
 use super::live_sale::LiveSale;
-use super::ports::{PersistError, Refused, Rejection, StoreError, Watermark};
+use super::ports::{Cursors, PersistError, Refused, Rejection, StoreError, Watermark};
 use super::shop::Shop;
 
 /// Whether there is more to do at once.
@@ -25,12 +25,19 @@ pub struct LedgerWriter {
     /// What other instances have not been told yet.
     unannounced: Option<Watermark>,
     released_all: bool,
+    /// The sale is being restored, which frees what is to be released, and releases are fenced off.
+    is_draining: bool,
 }
 
 impl LedgerWriter {
     /// A writer that has not looked yet how far the archive is.
     pub fn new(epoch: Epoch) -> Self {
-        LedgerWriter { epoch, cursor: None, unannounced: None, released_all: false }
+        LedgerWriter { epoch, cursor: None, unannounced: None, released_all: false, is_draining: false }
+    }
+
+    /// A writer for a sale that is about to be restored: it releases nothing.
+    pub fn draining(epoch: Epoch) -> Self {
+        LedgerWriter { released_all: true, is_draining: true, ..LedgerWriter::new(epoch) }
     }
 
     /// The epoch that it writes in.
@@ -54,9 +61,10 @@ impl LedgerWriter {
             self.cursor = None;
             let archived = self.write(shop, sale, after, &entries).await?;
             self.cursor = Some(archived);
-            sale.confirmations.advance(archived, []);
+            sale.confirmations.advance(self.epoch, archived, []);
             let rejections = sale.confirmations.rejections();
-            self.unannounced = Some(Watermark { sale: sale.sale().id, persisted: archived, rejections });
+            let (sale, epoch) = (sale.sale().id, self.epoch);
+            self.unannounced = Some(Watermark { sale, epoch, persisted: archived, rejections });
         }
         if !self.released_all {
             self.release_rejected(shop, sale).await?;
@@ -111,8 +119,8 @@ impl LedgerWriter {
                     let refused = error.refused();
                     tracing::error!(sale = %id, entry = %entry.id, %refused, "PostgreSQL refused a ledger entry");
                     shop.archive.reject(epoch, id, after, entry, &refused).await?;
-                    sale.confirmations.advance(LedgerId::ZERO, [(entry.id, refused.rejection)]);
-                    self.released_all = false;
+                    sale.confirmations.advance(epoch, LedgerId::ZERO, [(entry.id, refused.rejection)]);
+                    self.released_all = self.is_draining;
                 }
                 Err(error) => return Err(error),
             }
@@ -140,7 +148,8 @@ impl LedgerWriter {
     async fn cursor(&mut self, shop: &Shop, sale: &LiveSale) -> Result<LedgerId, StoreError> {
         match self.cursor {
             Some(cursor) => Ok(cursor),
-            None => Ok(*self.cursor.insert(shop.archive.cursors(sale.sale().id).await?.ledger)),
+            // Whoever wrote before may have rejected entries and died before telling.
+            None => Ok(*self.cursor.insert(shop.catch_up(sale).await?.ledger)),
         }
     }
 }
@@ -169,22 +178,23 @@ fn unreadable(entry: &LedgerEntry) -> Option<Refused> {
 impl Shop {
     /// Asks the archive how far it is, for a sale whose purchases have waited for long: the safety net under
     /// the announcements of other instances.
-    pub async fn catch_up(&self, sale: &LiveSale) -> Result<(), StoreError> {
+    pub async fn catch_up(&self, sale: &LiveSale) -> Result<Cursors, StoreError> {
         let id = sale.sale().id;
         // In this order: an entry is filed as refused by the time the cursor has moved past it.
         let cursors = self.archive.cursors(id).await?;
         let rejections = self.archive.rejections(id).await?;
-        sale.confirmations.advance(cursors.ledger, rejections.iter().map(|letter| (letter.id, letter.rejection)));
-        Ok(())
+        let rejected = rejections.iter().map(|letter| (letter.id, letter.rejection));
+        sale.confirmations.advance(cursors.epoch, cursors.ledger, rejected);
+        Ok(cursors)
     }
 
     /// Takes over what another instance announced.
     pub async fn hear(&self, news: Watermark) -> Result<(), StoreError> {
         let Some(sale) = self.sales.live(news.sale) else { return Ok(()) };
         if sale.confirmations.rejections() == news.rejections {
-            sale.confirmations.advance(news.persisted, []);
+            sale.confirmations.advance(news.epoch, news.persisted, []);
             return Ok(());
         }
-        self.catch_up(&sale).await
+        self.catch_up(&sale).await.map(|_cursors| ())
     }
 }

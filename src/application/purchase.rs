@@ -10,6 +10,7 @@ use crate::domain::{
 
 use super::checkout::CheckoutError;
 use super::confirmations::Verdict;
+use super::fence::Epoch;
 use super::live_sale::LiveSale;
 use super::ports::{Decided, Declined, Found, Rejection, StoreError};
 use super::sales::Step;
@@ -43,11 +44,12 @@ impl Shop {
     /// Buys the cart of this name: all of it or nothing, or with `partial` what is left of it. Any number of
     /// calls buy once and return the same receipt.
     pub async fn purchase(&self, code: CheckoutCode, partial: bool) -> Result<Purchased, PurchaseError> {
-        let found = self.find_sale(code.sale).await.map_err(PurchaseError::Failed)?;
+        let found = self.find_sale(code.sale).await.map_err(|error| PurchaseError::Failed(unknown(error)))?;
         let refused = |refusal| PurchaseError::Refused(code.sale, refusal);
         let sale = found.ok_or_else(|| refused(PurchaseRefusal::CheckoutNotFound))?;
         if sale.sale().closed || self.is_behind(&sale) {
-            return match self.purchased(&sale, code).await.map_err(PurchaseError::Failed)? {
+            let before = self.purchased(&sale, code).await;
+            return match before.map_err(|error| PurchaseError::Failed(unknown(error)))? {
                 Some(purchased) => Ok(purchased),
                 None if sale.sale().closed => Err(refused(PurchaseRefusal::Ended)),
                 None => Err(PurchaseError::Failed(BEHIND)),
@@ -60,7 +62,7 @@ impl Shop {
             Err(Declined::Failed(error)) => return Err(PurchaseError::Failed(self.noticing(epoch, error))),
         };
         let ordinals = decided.sold.lines().iter().map(|line| line.ordinal).collect();
-        self.confirmed(&sale, decided).await.map_err(|unconfirmed| match unconfirmed {
+        self.confirmed(&sale, epoch, decided).await.map_err(|rejection| match rejection {
             Rejection::UnitSold => refused(PurchaseRefusal::ItemsSold { unavailable: ordinals, available: Vec::new() }),
             Rejection::SlotFilled => refused(PurchaseRefusal::UserLimitReached),
             Rejection::Invalid => PurchaseError::Failed(UNRECORDABLE),
@@ -120,10 +122,11 @@ impl Shop {
         let about = sale.sale();
         let refused = |refusal| BuyNowError::Refused(about.id, refusal);
         if about.closed || self.is_behind(sale) {
-            let before = self.bought_by(sale, user, request).await.map_err(BuyNowError::Failed)?;
+            let before = self.bought_by(sale, user, request).await;
+            let before = before.map_err(|error| BuyNowError::Failed(unknown(error)))?;
             return match before {
-                Some(decided) if decided.sold.lines() != [wanted] => Err(refused(BuyNowRefusal::RequestMismatch)),
-                Some(decided) => self.acknowledged(sale, decided).await,
+                Some((_, decided)) if decided.sold.lines() != [wanted] => Err(refused(BuyNowRefusal::RequestMismatch)),
+                Some((epoch, decided)) => self.acknowledged(sale, epoch, decided).await,
                 None if about.closed => Err(refused(BuyNowRefusal::Ended)),
                 None => Err(BuyNowError::Failed(BEHIND)),
             };
@@ -136,60 +139,87 @@ impl Shop {
         let epoch = self.epoch().map_err(BuyNowError::Failed)?;
         let new_code = CheckoutCode::new(about.id, rand::random());
         match self.stock.buy_now(user, request, new_code, wanted).await {
-            Ok(decided) => self.acknowledged(sale, decided).await,
+            Ok(decided) => self.acknowledged(sale, epoch, decided).await,
             Err(Declined::Refused(refusal)) => Err(refused(refusal)),
             Err(Declined::Failed(error)) => Err(BuyNowError::Failed(self.noticing(epoch, error))),
         }
     }
 
-    async fn acknowledged(&self, sale: &LiveSale, decided: Decided) -> Result<Purchased, BuyNowError> {
+    async fn acknowledged(&self, sale: &LiveSale, epoch: Epoch, decided: Decided) -> Result<Purchased, BuyNowError> {
         let id = sale.sale().id;
-        self.confirmed(sale, decided).await.map_err(|rejection| match rejection {
+        self.confirmed(sale, epoch, decided).await.map_err(|rejection| match rejection {
             Rejection::UnitSold => BuyNowError::Refused(id, BuyNowRefusal::SoldOut),
             Rejection::SlotFilled => BuyNowError::Refused(id, BuyNowRefusal::UserLimitReached),
             Rejection::Invalid => BuyNowError::Failed(UNRECORDABLE),
         })
     }
 
-    /// Waits for a decided purchase to become durable, but not for ever.
-    async fn confirmed(&self, sale: &LiveSale, decided: Decided) -> Result<Purchased, Rejection> {
+    /// Waits for a purchase that was decided in this epoch to become durable, but not for ever.
+    async fn confirmed(&self, sale: &LiveSale, epoch: Epoch, decided: Decided) -> Result<Purchased, Rejection> {
         sale.arrived.notify_one();
-        let (id, code) = (decided.id, decided.sold.code);
-        match sale.confirmations.wait(id, self.settings.ack_timeout).await {
+        let verdict = sale.confirmations.wait(epoch, decided.id, self.settings.ack_timeout).await;
+        self.by_verdict(sale, verdict, decided).await
+    }
+
+    async fn by_verdict(
+        &self,
+        sale: &LiveSale,
+        verdict: Option<Verdict>,
+        decided: Decided,
+    ) -> Result<Purchased, Rejection> {
+        match verdict {
             Some(Verdict::Persisted) => Ok(receipt(sale, &decided)),
             Some(Verdict::Rejected(rejection)) => Err(rejection),
-            None => Ok(Purchased::Confirming(code)),
+            Some(Verdict::Unsure) if self.is_archived(&decided).await => Ok(receipt(sale, &decided)),
+            Some(Verdict::Unsure) | None => Ok(Purchased::Confirming(decided.sold.code)),
         }
+    }
+
+    async fn is_archived(&self, decided: &Decided) -> bool {
+        let archived = self.archive.sold_by_code(decided.sold.code).await;
+        archived.is_ok_and(|archived| archived.is_some_and(|archived| archived.id == decided.id))
     }
 
     /// What the code bought, if anything, without buying and without waiting.
     async fn purchased(&self, sale: &LiveSale, code: CheckoutCode) -> Result<Option<Purchased>, StoreError> {
-        let found = match self.stock.find(code).await {
-            Ok(Some(Found::Sold(decided))) => Some(decided),
-            Ok(Some(Found::Cart(_)) | None) => None,
-            // What is closed is all in the archive, so Redis may have forgotten it.
-            Err(_) if sale.sale().closed => self.archive.sold_by_code(code).await?,
-            Err(error) => return Err(self.noticing_now(error)),
+        if sale.sale().closed {
+            // All that a closed sale sold is archived. As long as Redis remembers it, Redis answers.
+            let sold = match self.stock.find(code).await {
+                Ok(Some(Found::Sold(decided))) => Some(decided),
+                Ok(Some(Found::Cart(_)) | None) => None,
+                Err(_) => self.archive.sold_by_code(code).await?,
+            };
+            return Ok(sold.map(|decided| receipt(sale, &decided)));
+        }
+        let epoch = self.epoch()?;
+        let decided = match self.stock.find(code).await.map_err(|error| self.noticing(epoch, error))? {
+            Some(Found::Sold(decided)) => decided,
+            Some(Found::Cart(_)) | None => return Ok(None),
         };
-        let verdict = |decided: &Decided| sale.confirmations.verdict(decided.id);
-        Ok(found.and_then(|decided| match verdict(&decided) {
-            Some(Verdict::Persisted) => Some(receipt(sale, &decided)),
-            Some(Verdict::Rejected(_)) => None,
-            None => Some(Purchased::Confirming(code)),
-        }))
+        let verdict = sale.confirmations.verdict(epoch, decided.id);
+        Ok(self.by_verdict(sale, verdict, decided).await.ok())
     }
 
+    /// What the request bought, if anything, and the epoch in which that was found.
     async fn bought_by(
         &self,
         sale: &LiveSale,
         user: &UserId,
         request: &RequestId,
-    ) -> Result<Option<Decided>, StoreError> {
-        let id = sale.sale().id;
-        match self.stock.find_request(id, user, request).await {
-            Err(_) if sale.sale().closed => self.archive.sold_by_request(id, user, request).await,
-            found => found.map_err(|error| self.noticing_now(error)),
+    ) -> Result<Option<(Epoch, Decided)>, StoreError> {
+        let about = sale.sale();
+        if about.closed {
+            let sold = match self.stock.find_request(about.id, user, request).await {
+                Ok(sold) => sold,
+                Err(_) => self.archive.sold_by_request(about.id, user, request).await?,
+            };
+            // All that a closed sale sold is archived, whichever epoch that was.
+            return Ok(sold.map(|decided| (CLOSED, decided)));
         }
+        let epoch = self.epoch()?;
+        let found = self.stock.find_request(about.id, user, request).await;
+        let found = found.map_err(|error| self.noticing(epoch, error))?;
+        Ok(found.map(|decided| (epoch, decided)))
     }
 
     /// Whether PostgreSQL is so far behind that nothing more may be sold until it has caught up.
@@ -199,8 +229,19 @@ impl Shop {
     }
 }
 
+/// The epoch of sales that are over: see [`Confirmations::close`](super::confirmations::Confirmations::close).
+const CLOSED: Epoch = Epoch(i64::MAX);
+
 const BEHIND: StoreError = StoreError::Busy("purchases cannot be made durable fast enough at the moment");
 const UNRECORDABLE: StoreError = StoreError::Busy("the purchase could not be recorded, so it was undone");
+
+/// It may have been bought by an earlier call: that this one did nothing is not the whole answer.
+fn unknown(error: StoreError) -> StoreError {
+    match error {
+        error @ (StoreError::Unreachable(_) | StoreError::Corrupt(_)) => error,
+        error @ (StoreError::Fenced | StoreError::Busy(_)) => StoreError::Unreachable(Box::new(error)),
+    }
+}
 
 fn receipt(sale: &LiveSale, decided: &Decided) -> Purchased {
     let catalog = &sale.catalog;

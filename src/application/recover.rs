@@ -7,7 +7,7 @@ use crate::domain::{LedgerEntry, LedgerEvent, LedgerId, Sale, Stock};
 use super::fence::Epoch;
 use super::live_sale::LiveSale;
 use super::persist::{LedgerWriter, Progress};
-use super::ports::{Cursors, LockName, PersistError, SaleFilter, StoreError};
+use super::ports::{Cursors, Lock, LockName, PersistError, SaleFilter, StoreError};
 use super::shop::Shop;
 
 /// What an attempt to recover came to.
@@ -28,7 +28,7 @@ impl Shop {
     /// what is left of each ledger is drained first, then the state of the sale is made anew from PostgreSQL
     /// alone. Drained or lost, the same path leads to a state that is known to be right.
     pub async fn recover(&self) -> Result<Recovered, StoreError> {
-        let Some(_lock) = self.archive.try_lock(LockName::Recovery).await? else { return Ok(Recovered::Elsewhere) };
+        let Some(mut lock) = self.archive.try_lock(LockName::Recovery).await? else { return Ok(Recovered::Elsewhere) };
         self.clock.set(self.sale_store.now().await?);
         let sales = self.archive.sales(SaleFilter::Live).await?;
         let epoch = self.archive.epoch().await?;
@@ -38,7 +38,7 @@ impl Shop {
         }
         let epoch = self.archive.raise_epoch().await?;
         for sale in sales {
-            self.restore(epoch, sale).await?;
+            self.restore(epoch, sale, lock.as_mut()).await?;
         }
         self.sale_store.load_scripts(epoch).await?;
         self.fence.open(epoch);
@@ -62,13 +62,15 @@ impl Shop {
             let Cursors { ledger, .. } = self.archive.cursors(sale.id).await?;
             opened.push((sale, ledger));
         }
+        // What this instance has seen open must be there, archived or not.
+        let must_exist = |sale: &Sale, ledger| ledger > LedgerId::ZERO || self.sales.live(sale.id).is_some();
         let archived: Vec<_> =
-            opened.iter().filter(|(_, ledger)| *ledger > LedgerId::ZERO).map(|(sale, id)| (sale.id, *id)).collect();
+            opened.iter().filter(|(sale, ledger)| must_exist(sale, *ledger)).map(|(sale, id)| (sale.id, *id)).collect();
         if !self.sale_store.is_intact(epoch, &archived).await? {
             return Ok(false);
         }
         // A sale of which nothing is archived may never have been opened: its creator may have crashed.
-        for (sale, _) in opened.iter().filter(|(_, ledger)| *ledger == LedgerId::ZERO) {
+        for (sale, _) in opened.iter().filter(|(sale, ledger)| !must_exist(sale, *ledger)) {
             let catalog = self.archive.catalog(sale.id).await?;
             match self.sale_store.open(epoch, &Stock::new((*sale).clone(), &catalog)).await {
                 Ok(()) => {}
@@ -79,7 +81,7 @@ impl Shop {
         Ok(true)
     }
 
-    async fn restore(&self, epoch: Epoch, sale: Sale) -> Result<(), StoreError> {
+    async fn restore(&self, epoch: Epoch, sale: Sale, lock: &mut dyn Lock) -> Result<(), StoreError> {
         let id = sale.id;
         self.sale_store.fence(id).await?;
         let live = match self.sales.live(id) {
@@ -88,15 +90,20 @@ impl Shop {
         };
         match self.drain(epoch, &live).await {
             Ok(()) => {}
-            Err(PersistError::Store(error @ StoreError::Unreachable(_))) => return Err(error),
-            Err(PersistError::EpochPassed) => return Err(StoreError::Fenced),
-            // What cannot be read or written was never acknowledged.
-            Err(error) => tracing::error!(sale = %id, %error, "the rest of the ledger could not be archived"),
+            // What makes no sense is nothing to go on; it was never acknowledged.
+            Err(PersistError::Store(StoreError::Corrupt(what))) => {
+                tracing::error!(sale = %id, what, "the rest of the ledger cannot be read");
+            }
+            Err(PersistError::Store(error)) => return Err(error),
+            Err(_) => return Err(StoreError::Fenced),
         }
-        let Cursors { ledger, attempts } = self.archive.cursors(id).await?;
+        let Cursors { ledger, attempts, .. } = self.archive.cursors(id).await?;
         let mut stock = Stock::new(sale, &live.catalog);
         for decided in self.archive.sold_in(id).await? {
             stock.apply(&LedgerEntry { id: decided.id, event: LedgerEvent::Sold(decided.sold) });
+        }
+        if !lock.is_held().await || self.archive.epoch().await? != epoch {
+            return Err(StoreError::Busy("another instance has begun to recover"));
         }
         tracing::info!(sale = %id, %epoch, purchases = stock.sold.len(), "restoring a sale from PostgreSQL");
         self.sale_store.restore(epoch, &stock, ledger, attempts).await
@@ -104,7 +111,7 @@ impl Shop {
 
     /// Archives what the ledger has beyond the cursor: decided, not acknowledged, and not lost.
     async fn drain(&self, epoch: Epoch, sale: &LiveSale) -> Result<(), PersistError> {
-        let mut writer = LedgerWriter::new(epoch);
+        let mut writer = LedgerWriter::draining(epoch);
         loop {
             match writer.step(self, sale).await {
                 Ok(Progress::Idle) => return Ok(()),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{LedgerId, Sale, SaleId, SaleKind, SaleStatus};
+use crate::domain::{Sale, SaleId, SaleKind, SaleStatus};
 
 use super::live_sale::LiveSale;
 
@@ -67,7 +67,7 @@ impl Sales {
     pub fn close(&self, id: SaleId) {
         let Some(sale) = self.live(id) else { return };
         sale.update(Sale { closed: true, ..Sale::clone(&sale.sale()) });
-        sale.confirmations.advance(LedgerId::MAX, []);
+        sale.confirmations.close();
         self.keep(sale);
         self.live.rcu(|live| {
             let mut live = BTreeMap::clone(live);

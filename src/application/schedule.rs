@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::domain::limits::LIVE_SALES_MAX;
 use crate::domain::{Catalog, Currency, Invalid, Item, LedgerId, Sale, SaleId, Window};
 
 use super::live_sale::LiveSale;
@@ -13,6 +14,9 @@ use super::shop::Shop;
 
 /// How long after its end a sale may still get entries, for purchases that were being decided.
 const CLOSING_GRACE: TimeDelta = TimeDelta::seconds(2);
+
+/// How long a sale may last.
+const LONGEST_SALE: TimeDelta = TimeDelta::days(366);
 
 /// How long after the end of a sale Redis keeps its receipts.
 const RECEIPTS_KEPT: TimeDelta = TimeDelta::days(1);
@@ -51,6 +55,7 @@ impl Shop {
     /// periodic sale exist; every sale that is not closed is live on this instance; what has ended and is
     /// archived is closed. Idempotent, on any number of instances.
     pub async fn keep_schedule(&self) -> Result<(), StoreError> {
+        let epoch = self.epoch()?;
         let now = self.sale_store.now().await?;
         self.clock.set(now);
         for window in self.windows_due(now) {
@@ -58,17 +63,19 @@ impl Shop {
                 self.create_hourly(window).await?;
             }
         }
-        // In this order: a sale that another task makes live in between is in both, or in neither.
-        let live = self.sales.all_live();
         let open = self.archive.sales(SaleFilter::Live).await?;
         let ids: HashSet<SaleId> = open.iter().map(|sale| sale.id).collect();
-        for closed in live.iter().map(|live| live.sale().id).filter(|id| !ids.contains(id)) {
-            self.sales.close(closed);
+        for id in self.sales.all_live().iter().map(|live| live.sale().id).filter(|id| !ids.contains(id)) {
+            if self.archive.sale(id).await?.is_some_and(|sale| sale.closed) {
+                self.sales.close(id);
+            }
         }
+        // One sale that makes trouble keeps nobody from tending the others.
+        let mut result = Ok(());
         for sale in open {
-            self.tend(sale, now).await?;
+            result = self.tend(sale, now).await.map_err(|error| self.noticing(epoch, error)).and(result);
         }
-        Ok(())
+        result
     }
 
     /// The windows whose sale must exist by now: the current one, and the next when its time has come.
@@ -100,10 +107,15 @@ impl Shop {
             None => self.admit(sale.clone()).await?,
         };
         if live.sale().window != sale.window {
+            self.sale_store.end(sale.id, sale.window.ends_at).await?;
             live.update(sale.clone());
+        }
+        let is_over = sale.window.is_empty() || now >= sale.window.ends_at + CLOSING_GRACE;
+        if is_over {
+            // An end that Redis has not heard of must not be taken for one.
             self.sale_store.end(sale.id, sale.window.ends_at).await?;
         }
-        if now >= sale.window.ends_at + CLOSING_GRACE && self.is_archived(&live).await? {
+        if is_over && self.is_written(&live).await? {
             self.sale_store.retire(sale.id, sale.window.ends_at + RECEIPTS_KEPT).await?;
             self.archive.close_sale(sale.id).await?;
             self.sales.close(sale.id);
@@ -113,7 +125,7 @@ impl Shop {
     }
 
     /// Whether nothing of an ended sale is left to be written.
-    async fn is_archived(&self, sale: &LiveSale) -> Result<bool, StoreError> {
+    async fn is_written(&self, sale: &LiveSale) -> Result<bool, StoreError> {
         let id = sale.sale().id;
         let cursors = self.archive.cursors(id).await?;
         let written = cursors.ledger > LedgerId::ZERO
@@ -134,6 +146,13 @@ impl Shop {
         if window.ends_at <= now {
             return Err(Invalid("ended_at must lie in the future").into());
         }
+        if window.ends_at - window.starts_at > LONGEST_SALE {
+            return Err(Invalid("a sale lasts at most a year").into());
+        }
+        self.epoch()?;
+        if self.archive.sales(SaleFilter::Live).await?.len() >= LIVE_SALES_MAX {
+            return Err(StoreError::Busy("too many sales are scheduled or open: end one first").into());
+        }
         let catalog = match wanted.offer {
             Offer::Generated(items) => Catalog::generated(items)?,
             Offer::Listed(currency, items) => Catalog::new(currency, items)?,
@@ -143,7 +162,10 @@ impl Shop {
             let id = SaleId::special(starts_at, rand::random());
             let sale = self.new_sale(id, window, user_limit, &catalog);
             if self.archive.create_sale(&sale, &catalog).await? {
-                self.admit(sale.clone()).await?;
+                // It exists now. Should it not be live here at once, the schedule sees to it.
+                if let Err(error) = self.admit(sale.clone()).await {
+                    tracing::warn!(sale = %id, %error, "the new sale is not open yet");
+                }
                 return Ok(sale);
             }
         }

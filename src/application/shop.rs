@@ -137,11 +137,11 @@ impl Shop {
         // With something archived, a sale has been opened before: should Redis not have it, it forgot,
         // and only recovery may give it back.
         if cursors.ledger == LedgerId::ZERO {
-            self.sale_store.open(epoch, &Stock::new(sale.clone(), &catalog)).await?;
+            let opened = self.sale_store.open(epoch, &Stock::new(sale.clone(), &catalog)).await;
+            opened.map_err(|error| self.noticing(epoch, error))?;
         }
-        let rejections = self.archive.rejections(id).await?;
         let live = Arc::new(LiveSale::new(sale, catalog));
-        live.confirmations.advance(cursors.ledger, rejections.iter().map(|letter| (letter.id, letter.rejection)));
+        self.catch_up(&live).await?;
         let live = self.sales.add(live);
         self.sale_added.notify_one();
         Ok(live)
@@ -155,7 +155,7 @@ impl Shop {
         let entries: Vec<LedgerEntry> = self.archive.sold_in(id).await?.into_iter().map(entry).collect();
         past.apply(&entries);
         past.refresh_filter();
-        past.confirmations.advance(LedgerId::MAX, []);
+        past.confirmations.close();
         Ok(past)
     }
 
@@ -165,13 +165,5 @@ impl Shop {
             tracing::warn!(%epoch, "Redis does not hold the state of this epoch: purchases are refused until it is restored");
         }
         error
-    }
-
-    /// The same, where nothing can have begun another epoch since the error.
-    pub fn noticing_now(&self, error: StoreError) -> StoreError {
-        match self.fence.epoch() {
-            Some(epoch) => self.noticing(epoch, error),
-            None => error,
-        }
     }
 }

@@ -18,6 +18,9 @@ pub const ITEM_STOCK_MAX: u32 = 100_000;
 /// Units of one whole sale: each of them may become a ledger entry that is kept in Redis.
 pub const SALE_UNITS_MAX: u32 = 1_000_000;
 
+/// Sales that may be scheduled or open at once. The writer of each holds a connection to PostgreSQL.
+pub const LIVE_SALES_MAX: usize = 60;
+
 /// Carts of one sale that may be open at once. Beyond it new carts are refused, so that made-up
 /// user ids cannot fill the memory of Redis.
 pub const OPEN_CARTS_MAX: u32 = 1_000_000;

@@ -63,8 +63,13 @@ impl FromStr for Money {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let amount = Decimal::from_str_exact(text).map_err(|_| Invalid("must be a decimal number such as 19.90"))?;
-        Money::try_from(amount)
+        let wrong = Invalid("must be a decimal number such as 19.90");
+        let (units, cents) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(units.strip_prefix('-').unwrap_or(units)) || !is_number(cents) {
+            return Err(wrong);
+        }
+        Money::try_from(Decimal::from_str_exact(text).map_err(|_| wrong)?)
     }
 }
 
@@ -142,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_amount_that_is_no_price_is_refused() {
-        for text in ["-1", "1.999", "abc", "", "1e3", "1000000000000", "NaN"] {
+        for text in ["-1", "+5", ".5", "5.", "1_0", "1.999", "abc", "", "1e3", "1000000000000", "NaN"] {
             assert!(text.parse::<Money>().is_err(), "{text}");
         }
         assert_eq!("999999999999.99".parse::<Money>().unwrap().to_string(), "999999999999.99");

@@ -39,9 +39,14 @@ impl Window {
         Window { starts_at: self.ends_at, ends_at: self.ends_at + (self.ends_at - self.starts_at) }
     }
 
+    /// Whether it never sells: a sale that was ended before it began.
+    pub fn is_empty(&self) -> bool {
+        self.ends_at <= self.starts_at
+    }
+
     /// Where `now` lies: before, in or after the window.
     pub fn status(&self, now: DateTime<Utc>) -> SaleStatus {
-        if now >= self.ends_at {
+        if now >= self.ends_at || self.is_empty() {
             SaleStatus::Ended
         } else if now >= self.starts_at {
             SaleStatus::Open

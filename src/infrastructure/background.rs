@@ -186,6 +186,11 @@ async fn write(shop: Arc<Shop>, sale: Arc<LiveSale>) {
                 () = write_ledger(&shop, &sale) => {}
                 () = write_attempts(&shop, &sale) => {}
             },
+            Ok(None) if sale.confirmations.lag() > shop.settings.lag_limit => {
+                // Whoever holds the lock does not write. The cursor, not the lock, makes writing safe.
+                tracing::warn!(sale = %sale.sale().id, "the ledger writer is behind: helping it out");
+                let _behind = timeout(CHECK_EVERY, write_ledger(&shop, &sale)).await;
+            }
             Ok(None) => {}
             Err(error) => log::<(), _>(Err(error), "the lock of the ledger writer could not be asked for"),
         }

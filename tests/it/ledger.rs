@@ -109,6 +109,46 @@ async fn an_instance_that_does_not_write_hears_of_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rejection_outlives_the_writer_that_made_it() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    shop.client.buy_now("ann", "r", "1").await.expect(200);
+    // As a writer leaves it that dies between the rejection and telling: filed away, the cursor behind it.
+    let code = format!("{}-{:032x}", shop.sale(), 7);
+    shop.kill().await;
+    let hourly: String = code.rsplit_once('-').expect("a code names its sale").0.to_owned();
+    let key = |part: &str| format!("{{{hourly}}}:{part}");
+    let mut redis = world.redis_connection().await;
+    let id: String = redis::cmd("XADD")
+        .arg(key("ledger"))
+        .arg(&["*", "sold", &format!("{code} bob - 1:1:1,2:1:2 -")])
+        .query_async(&mut redis)
+        .await
+        .expect("added");
+    let _: i64 =
+        redis::cmd("HSET").arg(key("receipts")).arg(&code).arg(&id).query_async(&mut redis).await.expect("set");
+    let _: i64 = redis::cmd("HSET").arg(key("units")).arg("2").arg("").query_async(&mut redis).await.expect("set");
+    let _: i64 = redis::cmd("HSET").arg(key("slots")).arg("bob").arg("11").query_async(&mut redis).await.expect("set");
+    let packed = id.parse::<flashsale::domain::LedgerId>().expect("an id").to_i64();
+    sqlx::query(
+        "INSERT INTO dead_letters (sale_id, ledger_id, rejection, reason, entry) VALUES ($1, $2, 'unit_sold', '', '')",
+    )
+    .bind(&hourly)
+    .bind(packed)
+    .execute(&world.database)
+    .await
+    .expect("filed");
+    sqlx::query("UPDATE ledger_cursors SET last_id = $1").bind(packed).execute(&world.database).await.expect("moved");
+
+    let shop = world.start().await;
+    let answer = shop.client.purchase(&code).await;
+    assert!([404, 409].contains(&answer.status.as_u16()), "{answer:?}");
+    eventually("its other unit is free again", || async { shop.client.buy_now("eve", "r", "2").await.status == 200 })
+        .await;
+    shop.assert_sound(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_instance_goes_on_where_a_killed_writer_stopped() {
     let world = World::new().await;
     let (writer, other) = (world.start().await, world.start().await);

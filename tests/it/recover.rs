@@ -119,6 +119,75 @@ async fn what_was_decided_and_not_archived_survives_the_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_decided_purchase_that_redis_lost_is_not_acknowledged_by_a_later_one() {
+    let world = World::new().await;
+    let (shop, other) = (world.start().await, world.start().await);
+    sell(&shop).await;
+    let lost = shop.client.cart("eve", &["30"]).await;
+    let mut held = world.database.begin().await.expect("PostgreSQL answers");
+    sqlx::query("LOCK TABLE purchases IN EXCLUSIVE MODE").execute(&mut *held).await.expect("it can be locked");
+    let (client, code) = (shop.client.clone(), lost.clone());
+    let waiting = tokio::spawn(async move { client.purchase(&code).await });
+    eventually("it is decided", || async { shop.client.get(&format!("/purchase/{lost}")).await.status == 202 }).await;
+    // The batch that has it under way is lost with the rest: the cursor moves on without it.
+    command(&world, &["FLUSHALL"]).await;
+    sqlx::query("UPDATE epoch SET number = number + 1").execute(&mut *held).await.expect("raised");
+    held.commit().await.expect("PostgreSQL answers");
+    eventually("selling goes on", || async { other.client.buy_now("dan", "after", "31").await.status != 503 }).await;
+    let answer = waiting.await.expect("the client lives");
+    let in_archive = world.count("SELECT count(*) FROM purchases WHERE user_id = 'eve'").await == 1;
+    assert_eq!(answer.status == 200, in_archive, "{answer:?}");
+    shop.assert_sound(10 + u64::from(in_archive)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_whose_last_entry_was_released_is_restored_once() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    sell(&shop).await;
+    let code = format!("{}-{:032x}", shop.sale(), 9);
+    let bad = format!("{code} bob - 777:1:1 -");
+    command(&world, &["XADD", &format!("{{{}}}:ledger", shop.sale()), "*", "sold", &bad]).await;
+    eventually("it is filed away", || async { world.count("SELECT count(*) FROM dead_letters").await == 1 }).await;
+    let epoch = shop.epoch();
+    command(&world, &["SCRIPT", "FLUSH"]).await;
+    eventually("it is restored", || async { shop.epoch().is_some() && shop.epoch() > epoch }).await;
+    let epoch = shop.epoch();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(shop.epoch(), epoch, "restored again and again");
+    shop.assert_sound(9).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_a_batch_and_a_bad_entry_are_drained_before_a_sale_is_restored() {
+    let world = World::new().await.with(|world| {
+        world.settings.sale_items = 1_500;
+        world.settings.ack_timeout = Duration::from_millis(50);
+        world.settings.lag_limit = Duration::from_secs(60);
+    });
+    let shop = world.start().await;
+    let mut held = world.database.begin().await.expect("PostgreSQL answers");
+    sqlx::query("LOCK TABLE purchases IN EXCLUSIVE MODE").execute(&mut *held).await.expect("it can be locked");
+    for wave in 0..12 {
+        let buying = (wave * 100 + 1..=wave * 100 + 100).map(|item: u32| {
+            let client = shop.client.clone();
+            async move { client.buy_now(&format!("u{item}"), "r", &item.to_string()).await.expect(202) }
+        });
+        futures::future::join_all(buying).await;
+        if wave == 2 {
+            let bad = format!("{}-{:032x} bob - 7777:1:1 -", shop.sale(), 9);
+            command(&world, &["XADD", &format!("{{{}}}:ledger", shop.sale()), "*", "sold", &bad]).await;
+        }
+    }
+    shop.kill().await;
+    command(&world, &["SCRIPT", "FLUSH"]).await;
+    held.rollback().await.expect("PostgreSQL answers");
+    let shop = world.start().await;
+    shop.assert_sound(1_200).await;
+    assert_eq!(world.count("SELECT count(*) FROM dead_letters").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sale_whose_creator_crashed_before_it_was_opened_is_opened() {
     let world = World::new().await;
     let shop = world.start().await;

@@ -154,6 +154,28 @@ async fn an_administrator_makes_and_ends_a_sale() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_is_ended_before_it_began_has_ended() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let offer = flashsale::application::schedule::Offer::Generated(5);
+    let starts_at = Some(Utc::now() + TimeDelta::hours(5));
+    let wanted = flashsale::application::schedule::NewSale { starts_at, ends_at: None, offer, user_limit: None };
+    let sale = shop.shop.create_sale(wanted).await.expect("it can be made");
+    let item = format!("{}-00001", sale.id);
+    shop.client.checkout("ann", &item).await.expect_problem(409, "sale_not_started");
+    shop.shop.end_sale(sale.id).await.expect("it can be ended");
+    shop.client.checkout("ann", &item).await.expect_problem(410, "sale_ended");
+    let listed = |status: &'static str| {
+        let client = shop.client.clone();
+        async move { client.get(&format!("/sales?status={status}")).await.expect(200).json()["sales"].to_string() }
+    };
+    assert!(listed("ended").await.contains(&sale.id.to_string()));
+    assert!(!listed("scheduled").await.contains(&sale.id.to_string()));
+    eventually("it is closed", || async { shop.shop.sales.live(sale.id).is_none() }).await;
+    shop.client.checkout("ann", &item).await.expect_problem(410, "sale_ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn seventy_two_sales_one_after_the_other_leave_every_unsold_item_for_sale() {
     let world = World::new().await;
     let shop = world.start().await;
@@ -161,7 +183,14 @@ async fn seventy_two_sales_one_after_the_other_leave_every_unsold_item_for_sale(
         let offer = flashsale::application::schedule::Offer::Generated(100);
         let wanted =
             flashsale::application::schedule::NewSale { starts_at: None, ends_at: None, offer, user_limit: None };
-        let sale = shop.shop.create_sale(wanted).await.expect("it can be made");
+        // So many are live at once; those that were ended are closed soon after.
+        let sale = loop {
+            match shop.shop.create_sale(wanted.clone()).await {
+                Ok(sale) => break sale,
+                Err(error) => assert!(error.to_string().contains("end one first"), "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
         let live = shop.shop.sales.live(sale.id).expect("it is live");
         let sold: Vec<u32> = (1..=100).filter(|item| (item + round) % 5 == 0).collect();
         let buying = sold.iter().map(|item| {

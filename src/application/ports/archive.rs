@@ -68,8 +68,10 @@ pub struct DeadLetter {
 }
 
 /// How far each log of a sale is archived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursors {
+    /// The epoch that it was when they were read.
+    pub epoch: Epoch,
     pub ledger: LedgerId,
     pub attempts: LedgerId,
 }
@@ -77,7 +79,7 @@ pub struct Cursors {
 /// Which sales to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaleFilter {
-    /// Not closed yet: something may still happen in them.
+    /// Not closed yet: something may still happen in them. All of them.
     Live,
     /// In this state at this time, the newest 1,000, latest start first.
     WithStatus(SaleStatus, DateTime<Utc>),

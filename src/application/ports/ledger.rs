@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::application::fence::Epoch;
 use crate::domain::{CartLine, CheckoutCode, LedgerEntry, LedgerId, SaleId, UserId};
 
 use super::StoreError;
@@ -32,6 +33,8 @@ pub struct Attempts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watermark {
     pub sale: SaleId,
+    /// Of which ledger it tells.
+    pub epoch: Epoch,
     pub persisted: LedgerId,
     /// How many entries of the sale the archive has refused so far.
     pub rejections: usize,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
-use hyper::header::{CONTENT_TYPE, EXPECT};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 use tower::BoxError;
@@ -45,7 +45,10 @@ impl Asked {
             return Ok(None);
         }
         if !self.says_json() {
-            return Err(Problem::new(Code::UnsupportedMediaType, "Send the body as Content-Type: application/json."));
+            return Err(Problem::new(
+                Code::UnsupportedMediaType,
+                "Send the body as Content-Type: application/json, in UTF-8 and without a Content-Encoding.",
+            ));
         }
         json::read(&self.body).map(Some)
     }
@@ -56,9 +59,19 @@ impl Asked {
     }
 
     fn says_json(&self) -> bool {
-        let media_type = self.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = media_type.and_then(|value| value.split(';').next());
-        essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+        if self.head.headers.contains_key(CONTENT_ENCODING) {
+            return false;
+        }
+        let media_type = self.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut parts = media_type.split(';').map(str::trim);
+        let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+        let is_utf8 = |parameter: &str| match parameter.split_once('=') {
+            Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
+                charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        };
+        is_json && parts.all(is_utf8)
     }
 }
 

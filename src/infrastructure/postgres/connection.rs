@@ -11,14 +11,22 @@ use crate::application::ports::StoreError;
 /// How long a request waits for a connection before it is refused.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long who reads whole sales waits for a connection.
+const BULK_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Connections for the ledger writers, which must not have to wait for requests.
 const WRITER_CONNECTIONS: u32 = 4;
 
-/// PostgreSQL, through one pool for requests and one for the ledger writers.
+/// Connections for reading whole sales.
+const BULK_CONNECTIONS: u32 = 2;
+
+/// PostgreSQL, through one pool for requests, one for the ledger writers and one for what takes its time.
 #[derive(Debug, Clone)]
 pub struct PgArchive {
     pub(super) pool: PgPool,
     pub(super) writers: PgPool,
+    /// For reading whole sales: recovery, verification, sales of the past.
+    pub(super) bulk: PgPool,
 }
 
 /// Why a PostgreSQL cannot be used.
@@ -36,7 +44,17 @@ impl PgArchive {
     /// Connects, and makes sure that a commit is durable.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, ConnectError> {
         let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?.application_name("flashsale");
+        // A host that vanishes must not hold its locks for hours.
+        let options = options.options([
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "25s"),
+        ]);
         let reading = options.clone().options([("statement_timeout", "5s"), ("lock_timeout", "2s")]);
+        // Statistics about a sale that is being sold are old: a nested loop over what they call one row may be one
+        // over all of them.
+        let bulk = options.clone().options([("statement_timeout", "120s"), ("enable_nestloop", "off")]);
         let writing = options.options([
             ("synchronous_commit", "on"),
             ("lock_timeout", "5s"),
@@ -50,7 +68,9 @@ impl PgArchive {
             // Writers find out by themselves, and try again.
             .test_before_acquire(false);
         let pool = pool.connect_with(reading).await.map_err(ConnectError::Unreachable)?;
-        let archive = PgArchive { pool, writers: writers.connect_lazy_with(writing) };
+        let slow = PgPoolOptions::new().max_connections(BULK_CONNECTIONS).acquire_timeout(BULK_ACQUIRE_TIMEOUT);
+        let archive =
+            PgArchive { pool, writers: writers.connect_lazy_with(writing), bulk: slow.connect_lazy_with(bulk) };
         let fsync: String =
             sqlx::query_scalar("SHOW fsync").fetch_one(&archive.pool).await.map_err(ConnectError::Unreachable)?;
         if fsync == "on" { Ok(archive) } else { Err(ConnectError::NotDurable) }

@@ -21,12 +21,13 @@ use super::connection::{PgArchive, corrupt, store_error};
 impl LedgerArchive for PgArchive {
     async fn cursors(&self, sale: SaleId) -> Result<Cursors, StoreError> {
         let row = sqlx::query!(
-            "SELECT ledger.last_id AS ledger, attempts.last_id AS attempts
-             FROM ledger_cursors ledger JOIN attempt_cursors attempts USING (sale_id) WHERE sale_id = $1",
+            "SELECT epoch.number AS epoch, ledger.last_id AS ledger, attempts.last_id AS attempts
+             FROM ledger_cursors ledger JOIN attempt_cursors attempts USING (sale_id) CROSS JOIN epoch
+             WHERE sale_id = $1",
             sale.to_string(),
         );
         let row = row.fetch_one(&self.pool).await.map_err(store_error)?;
-        Ok(Cursors { ledger: ledger_id(row.ledger)?, attempts: ledger_id(row.attempts)? })
+        Ok(Cursors { epoch: Epoch(row.epoch), ledger: ledger_id(row.ledger)?, attempts: ledger_id(row.attempts)? })
     }
 
     async fn persist(

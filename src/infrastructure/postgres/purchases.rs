@@ -114,13 +114,13 @@ impl PurchaseArchive for PgArchive {
                FROM purchase_records WHERE sale_id = $1 ORDER BY ledger_id"#,
             sale.to_string(),
         );
-        let records = records.fetch_all(&self.pool).await.map_err(store_error)?;
+        let records = records.fetch_all(&self.bulk).await.map_err(store_error)?;
         records.into_iter().map(PurchaseRecord::into_decided).collect()
     }
 
     async fn audit(&self, sale: SaleId) -> Result<Audit, StoreError> {
         let row = sqlx::query_file!("src/infrastructure/postgres/queries/audit.sql", sale.to_string());
-        let row = row.fetch_one(&self.pool).await.map_err(store_error)?;
+        let row = row.fetch_one(&self.bulk).await.map_err(store_error)?;
         Ok(Audit {
             sold: row.sold.unsigned_abs(),
             oversold: row.oversold.unsigned_abs(),

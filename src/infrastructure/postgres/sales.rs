@@ -83,15 +83,15 @@ impl SaleArchive for PgArchive {
             SaleRow,
             "SELECT id, starts_at, ends_at, user_limit, currency, items, units, closed_at FROM sales
              WHERE (NOT $1 OR closed_at IS NULL)
-               AND ($2::timestamptz IS NULL OR starts_at > $2)
+               AND ($2::timestamptz IS NULL OR (starts_at > $2 AND ends_at > starts_at))
                AND ($3::timestamptz IS NULL OR (starts_at <= $3 AND ends_at > $3))
-               AND ($4::timestamptz IS NULL OR ends_at <= $4)
+               AND ($4::timestamptz IS NULL OR ends_at <= $4 OR ends_at = starts_at)
              ORDER BY starts_at DESC, id DESC LIMIT $5",
             live,
             now.filter(|_| status == Some(SaleStatus::Scheduled)),
             now.filter(|_| status == Some(SaleStatus::Open)),
             now.filter(|_| status == Some(SaleStatus::Ended)),
-            LISTED_MAX,
+            (!live).then_some(LISTED_MAX),
         );
         let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
         rows.into_iter().map(SaleRow::into_sale).collect()

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{Cmd, Value};
 
+use crate::application::fence::Epoch;
 use crate::application::ports::{Attempts, Ledger, LedgerReader, News, StoreError, Watermark};
 use crate::domain::{LedgerEntry, LedgerId, SaleId};
 
@@ -50,9 +51,9 @@ impl Ledger for RedisStore {
     }
 
     async fn announce(&self, watermark: Watermark) -> Result<(), StoreError> {
-        let Watermark { sale, persisted, rejections } = watermark;
+        let Watermark { sale, epoch, persisted, rejections } = watermark;
         let mut command = redis::cmd("PUBLISH");
-        command.arg(WATERMARKS_CHANNEL).arg(format!("{sale} {persisted} {rejections}"));
+        command.arg(WATERMARKS_CHANNEL).arg(format!("{sale} {epoch} {persisted} {rejections}"));
         self.query::<i64>(&command).await.map(|_listeners| ())
     }
 
@@ -110,12 +111,13 @@ impl News for Announcements {
     }
 }
 
-/// `20261120T09 1763632800000-0 0`
+/// `20261120T09 1 1763632800000-0 0`
 fn watermark(payload: &str) -> Option<Watermark> {
     let mut words = payload.split(' ');
-    let (sale, persisted, rejections) = (words.next()?, words.next()?, words.next()?);
+    let (sale, epoch, persisted, rejections) = (words.next()?, words.next()?, words.next()?, words.next()?);
     Some(Watermark {
         sale: sale.parse().ok()?,
+        epoch: Epoch(epoch.parse().ok()?),
         persisted: persisted.parse().ok()?,
         rejections: rejections.parse().ok()?,
     })

@@ -94,10 +94,15 @@ impl SaleStore for RedisStore {
             self.pipeline::<()>(&pipeline).await?;
         }
         let [starts_at_ms, ends_at_ms, user_limit] = header(&stock.sale);
-        let last = stock.sold.last_key_value().map_or(persisted, |(id, _)| persisted.max(*id));
+        let last = stock.sold.last_key_value().map_or(OPENED_ID, |(id, _)| *id);
         let mut pipeline = redis::pipe();
         pipeline.atomic();
-        pipeline.cmd("XSETID").arg(keys.key(Part::Ledger)).arg(last.max(OPENED_ID).to_string()).ignore();
+        if persisted > last {
+            // The last entry archived is none that is restored. Something stands in its place, so that later
+            // ones get higher ids and the ledger is seen to reach as far as the archive.
+            let entry = &[("opened", epoch.to_string())];
+            pipeline.cmd("XADD").arg(keys.key(Part::Ledger)).arg(persisted.to_string()).arg(entry).ignore();
+        }
         pipeline
             .cmd("HSET")
             .arg(keys.key(Part::Header))

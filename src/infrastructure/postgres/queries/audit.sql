@@ -1,20 +1,20 @@
 -- What the constraints would have to have missed. $1 sale.
 WITH unit AS (
-    SELECT u.ordinal, u.unit, u.user_id, u.ledger_id, u.price, items.stock
-    FROM purchase_units u
-    LEFT JOIN items ON items.sale_id = u.sale_id AND items.ordinal = u.ordinal
-    WHERE u.sale_id = $1
+    SELECT ordinal, unit, user_id, ledger_id, price, stock FROM purchase_units WHERE sale_id = $1
 ), owner AS (
     SELECT count(*) AS owned FROM unit GROUP BY user_id
-), purchase AS (
-    SELECT p.units, p.total, count(unit.unit) AS sold, coalesce(sum(unit.price), 0) AS price
-    FROM purchases p
-    LEFT JOIN unit ON unit.ledger_id = p.ledger_id
-    WHERE p.sale_id = $1
-    GROUP BY p.sale_id, p.ledger_id
+), difference AS (
+    -- What a purchase says of itself, less what its units say.
+    SELECT ledger_id, sum(units) AS units, sum(total) AS total
+    FROM (
+        SELECT ledger_id, units, total FROM purchases WHERE sale_id = $1
+        UNION ALL
+        SELECT ledger_id, -1, -price FROM unit
+    ) AS side
+    GROUP BY ledger_id
 )
 SELECT (SELECT count(*) FROM unit) AS "sold!",
        (SELECT count(*) - count(DISTINCT (ordinal, unit)) FROM unit)
-           + (SELECT count(*) FROM unit WHERE stock IS NULL OR unit NOT BETWEEN 1 AND stock) AS "oversold!",
+           + (SELECT count(*) FROM unit WHERE unit NOT BETWEEN 1 AND stock) AS "oversold!",
        (SELECT count(*) FROM owner WHERE owned > (SELECT user_limit FROM sales WHERE id = $1)) AS "over_limit!",
-       (SELECT count(*) FROM purchase WHERE units <> sold OR total <> price) AS "wrong_totals!"
+       (SELECT count(*) FROM difference WHERE units <> 0 OR total <> 0) AS "wrong_totals!"

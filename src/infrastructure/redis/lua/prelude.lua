@@ -21,7 +21,8 @@ end
 -- Why the sale does not sell now, or nil where it does.
 local function closed(header)
   local now = now_ms()
-  if now >= header.ends_at then
+  -- A sale that was ended before it began has ended.
+  if now >= header.ends_at or header.ends_at <= header.starts_at then
     return 'ENDED'
   elseif now < header.starts_at then
     return 'NOT_STARTED'
