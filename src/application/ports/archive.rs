@@ -162,7 +162,7 @@ pub trait SaleArchive: Send + Sync {
     /// The items of a sale that exists.
     async fn catalog(&self, sale: SaleId) -> Result<Catalog, StoreError>;
 
-    /// Moves the end of a sale forward in time to `now`, and returns the sale; never back.
+    /// Lets a sale end at `now` if that is earlier than its end, and returns the sale.
     async fn end_sale(&self, id: SaleId, now: DateTime<Utc>) -> Result<Option<Sale>, StoreError>;
 
     /// Notes that everything of an ended sale is archived.

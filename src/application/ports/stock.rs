@@ -90,7 +90,7 @@ pub trait SaleStore: Send + Sync {
     /// Creates the state of a sale, complete, in one step. Does nothing where it exists.
     async fn open(&self, epoch: Epoch, stock: &Stock) -> Result<(), StoreError>;
 
-    /// Moves the end of a sale forward in time to `ends_at`; never back. Idempotent.
+    /// Lets a sale end at `ends_at` if that is earlier than its end; never later. Idempotent.
     async fn end(&self, sale: SaleId, ends_at: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Lets the state of a sale, of which everything is archived, expire at that time. Idempotent.

@@ -41,6 +41,8 @@ pub enum ConnectError {
     Url(#[source] RedisError),
     #[error("Redis cannot be reached")]
     Unreachable(#[source] RedisError),
+    #[error("Redis is {0}: at least version 7.0 is needed")]
+    Old(String),
     #[error(
         "Redis has the maxmemory-policy {0}, with which it forgets sold items when its memory is full: \
          set `maxmemory-policy noeviction`"
@@ -63,8 +65,21 @@ impl RedisStore {
         let connection = manager.await.map_err(ConnectError::Unreachable)?;
         let scripts = Arc::new(ArcSwap::from_pointee(ScriptSet::new(Epoch(0))));
         let store = RedisStore { client, connection, fence, scripts };
+        store.refuse_old_versions().await?;
         store.refuse_eviction().await?;
         Ok(store)
+    }
+
+    /// Before version 7, Redis kept scripts in its data set, so that a restart would not be noticed.
+    async fn refuse_old_versions(&self) -> Result<(), ConnectError> {
+        let mut command = redis::cmd("INFO");
+        command.arg("server");
+        let info: String =
+            command.query_async(&mut self.connection.clone()).await.map_err(ConnectError::Unreachable)?;
+        let version =
+            info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("of no known version");
+        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        if major.is_some_and(|major| major >= 7) { Ok(()) } else { Err(ConnectError::Old(version.to_owned())) }
     }
 
     async fn refuse_eviction(&self) -> Result<(), ConnectError> {

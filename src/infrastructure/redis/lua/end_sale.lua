@@ -1,4 +1,4 @@
--- Moves the end of a sale forward in time. Idempotent.
+-- Lets a sale end earlier, never later. Idempotent.
 --
 -- KEYS  header
 -- ARGV  ends_at_ms
