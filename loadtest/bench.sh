@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 program=${PROGRAM:-target/release/flashsale}
 address=127.0.0.1:${PORT:-18099}
 connections=${CONNECTIONS:-64}
-export ITEMS=${ITEMS:-50000}
+export ITEMS=${ITEMS:-99999}
 
 command -v wrk >/dev/null || { echo 'install wrk first: apt-get install wrk' >&2; exit 1; }
 data=$(mktemp -d)

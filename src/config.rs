@@ -45,6 +45,8 @@ pub struct DataDirConfig {
 pub enum NoStores {
     #[error("set DATABASE_URL and REDIS_URL, or start the private stores with `flashsale local`: {0}")]
     NotRunning(local::Error),
+    #[error("{0} is set and {1} is not: set both, or neither to use the stores of a running `flashsale local`")]
+    Half(&'static str, &'static str),
     #[error(transparent)]
     DataDir(local::Error),
 }
@@ -57,22 +59,25 @@ impl DataDirConfig {
 }
 
 impl StoreConfig {
-    /// The stores in effect.
+    /// The stores in effect. Never one that is named with one that is not: they would not belong together.
     pub fn urls(&self) -> Result<StoreUrls, NoStores> {
         let connections = self.database_connections;
-        if let (Some(postgres), Some(redis)) = (self.database_url.clone(), self.redis_url.clone()) {
-            return Ok(StoreUrls { postgres, redis, connections });
-        }
-        let data_dir = self.data_dir.path().map_err(NoStores::DataDir)?;
-        let (postgres, redis) = local::running(&data_dir).map_err(NoStores::NotRunning)?;
-        let postgres = self.database_url.clone().unwrap_or(postgres);
-        Ok(StoreUrls { postgres, redis: self.redis_url.clone().unwrap_or(redis), connections })
+        let (postgres, redis) = match (self.database_url.clone(), self.redis_url.clone()) {
+            (Some(postgres), Some(redis)) => (postgres, redis),
+            (None, None) => {
+                let data_dir = self.data_dir.path().map_err(NoStores::DataDir)?;
+                local::running(&data_dir).map_err(NoStores::NotRunning)?
+            }
+            (Some(_), None) => return Err(NoStores::Half("DATABASE_URL", "REDIS_URL")),
+            (None, Some(_)) => return Err(NoStores::Half("REDIS_URL", "DATABASE_URL")),
+        };
+        Ok(StoreUrls { postgres, redis, connections })
     }
 
     /// The same for who needs PostgreSQL only.
     pub fn urls_without_redis(&self) -> Result<StoreUrls, NoStores> {
-        let redis = Some(self.redis_url.clone().unwrap_or_default());
-        StoreConfig { redis_url: redis, ..self.clone() }.urls()
+        let redis_url = self.database_url.as_ref().map(|_| self.redis_url.clone().unwrap_or_default());
+        StoreConfig { redis_url, ..self.clone() }.urls()
     }
 }
 

@@ -13,6 +13,9 @@ use super::ports::{LedgerReader, StoreError};
 /// is free again is so at once.
 const FILTER_EVERY: Duration = Duration::from_millis(50);
 
+/// A large sale's filter takes longer to make, and is made less often: never more than this part of the time.
+const FILTER_SHARE: u32 = 25;
+
 /// How long to wait for an entry before looking whether something else has changed.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -24,12 +27,12 @@ const GATHER: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct Follower {
     epoch: Option<Epoch>,
-    filter_made_at: Instant,
+    filter_due: Instant,
 }
 
 impl Default for Follower {
     fn default() -> Self {
-        Follower { epoch: None, filter_made_at: Instant::now() }
+        Follower { epoch: None, filter_due: Instant::now() }
     }
 }
 
@@ -58,8 +61,9 @@ impl Follower {
             sale.arrived.notify_one();
         }
         let is_released = entries.iter().any(|entry| matches!(entry.event, LedgerEvent::Released(_)));
-        if (is_released || self.filter_made_at.elapsed() >= FILTER_EVERY) && sale.refresh_filter() {
-            self.filter_made_at = Instant::now();
+        let now = Instant::now();
+        if (is_released || now >= self.filter_due) && sale.refresh_filter() {
+            self.filter_due = now + FILTER_EVERY.max(now.elapsed() * FILTER_SHARE);
         }
         if !entries.is_empty() {
             tokio::time::sleep(GATHER).await;

@@ -255,6 +255,8 @@ fn a_wrong_setting_says_what_is_wrong() {
     }
     let output = run(dir.path(), &["verify"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("set DATABASE_URL and REDIS_URL"), "{output:?}");
+    let output = run(dir.path(), &["verify", "--database-url", "postgres://127.0.0.1/x"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("set both, or neither"), "{output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
