@@ -184,11 +184,6 @@ impl Shop {
         Ok(Some(sale))
     }
 
-    /// Whether the sale that should be on is.
-    pub fn is_selling(&self) -> bool {
-        self.sales.current(self.clock.now()).is_some()
-    }
-
     /// How long until this instance should look at the schedule again.
     pub fn schedule_pause(&self) -> Duration {
         (self.settings.sale_every / 4).clamp(Duration::from_millis(200), Duration::from_secs(1))

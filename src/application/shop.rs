@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::domain::{Currency, LedgerEntry, LedgerEvent, LedgerId, Sale, SaleId, Stock};
+use crate::domain::{LedgerEntry, LedgerEvent, LedgerId, Sale, SaleId, Stock};
 
 use super::fence::{Epoch, Fence};
 use super::live_sale::LiveSale;
@@ -95,9 +95,6 @@ impl Shop {
             loading: Semaphore::new(2),
         }
     }
-
-    /// The currency of generated sales.
-    pub const CURRENCY: Currency = Currency::EUR;
 
     /// The epoch to decide in.
     pub fn epoch(&self) -> Result<Epoch, StoreError> {

@@ -69,7 +69,7 @@ impl World {
     /// An instance that is ready to sell.
     pub async fn start(&self) -> Instance {
         let instance = self.start_at_once().await;
-        eventually("a sale is open", || async { instance.shop.is_selling() }).await;
+        eventually("a sale is open", || async { instance.shop.current_sale().is_some() }).await;
         instance
     }
 
