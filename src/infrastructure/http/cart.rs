@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::application::checkout::{Basket, RemoveError};
 use crate::domain::purchase::as_milliseconds;
-use crate::domain::{CartLine, CheckoutCode, Currency, ItemId, Money, RemoveRefusal, SaleId};
+use crate::domain::{CartLine, CheckoutCode, Currency, ItemId, Money, RemoveRefusal, SaleId, SaleStatus};
 
 use super::answer::{self, Answer};
 use super::code::Code;
@@ -19,7 +19,7 @@ pub async fn get(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
     let code: CheckoutCode = asked.params.parse("code")?;
     let [] = query::read(asked.query(), [])?;
     match front.shop.cart(code).await? {
-        Some(basket) => Ok(with_availability(&basket)),
+        Some(basket) => Ok(with_availability(front, &basket)),
         None => Err(not_found()),
     }
 }
@@ -28,7 +28,7 @@ pub async fn get(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
 pub async fn delete_item(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
     let (code, item) = (asked.params.parse("code")?, asked.params.parse("id")?);
     let [] = query::read(asked.query(), [])?;
-    front.shop.remove(code, item).await.map(|basket| with_availability(&basket)).map_err(|error| match error {
+    front.shop.remove(code, item).await.map(|basket| with_availability(front, &basket)).map_err(|error| match error {
         RemoveError::Failed(error) => error.into(),
         RemoveError::Refused(RemoveRefusal::CheckoutNotFound) => not_found(),
         RemoveError::Refused(RemoveRefusal::ItemNotInCart) => Problem::new(
@@ -53,9 +53,10 @@ pub fn checked_out(basket: &Basket) -> Answer {
     shown(basket, |_| None)
 }
 
-fn with_availability(basket: &Basket) -> Answer {
+fn with_availability(front: &Front, basket: &Basket) -> Answer {
+    let is_over = basket.sale.sale().window.status(front.shop.clock.now()) == SaleStatus::Ended;
     let left = basket.sale.projection();
-    shown(basket, |line| Some(left.of(line.ordinal) >= line.quantity.get()))
+    shown(basket, |line| Some(!is_over && left.of(line.ordinal) >= line.quantity.get()))
 }
 
 fn shown(basket: &Basket, available: impl Fn(&CartLine) -> Option<bool>) -> Answer {
