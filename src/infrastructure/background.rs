@@ -70,7 +70,7 @@ async fn keep_recovered(shop: Arc<Shop>) {
             Ok(Recovered::Intact(epoch)) => tracing::info!(%epoch, "Redis holds the state of this epoch"),
             Ok(Recovered::Restored(epoch)) => {
                 metrics::recovered();
-                tracing::warn!(%epoch, "restored every live sale from PostgreSQL");
+                tracing::info!(%epoch, "Redis holds what PostgreSQL says, in a new epoch");
             }
             Ok(Recovered::Elsewhere) => sleep(AFTER_ERROR).await,
             Err(error) => {

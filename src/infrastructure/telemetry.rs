@@ -1,5 +1,7 @@
 //! Logs.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
@@ -13,7 +15,10 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), ParseError> {
         filter => filter.to_owned(),
     };
     let filter = EnvFilter::try_new(filter)?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // A second subscriber in one process, as in tests, is no subscriber.
     let _first = match format {
         LogFormat::Text => logs.try_init(),
