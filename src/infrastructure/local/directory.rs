@@ -83,7 +83,7 @@ pub(super) fn claim(dir: &Path, fresh: bool) -> Result<PathBuf, Error> {
 /// Held for as long as this process uses the data directory; let go by the kernel however the process ends.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -106,7 +106,14 @@ impl Lock {
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
         }
         file.set_len(0).and_then(|()| writeln!(file, "{}", process::id())).map_err(Error::io("write", &path))?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that is just being started has the file open, too, for a moment.
+        let _held_until_closed = self.file.unlock();
     }
 }
 
