@@ -109,6 +109,20 @@ async fn an_instance_that_does_not_write_hears_of_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_holds_its_lock_and_does_not_write_stops_nobody() {
+    let world = World::new().await.with(|world| world.settings.lag_limit = Duration::from_millis(300));
+    let first = world.start().await;
+    let name = format!("flashsale writer {}", first.sale());
+    first.stop().await;
+    let mut paused = world.database.acquire().await.expect("PostgreSQL answers");
+    let lock = sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))").bind(name);
+    lock.execute(&mut *paused).await.expect("it is free");
+    let shop = world.start().await;
+    shop.client.buy_now("ann", "r", "1").await.expect(200);
+    shop.assert_sound(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rejection_outlives_the_writer_that_made_it() {
     let world = World::new().await;
     let shop = world.start().await;

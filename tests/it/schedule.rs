@@ -176,6 +176,25 @@ async fn a_sale_that_is_ended_before_it_began_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_many_sales_are_live_at_once_and_no_more() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let offer = flashsale::application::schedule::Offer::Generated(1);
+    let starts_at = Some(Utc::now() + TimeDelta::hours(5));
+    let wanted = flashsale::application::schedule::NewSale { starts_at, ends_at: None, offer, user_limit: None };
+    let mut made = 0;
+    let refused = loop {
+        match shop.shop.create_sale(wanted.clone()).await {
+            Ok(_) => made += 1,
+            Err(error) => break error.to_string(),
+        }
+        assert!(made < flashsale::domain::limits::LIVE_SALES_MAX, "no bound");
+    };
+    assert!(made > 50 && refused.contains("end one first"), "{made}: {refused}");
+    shop.client.buy_now("ann", "r", "1").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn seventy_two_sales_one_after_the_other_leave_every_unsold_item_for_sale() {
     let world = World::new().await;
     let shop = world.start().await;
