@@ -63,6 +63,7 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Arc<Shop>
     if let Some(missing) = archive.migrations().await?.into_iter().find(|step| !step.is_applied) {
         return Err(StartError::OldSchema(missing.description));
     }
+    tokio::spawn(postgres::measure(Arc::downgrade(&archive)));
     let redis = Arc::new(connect_redis(&stores.redis, &fence).await?);
     let ports = Ports { stock: redis.clone(), sale_store: redis.clone(), ledger: redis, archive };
     Ok(Arc::new(Shop::new(ports, fence, settings)))

@@ -1,11 +1,13 @@
 //! The writer of checkout attempts: copies those that changed a cart to the archive, and lets Redis forget them.
 
+use std::sync::atomic::Ordering;
+
 use crate::domain::LedgerId;
 use crate::domain::limits::ATTEMPTS_BATCH;
 
 use super::live_sale::LiveSale;
 use super::persist::Progress;
-use super::ports::PersistError;
+use super::ports::{PersistError, StoreError};
 use super::shop::Shop;
 
 /// Where the writer of one sale is.
@@ -13,6 +15,15 @@ use super::shop::Shop;
 pub struct AttemptsWriter {
     /// The last attempt that is archived, once it is known.
     cursor: Option<LedgerId>,
+}
+
+impl Shop {
+    /// Counts the attempts of a sale that are not archived yet.
+    pub async fn count_attempts(&self, sale: &LiveSale) -> Result<(), StoreError> {
+        let pending = self.ledger.count_attempts(sale.sale().id).await?;
+        sale.attempts_pending.store(pending, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 impl AttemptsWriter {

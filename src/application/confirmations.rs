@@ -166,6 +166,11 @@ impl Confirmations {
         state.unarchived.len().max(state.waiting.len())
     }
 
+    /// How many purchases wait to become durable.
+    pub fn waiting(&self) -> usize {
+        self.state().waiting.values().map(Vec::len).sum()
+    }
+
     /// How long the oldest entry that is not archived has been known, or waited for.
     pub fn lag(&self) -> Duration {
         let state = self.state();

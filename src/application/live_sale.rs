@@ -1,13 +1,15 @@
 //! One sale as this instance sees it: what its ledger says, projected into memory.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
 
 use crate::domain::{Catalog, LedgerEntry, LedgerEvent, LedgerId, Ordinal, RequestId, Sale, UserId};
 
+use super::audit::Audited;
 use super::confirmations::Confirmations;
 use super::sold_filter::SoldFilter;
 
@@ -22,6 +24,10 @@ pub struct LiveSale {
     pub confirmations: Confirmations,
     /// Something was appended to the ledger.
     pub arrived: Notify,
+    /// Checkout attempts that are not archived yet, when they were last counted.
+    pub attempts_pending: AtomicUsize,
+    /// The last self-audit, on the instance that writes the ledger.
+    pub audited: ArcSwapOption<Audited>,
 }
 
 /// What follows from the ledger up to an entry.
@@ -33,13 +39,21 @@ pub struct Projection {
     sold_out: u32,
     requests: HashSet<(UserId, RequestId)>,
     as_of: LedgerId,
+    entries: u64,
 }
 
 impl Projection {
     /// Everything is left.
     pub fn new(catalog: &Catalog) -> Self {
         let left: Vec<u32> = catalog.iter().map(|(_, item)| item.stock()).collect();
-        Projection { units: left.iter().sum(), left, sold_out: 0, requests: HashSet::new(), as_of: LedgerId::ZERO }
+        Projection {
+            units: left.iter().sum(),
+            left,
+            sold_out: 0,
+            requests: HashSet::new(),
+            as_of: LedgerId::ZERO,
+            entries: 0,
+        }
     }
 
     /// Units left of this item.
@@ -67,12 +81,18 @@ impl Projection {
         self.as_of
     }
 
+    /// How many ledger entries are taken into account.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
     /// Takes over an entry; one that is known already changes nothing.
     pub fn apply(&mut self, entry: &LedgerEntry) {
         if entry.id <= self.as_of {
             return;
         }
         self.as_of = entry.id;
+        self.entries += 1;
         match &entry.event {
             LedgerEvent::Opened | LedgerEvent::Unreadable(_) => {}
             LedgerEvent::Sold(sold) => {
@@ -105,6 +125,8 @@ impl LiveSale {
             projection: RwLock::new(projection),
             confirmations: Confirmations::default(),
             arrived: Notify::new(),
+            attempts_pending: AtomicUsize::new(0),
+            audited: ArcSwapOption::empty(),
             catalog,
         }
     }

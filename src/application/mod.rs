@@ -1,6 +1,7 @@
 //! What the service does, one use case a file, in terms of the domain and of narrow [`ports`].
 
 pub mod attempts;
+pub mod audit;
 pub mod browse;
 pub mod checkout;
 pub mod confirmations;

@@ -1,6 +1,7 @@
 //! Buying a cart, or one item without a cart. Acknowledged once it is durable.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::domain::limits::WAITING_PURCHASES_MAX;
 use crate::domain::{
@@ -19,8 +20,9 @@ use super::shop::Shop;
 /// A purchase that was decided.
 #[derive(Debug, Clone)]
 pub enum Purchased {
-    /// It is durable. `replayed` says that it was decided before this call.
-    Receipt { receipt: Receipt, replayed: bool },
+    /// It is durable. `replayed` says that it was decided before this call; `waited`, how long it took from the
+    /// decision until it was known to be durable.
+    Receipt { receipt: Receipt, replayed: bool, waited: Duration },
     /// It is not known to be durable yet: ask again with this code.
     Confirming(CheckoutCode),
 }
@@ -156,9 +158,14 @@ impl Shop {
 
     /// Waits for a purchase that was decided in this epoch to become durable, but not for ever.
     async fn confirmed(&self, sale: &LiveSale, epoch: Epoch, decided: Decided) -> Result<Purchased, Rejection> {
+        let begun = Instant::now();
         sale.arrived.notify_one();
         let verdict = sale.confirmations.wait(epoch, decided.id, self.settings.ack_timeout).await;
-        self.by_verdict(sale, verdict, decided).await
+        let mut result = self.by_verdict(sale, verdict, decided).await;
+        if let Ok(Purchased::Receipt { waited, .. }) = &mut result {
+            *waited = begun.elapsed();
+        }
+        result
     }
 
     async fn by_verdict(
@@ -246,5 +253,5 @@ fn unknown(error: StoreError) -> StoreError {
 fn receipt(sale: &LiveSale, decided: &Decided) -> Purchased {
     let catalog = &sale.catalog;
     let receipt = Receipt::new(catalog.currency(), |ordinal| catalog.item(ordinal), decided.id, &decided.sold);
-    Purchased::Receipt { receipt, replayed: decided.replayed }
+    Purchased::Receipt { receipt, replayed: decided.replayed, waited: Duration::ZERO }
 }

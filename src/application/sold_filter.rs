@@ -64,6 +64,11 @@ impl SoldFilter {
         self.bloom.len()
     }
 
+    /// Bytes of the filter.
+    pub fn size_bytes(&self) -> u64 {
+        self.bits() / 8
+    }
+
     /// Bits that are looked at for one item.
     pub fn hash_functions(&self) -> u32 {
         self.bloom.number_of_hash_functions()

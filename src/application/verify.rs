@@ -27,7 +27,12 @@ pub struct Findings {
 impl Findings {
     /// Whether every invariant holds.
     pub fn is_sound(&self) -> bool {
-        self.lost + self.oversold + self.over_limit + self.drift == 0
+        self.faults() == Findings::default()
+    }
+
+    /// What is wrong, whatever was sold.
+    pub fn faults(self) -> Findings {
+        Findings { sold: 0, ..self }
     }
 }
 

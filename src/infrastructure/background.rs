@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::application::Shop;
 use crate::application::attempts::AttemptsWriter;
@@ -17,9 +17,10 @@ use crate::application::live_sale::LiveSale;
 use crate::application::persist::{LedgerWriter, Progress};
 use crate::application::ports::{Lock, LockName, PersistError, StoreError};
 use crate::application::recover::Recovered;
+use crate::application::verify::Findings;
 use crate::domain::SaleId;
 
-use super::metrics;
+use super::metrics::{self, AuditResult, RecoveryResult};
 
 /// How long after an error the same thing is tried again.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -36,6 +37,12 @@ const CATCH_UP_AFTER: Duration = Duration::from_millis(200);
 /// How often attempts are archived.
 const ATTEMPTS_EVERY: Duration = Duration::from_millis(100);
 
+/// How often a live sale is audited: with the time that it takes, a difference is found within ten seconds.
+const AUDIT_EVERY: Duration = Duration::from_secs(5);
+
+/// A large sale is audited less often: never more than this part of the time.
+const AUDIT_SHARE: u32 = 50;
+
 /// How often refused checkouts are archived.
 const REFUSALS_EVERY: Duration = Duration::from_secs(1);
 
@@ -50,6 +57,7 @@ pub fn start(shop: &Arc<Shop>, stop: &CancellationToken) -> TaskTracker {
     spawn(Box::pin(keep_schedule(shop.clone())));
     spawn(Box::pin(hear_news(shop.clone())));
     spawn(Box::pin(catch_up(shop.clone())));
+    spawn(Box::pin(count_attempts(shop.clone())));
     spawn(Box::pin(archive_refusals(shop.clone())));
     tasks.spawn(tend_sales(shop.clone(), stop.clone()));
     tasks.close();
@@ -58,7 +66,6 @@ pub fn start(shop: &Arc<Shop>, stop: &CancellationToken) -> TaskTracker {
 
 async fn keep_recovered(shop: Arc<Shop>) {
     loop {
-        metrics::epoch(shop.fence.epoch());
         if shop.fence.epoch().is_some() {
             match timeout(CHECK_EVERY, shop.fence.tripped()).await {
                 Ok(()) => metrics::fence_tripped(),
@@ -67,13 +74,17 @@ async fn keep_recovered(shop: Arc<Shop>) {
             continue;
         }
         match shop.recover().await {
-            Ok(Recovered::Intact(epoch)) => tracing::info!(%epoch, "Redis holds the state of this epoch"),
+            Ok(Recovered::Intact(epoch)) => {
+                metrics::recovery(RecoveryResult::Intact);
+                tracing::info!(%epoch, "Redis holds the state of this epoch");
+            }
             Ok(Recovered::Restored(epoch)) => {
-                metrics::recovered();
+                metrics::recovery(RecoveryResult::Restored);
                 tracing::info!(%epoch, "Redis holds what PostgreSQL says, in a new epoch");
             }
             Ok(Recovered::Elsewhere) => sleep(AFTER_ERROR).await,
             Err(error) => {
+                metrics::recovery(RecoveryResult::Failed);
                 log::<(), _>(Err(error), "recovery failed and will be tried again");
                 sleep(AFTER_ERROR).await;
             }
@@ -109,15 +120,20 @@ async fn hear_news(shop: Arc<Shop>) {
 async fn catch_up(shop: Arc<Shop>) {
     loop {
         sleep(CATCH_UP_AFTER).await;
-        let (mut oldest, mut entries) = (Duration::ZERO, 0);
         for sale in shop.sales.all_live() {
             if sale.confirmations.lag() >= CATCH_UP_AFTER {
                 log(shop.catch_up(&sale).await, "the archive could not be asked how far it is");
             }
-            oldest = oldest.max(sale.confirmations.lag());
-            entries += sale.confirmations.pending();
         }
-        metrics::ledger_backlog(oldest, entries);
+    }
+}
+
+async fn count_attempts(shop: Arc<Shop>) {
+    loop {
+        sleep(CHECK_EVERY).await;
+        for sale in shop.sales.all_live() {
+            log(shop.count_attempts(&sale).await, "the checkout attempts that wait could not be counted");
+        }
     }
 }
 
@@ -181,11 +197,14 @@ async fn follow(shop: Arc<Shop>, sale: Arc<LiveSale>) {
 async fn write(shop: Arc<Shop>, sale: Arc<LiveSale>) {
     loop {
         match shop.archive.try_lock(LockName::Writer(sale.sale().id)).await {
-            Ok(Some(lock)) => tokio::select! {
-                () = until_lost(lock) => tracing::warn!(sale = %sale.sale().id, "lost the lock of the ledger writer"),
-                () = write_ledger(&shop, &sale) => {}
-                () = write_attempts(&shop, &sale) => {}
-            },
+            Ok(Some(lock)) => {
+                let _auditing = AbortOnDropHandle::new(tokio::spawn(audit(shop.clone(), sale.clone())));
+                tokio::select! {
+                    () = until_lost(lock) => tracing::warn!(sale = %sale.sale().id, "lost the lock of the ledger writer"),
+                    () = write_ledger(&shop, &sale) => {}
+                    () = write_attempts(&shop, &sale) => {}
+                }
+            }
             Ok(None) if sale.confirmations.lag() > shop.settings.lag_limit => {
                 // Whoever holds the lock does not write. The cursor, not the lock, makes writing safe.
                 tracing::warn!(sale = %sale.sale().id, "the ledger writer is behind: helping it out");
@@ -240,6 +259,35 @@ async fn write_attempts(shop: &Shop, sale: &LiveSale) {
                 sleep(AFTER_ERROR).await;
             }
         }
+    }
+}
+
+/// Audits a sale for as long as this instance writes its ledger. Others have no say in it: their results would go on
+/// being shown.
+async fn audit(shop: Arc<Shop>, sale: Arc<LiveSale>) {
+    let _outdated = scopeguard::guard(sale.clone(), |sale| sale.audited.store(None));
+    let mut known = Findings::default();
+    let mut pause = AUDIT_EVERY;
+    loop {
+        sleep(pause).await;
+        let begun = Instant::now();
+        let result = match shop.audit(&sale).await {
+            Ok(Some(findings)) if findings.is_sound() => AuditResult::Sound,
+            Ok(Some(findings)) => {
+                if findings.faults() != known.faults() {
+                    tracing::error!(sale = %sale.sale().id, %findings, "Redis and PostgreSQL, or both and the rules, differ");
+                }
+                known = findings;
+                AuditResult::Unsound
+            }
+            Ok(None) => AuditResult::Failed,
+            Err(error) => {
+                log::<(), _>(Err(error), "a sale could not be audited and will be again");
+                AuditResult::Failed
+            }
+        };
+        metrics::audit(result, begun.elapsed());
+        pause = AUDIT_EVERY.max(begun.elapsed() * AUDIT_SHARE);
     }
 }
 

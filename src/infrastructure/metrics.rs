@@ -1,9 +1,11 @@
 //! Everything that is counted and measured.
 //!
 //! Each function is one metric, and its description in [`recorder`] is the help text. Labels are enums, so that
-//! no request can add a series. All shops of a process share the one recorder.
+//! no request can add a series. All shops of a process share the one recorder; what a shop knows of itself without
+//! being counted is read off it by [`readings`] when somebody asks.
 
 mod labels;
+mod readings;
 mod recorder;
 mod requests;
 
@@ -11,11 +13,13 @@ use std::time::Duration;
 
 use metrics::Counter;
 
-use crate::application::fence::Epoch;
+use crate::application::Shop;
 use crate::application::ports::{Rejection, StoreError};
 
-pub use labels::{Label, Outcome, PurchaseKind, StoreTrouble};
-pub use recorder::render;
+use super::postgres::Statement;
+use super::redis::ScriptName;
+
+pub use labels::{AuditResult, Label, Outcome, Pool, PurchaseKind, RecoveryResult, StoreTrouble};
 pub use requests::{Verb, http_request};
 
 use recorder::metrics;
@@ -23,6 +27,11 @@ use recorder::metrics;
 /// Makes the recorder ready. Any use of a metric does it, too; any number of times does no harm.
 pub fn install() {
     metrics();
+}
+
+/// What `GET /metrics` answers.
+pub fn render(shop: &Shop) -> String {
+    recorder::render() + &readings::render(shop)
 }
 
 /// A request has begun.
@@ -64,19 +73,38 @@ pub fn purchase(kind: PurchaseKind, outcome: Outcome) {
     counters[outcome.index()].increment(1);
 }
 
-/// Units were acknowledged to their buyer for the first time.
-pub fn units_acknowledged(units: u32) {
+/// Units were acknowledged to their buyer for the first time, this long after Redis had decided.
+pub fn acknowledged(units: u32, waited: Duration) {
     metrics().units_acknowledged.increment(u64::from(units));
+    metrics().acknowledgement_wait.record(waited.as_secs_f64());
 }
 
-/// Units were written to PostgreSQL as sold.
-pub fn units_sold(units: u64) {
-    metrics().units_sold.increment(units);
+/// A script was answered, or not, in this time.
+pub fn redis_script(script: ScriptName, took: Duration) {
+    metrics().redis_scripts[script.index()].record(took.as_secs_f64());
 }
 
-/// How many requests the sold-item filter has refused since the start.
-pub fn sold_filter_refusals(total: u64) {
-    metrics().filter_refusals.absolute(total);
+/// Redis did not do what it was asked.
+pub fn redis_error(error: &StoreError) {
+    metrics().redis_errors[StoreTrouble::of(error).index()].increment(1);
+}
+
+/// A statement was answered, or not, in this time.
+pub fn postgres_statement(statement: Statement, took: Duration) {
+    metrics().postgres_statements[statement.index()].record(took.as_secs_f64());
+}
+
+/// PostgreSQL did not do what it was asked.
+pub fn postgres_error(error: &StoreError) {
+    metrics().postgres_errors[StoreTrouble::of(error).index()].increment(1);
+}
+
+/// How many connections of a pool are idle, how many are in use, and how many there may be.
+pub fn postgres_pool(pool: Pool, idle: usize, in_use: usize, max: u32) {
+    let gauges = &metrics().postgres_pools[pool.index()];
+    gauges.idle.set(idle as f64);
+    gauges.in_use.set(in_use as f64);
+    gauges.max.set(f64::from(max));
 }
 
 /// A store could not do what a request needed.
@@ -90,25 +118,14 @@ pub fn ledger_committed(entries: usize, took: Duration) {
     metrics().ledger_commit.record(took.as_secs_f64());
 }
 
-/// How far PostgreSQL is behind the ledgers of all live sales.
-pub fn ledger_backlog(oldest: Duration, entries: usize) {
-    metrics().ledger_lag.set(oldest.as_secs_f64());
-    metrics().ledger_pending.set(entries as f64);
-}
-
 /// The fence was closed because Redis had forgotten.
 pub fn fence_tripped() {
     metrics().fence_trips.increment(1);
 }
 
-/// Redis was restored from PostgreSQL.
-pub fn recovered() {
-    metrics().recoveries.increment(1);
-}
-
-/// The epoch that this instance decides in; `None` while it decides nothing.
-pub fn epoch(epoch: Option<Epoch>) {
-    metrics().epoch.set(epoch.map_or(0.0, |epoch| epoch.0 as f64));
+/// An attempt to recover ended.
+pub fn recovery(result: RecoveryResult) {
+    metrics().recoveries[result.index()].increment(1);
 }
 
 /// PostgreSQL refused a ledger entry, which went to the dead letters. Where that was for a unit sold already,
@@ -121,7 +138,8 @@ pub fn dead_letter(rejection: Rejection) {
     }
 }
 
-/// Units of the current periodic sale that nobody owns.
-pub fn units_left(units: u32) {
-    metrics().units_left.set(f64::from(units));
+/// A self-audit of one sale ended, after this time.
+pub fn audit(result: AuditResult, took: Duration) {
+    metrics().audits[result.index()].increment(1);
+    metrics().audit_duration.record(took.as_secs_f64());
 }

@@ -6,6 +6,7 @@ mod checkout;
 mod harness;
 mod health;
 mod ledger;
+mod metrics;
 mod program;
 mod purchase;
 mod recover;

@@ -161,7 +161,8 @@ async fn counters_say_what_postgresql_says() {
     let verified = stdout(&run(dir.path(), &["verify", "--json"]));
     let verified: Value = serde_json::from_str(&verified).expect("verify prints JSON");
     assert_eq!(verified["sold"], 32);
-    assert_eq!(metric(&local.client, "flashsale_units_sold_total").await, 32);
+    let sold = format!("flashsale_sale_units_sold{{sale=\"{utc_hour}\",kind=\"hourly\",state=\"open\"}}");
+    assert_eq!(metric(&local.client, &sold).await, 32);
     assert_eq!(metric(&local.client, "flashsale_units_acknowledged_total").await, 32);
 }
 

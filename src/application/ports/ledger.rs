@@ -56,6 +56,9 @@ pub trait Ledger: Send + Sync {
     /// Up to `max` attempts after `after`, in order.
     async fn read_attempts(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Attempts, StoreError>;
 
+    /// How many attempts have not been forgotten yet.
+    async fn count_attempts(&self, sale: SaleId) -> Result<usize, StoreError>;
+
     /// Forgets attempts up to and including `archived`.
     async fn trim_attempts(&self, sale: SaleId, archived: LedgerId) -> Result<(), StoreError>;
 

@@ -54,14 +54,14 @@ pub async fn post(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
     let result = buy(front, &body, &named).await;
     metrics::purchase(PurchaseKind::BuyNow, outcome(&result));
     match (result?, named) {
-        (Purchased::Receipt { receipt, replayed: false }, _) => {
-            metrics::units_acknowledged(receipt.total_purchased);
+        (Purchased::Receipt { receipt, replayed: false, waited }, _) => {
+            metrics::acknowledged(receipt.total_purchased, waited);
             Ok(answer::ok(&Bought::item(&receipt)))
         }
-        (Purchased::Receipt { receipt, replayed: true }, Named::InHeader(_)) => {
+        (Purchased::Receipt { receipt, replayed: true, .. }, Named::InHeader(_)) => {
             Ok(replayed(answer::ok(&Bought::item(&receipt))))
         }
-        (Purchased::Receipt { receipt, replayed: true }, Named::InBody(_)) => {
+        (Purchased::Receipt { receipt, replayed: true, .. }, Named::InBody(_)) => {
             let detail = "This request has bought already, as `original` shows. To buy again, name it differently.";
             Err(Problem::new(Code::DuplicateRequest, detail).original(receipt))
         }

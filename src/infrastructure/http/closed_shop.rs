@@ -179,6 +179,10 @@ impl Ledger for Trouble {
         self.with().await
     }
 
+    async fn count_attempts(&self, _: SaleId) -> Result<usize, StoreError> {
+        self.with().await
+    }
+
     async fn trim_attempts(&self, _: SaleId, _: LedgerId) -> Result<(), StoreError> {
         self.with().await
     }

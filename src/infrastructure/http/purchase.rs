@@ -38,11 +38,11 @@ pub async fn post(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
     let result = purchase(front, asked).await;
     metrics::purchase(PurchaseKind::Cart, outcome(&result));
     Ok(match result? {
-        Purchased::Receipt { receipt, replayed: false } => {
-            metrics::units_acknowledged(receipt.total_purchased);
+        Purchased::Receipt { receipt, replayed: false, waited } => {
+            metrics::acknowledged(receipt.total_purchased, waited);
             answer::ok(&Bought::cart(&receipt))
         }
-        Purchased::Receipt { receipt, replayed: true } => replayed(answer::ok(&Bought::cart(&receipt))),
+        Purchased::Receipt { receipt, replayed: true, .. } => replayed(answer::ok(&Bought::cart(&receipt))),
         Purchased::Confirming(code) => answer::confirming(code),
     })
 }

@@ -2,6 +2,8 @@
 
 use crate::application::ports::{Rejection, StoreError};
 use crate::infrastructure::http::Code;
+use crate::infrastructure::postgres::Statement;
+use crate::infrastructure::redis::ScriptName;
 
 /// A label with a fixed set of values.
 pub trait Label: Copy + 'static {
@@ -13,6 +15,27 @@ pub trait Label: Copy + 'static {
 
     /// The value as it is exported.
     fn word(self) -> &'static str;
+}
+
+/// Makes an enum without data a label: each value with its word, in the order in which they are declared.
+macro_rules! label {
+    ($name:ident { $($value:ident => $word:literal),+ $(,)? }) => {
+        impl Label for $name {
+            fn all() -> Vec<Self> {
+                vec![$($name::$value),+]
+            }
+
+            fn index(self) -> usize {
+                self as usize
+            }
+
+            fn word(self) -> &'static str {
+                match self {
+                    $($name::$value => $word),+
+                }
+            }
+        }
+    };
 }
 
 /// What a checkout or a purchase came to.
@@ -64,15 +87,7 @@ pub enum PurchaseKind {
     BuyNow,
 }
 
-impl PurchaseKind {
-    /// The value as it is exported.
-    pub fn word(self) -> &'static str {
-        match self {
-            PurchaseKind::Cart => "cart",
-            PurchaseKind::BuyNow => "buy_now",
-        }
-    }
-}
+label!(PurchaseKind { Cart => "cart", BuyNow => "buy_now" });
 
 /// Why a store did not do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,42 +110,78 @@ impl StoreTrouble {
     }
 }
 
-impl Label for StoreTrouble {
-    fn all() -> Vec<Self> {
-        vec![StoreTrouble::Fenced, StoreTrouble::Busy, StoreTrouble::Unreachable, StoreTrouble::Corrupt]
-    }
+label!(StoreTrouble { Fenced => "fenced", Busy => "busy", Unreachable => "unreachable", Corrupt => "corrupt" });
 
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            StoreTrouble::Fenced => "fenced",
-            StoreTrouble::Busy => "busy",
-            StoreTrouble::Unreachable => "unreachable",
-            StoreTrouble::Corrupt => "corrupt",
-        }
-    }
+/// How an attempt to recover ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecoveryResult {
+    Intact,
+    Restored,
+    Failed,
 }
 
-impl Label for Rejection {
-    fn all() -> Vec<Self> {
-        vec![Rejection::UnitSold, Rejection::SlotFilled, Rejection::Invalid]
-    }
+label!(RecoveryResult { Intact => "intact", Restored => "restored", Failed => "failed" });
 
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Rejection::UnitSold => "unit_sold",
-            Rejection::SlotFilled => "slot_filled",
-            Rejection::Invalid => "invalid",
-        }
-    }
+/// How a self-audit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditResult {
+    Sound,
+    Unsound,
+    /// A store did not answer, or was being restored.
+    Failed,
 }
+
+label!(AuditResult { Sound => "sound", Unsound => "unsound", Failed => "failed" });
+
+/// Which of the connections to PostgreSQL: see [`PgArchive`](crate::infrastructure::postgres::PgArchive).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pool {
+    Requests,
+    Writers,
+    Bulk,
+}
+
+label!(Pool { Requests => "requests", Writers => "writers", Bulk => "bulk" });
+
+label!(Rejection { UnitSold => "unit_sold", SlotFilled => "slot_filled", Invalid => "invalid" });
+
+label!(ScriptName {
+    OpenSale => "open_sale",
+    EndSale => "end_sale",
+    Checkout => "checkout",
+    Remove => "remove",
+    Purchase => "purchase",
+    BuyNow => "buy_now",
+    Find => "find",
+    Release => "release",
+});
+
+label!(Statement {
+    Ping => "ping",
+    TryLock => "try_lock",
+    Epoch => "epoch",
+    RaiseEpoch => "raise_epoch",
+    CreateSale => "create_sale",
+    Sales => "sales",
+    Sale => "sale",
+    Catalog => "catalog",
+    EndSale => "end_sale",
+    CloseSale => "close_sale",
+    SoldByCode => "sold_by_code",
+    SoldByRequest => "sold_by_request",
+    ReceiptsOf => "receipts_of",
+    ItemsIn => "items_in",
+    SoldIn => "sold_in",
+    Audit => "audit",
+    Cursors => "cursors",
+    Persist => "persist",
+    Reject => "reject",
+    Rejections => "rejections",
+    Unowned => "unowned",
+    MarkReleased => "mark_released",
+    PersistAttempts => "persist_attempts",
+    AddRefusals => "add_refusals",
+});
 
 #[cfg(test)]
 mod tests {
@@ -142,6 +193,8 @@ mod tests {
 
     #[test]
     fn every_value_is_at_its_index() {
-        assert!(places::<Outcome>() && places::<StoreTrouble>() && places::<Rejection>());
+        assert!(places::<Outcome>() && places::<PurchaseKind>() && places::<StoreTrouble>() && places::<Rejection>());
+        assert!(places::<RecoveryResult>() && places::<AuditResult>() && places::<Pool>());
+        assert!(places::<ScriptName>() && places::<Statement>());
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP requests by path, method and status.
+//! HTTP requests by route, method and status.
 
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
@@ -70,15 +70,18 @@ const STATUSES: [(u16, &str); 21] = [
     (0, "other"),
 ];
 
+/// The class of a status by its first digit.
+const CLASSES: [&str; 6] = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
 /// A series comes to be when it is first needed: most combinations never occur.
 struct Table {
     requests: Vec<OnceLock<Counter>>,
-    seconds: Vec<OnceLock<Histogram>>,
+    durations: Vec<OnceLock<Histogram>>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table {
     requests: empty(Route::ALL.len() * Verb::COUNT * STATUSES.len()),
-    seconds: empty(Route::ALL.len()),
+    durations: empty(Route::ALL.len() * CLASSES.len()),
 });
 
 fn empty<T>(cells: usize) -> Vec<OnceLock<T>> {
@@ -89,22 +92,27 @@ fn empty<T>(cells: usize) -> Vec<OnceLock<T>> {
 pub fn http_request(route: Route, verb: Verb, status: u16, took: Duration) {
     // Handles made before the recorder is there would count for nobody.
     metrics().in_flight.decrement(1.0);
+    let class = CLASSES.get(usize::from(status / 100)).map_or(0, |_known| usize::from(status / 100));
     let status = STATUSES.iter().position(|(known, _)| *known == status).unwrap_or(STATUSES.len() - 1);
     let cell = (route as usize * Verb::COUNT + verb as usize) * STATUSES.len() + status;
-    let (path, method, status) = (route.pattern(), verb.word(), STATUSES[status].1);
+    let (pattern, method, status) = (route.pattern(), verb.word(), STATUSES[status].1);
     TABLE.requests[cell]
         .get_or_init(
-            || counter!("flashsale_http_requests_total", "path" => path, "method" => method, "status" => status),
+            || counter!("flashsale_http_requests_total", "route" => pattern, "method" => method, "status" => status),
         )
         .increment(1);
-    TABLE.seconds[route as usize]
-        .get_or_init(|| histogram!("flashsale_http_request_seconds", "path" => path))
+    let class_word = CLASSES[class];
+    TABLE.durations[route as usize * CLASSES.len() + class]
+        .get_or_init(
+            || histogram!("flashsale_http_request_duration_seconds", "route" => pattern, "class" => class_word),
+        )
         .record(took.as_secs_f64());
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{http_request_begun, render};
+    use super::super::http_request_begun;
+    use super::super::recorder::render;
     use super::*;
 
     #[test]
@@ -117,12 +125,17 @@ mod tests {
         }
         let text = render();
         for labels in [
-            r#"{path="/sales/{id}",method="GET",status="200"}"#,
-            r#"{path="/sales/{id}",method="GET",status="404"}"#,
-            r#"{path="unknown",method="other",status="other"}"#,
+            r#"{route="/sales/{id}",method="GET",status="200"}"#,
+            r#"{route="/sales/{id}",method="GET",status="404"}"#,
+            r#"{route="unknown",method="other",status="other"}"#,
         ] {
             assert!(text.contains(&format!("flashsale_http_requests_total{labels}")), "{labels} is not in {text}");
         }
-        assert!(text.contains(r#"flashsale_http_request_seconds_bucket{path="/sales/{id}",le="0.004"}"#), "{text}");
+        assert!(
+            text.contains(
+                r#"flashsale_http_request_duration_seconds_bucket{route="/sales/{id}",class="4xx",le="0.004"}"#
+            ),
+            "{text}"
+        );
     }
 }

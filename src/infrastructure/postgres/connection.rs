@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::application::ports::StoreError;
+use crate::infrastructure::metrics;
 
 /// How long a request waits for a connection before it is refused.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -77,12 +78,14 @@ impl PgArchive {
     }
 }
 
-/// What an error of the driver means for the caller.
+/// Counts an error of the driver, and says what it means for the caller.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
-    match error {
+    let error = match error {
         sqlx::Error::PoolTimedOut => StoreError::Busy("all connections to PostgreSQL are in use"),
         error => StoreError::Unreachable(Box::new(error)),
-    }
+    };
+    metrics::postgres_error(&error);
+    error
 }
 
 /// The error for a row that no version of this service writes.

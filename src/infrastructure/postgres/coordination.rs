@@ -7,11 +7,12 @@ use crate::application::fence::Epoch;
 use crate::application::ports::{Coordination, Lock, LockName, StoreError};
 
 use super::connection::{PgArchive, store_error};
+use super::statement::Statement;
 
 #[async_trait]
 impl Coordination for PgArchive {
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query!("SELECT 1 AS one").fetch_one(&self.pool).await.map(|_one| ()).map_err(store_error)
+        Statement::Ping.run(sqlx::query!("SELECT 1 AS one").fetch_one(&self.pool)).await.map(|_one| ())
     }
 
     async fn try_lock(&self, name: LockName) -> Result<Option<Box<dyn Lock>>, StoreError> {
@@ -20,22 +21,20 @@ impl Coordination for PgArchive {
             LockName::Recovery => "flashsale recovery".to_owned(),
         };
         let mut connection = self.pool.acquire().await.map_err(store_error)?;
-        let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "locked!""#, name)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(store_error)?;
+        let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "locked!""#, name);
+        let locked = Statement::TryLock.run(locked.fetch_one(&mut *connection)).await?;
         // The lock is the connection's, so it leaves the pool for as long as it is held.
         Ok(locked.then(|| Box::new(HeldLock { connection: connection.detach() }) as Box<dyn Lock>))
     }
 
     async fn epoch(&self) -> Result<Epoch, StoreError> {
-        let number = sqlx::query_scalar!("SELECT number FROM epoch").fetch_one(&self.pool).await;
-        number.map(Epoch).map_err(store_error)
+        let number = sqlx::query_scalar!("SELECT number FROM epoch");
+        Statement::Epoch.run(number.fetch_one(&self.pool)).await.map(Epoch)
     }
 
     async fn raise_epoch(&self) -> Result<Epoch, StoreError> {
         let raised = sqlx::query_scalar!("UPDATE epoch SET number = number + 1 RETURNING number");
-        raised.fetch_one(&self.pool).await.map(Epoch).map_err(store_error)
+        Statement::RaiseEpoch.run(raised.fetch_one(&self.pool)).await.map(Epoch)
     }
 }
 

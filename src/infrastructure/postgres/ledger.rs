@@ -16,6 +16,7 @@ use crate::domain::{CartLine, Catalog, LedgerEntry, LedgerEvent, LedgerId, Relea
 use crate::infrastructure::metrics;
 
 use super::connection::{PgArchive, corrupt, store_error};
+use super::statement::Statement;
 
 #[async_trait]
 impl LedgerArchive for PgArchive {
@@ -26,7 +27,7 @@ impl LedgerArchive for PgArchive {
              WHERE sale_id = $1",
             sale.to_string(),
         );
-        let row = row.fetch_one(&self.pool).await.map_err(store_error)?;
+        let row = Statement::Cursors.run(row.fetch_one(&self.pool)).await?;
         Ok(Cursors { epoch: Epoch(row.epoch), ledger: ledger_id(row.ledger)?, attempts: ledger_id(row.attempts)? })
     }
 
@@ -61,10 +62,9 @@ impl LedgerArchive for PgArchive {
             &batch.units,
             &batch.slots,
         );
-        let row = row.fetch_one(&self.writers).await.map_err(persist_error)?;
+        let row = Statement::Persist.time(row.fetch_one(&self.writers)).await.map_err(persist_error)?;
         written(row.in_epoch, row.moved)?;
         metrics::ledger_committed(entries.len(), started.elapsed());
-        metrics::units_sold(batch.units.len() as u64);
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl LedgerArchive for PgArchive {
             refused.reason,
             text,
         );
-        let row = row.fetch_one(&self.writers).await.map_err(persist_error)?;
+        let row = Statement::Reject.time(row.fetch_one(&self.writers)).await.map_err(persist_error)?;
         written(row.in_epoch, row.moved)?;
         metrics::dead_letter(refused.rejection);
         Ok(())
@@ -101,7 +101,7 @@ impl LedgerArchive for PgArchive {
             "SELECT ledger_id, rejection, released_at FROM dead_letters WHERE sale_id = $1 ORDER BY ledger_id",
             sale.to_string(),
         );
-        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        let rows = Statement::Rejections.run(rows.fetch_all(&self.pool)).await?;
         let letter = |id, rejection: &str, released| {
             Ok(DeadLetter { id: ledger_id(id)?, rejection: rejection_of(rejection)?, released })
         };
@@ -118,7 +118,7 @@ impl LedgerArchive for PgArchive {
             &column(|unit| unit.unit),
             &column(|unit| unit.slot),
         );
-        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        let rows = Statement::Unowned.run(rows.fetch_all(&self.pool)).await?;
         let mut released = Released { sold: id, units: Vec::new(), slots: Vec::new() };
         for unit in &sold.units {
             let is_unit =
@@ -136,7 +136,7 @@ impl LedgerArchive for PgArchive {
             sale.to_string(),
             id.to_i64(),
         );
-        released.execute(&self.pool).await.map(|_done| ()).map_err(store_error)
+        Statement::MarkReleased.run(released.execute(&self.pool)).await.map(|_done| ())
     }
 
     async fn persist_attempts(
@@ -158,7 +158,7 @@ impl LedgerArchive for PgArchive {
             &lines as &[Json<&[CartLine]>],
             &attempts.iter().map(|attempt| attempt.id.time()).collect::<Vec<DateTime<Utc>>>(),
         );
-        let moved = moved.fetch_one(&self.writers).await.map_err(store_error)?;
+        let moved = Statement::PersistAttempts.run(moved.fetch_one(&self.writers)).await?;
         if moved { Ok(()) } else { Err(PersistError::CursorMoved) }
     }
 
@@ -172,7 +172,7 @@ impl LedgerArchive for PgArchive {
             &counts.iter().map(|(key, _)| key.reason.to_owned()).collect::<Vec<String>>(),
             &counts.iter().map(|(_, count)| *count as i64).collect::<Vec<i64>>(),
         );
-        added.execute(&self.writers).await.map(|_done| ()).map_err(store_error)
+        Statement::AddRefusals.run(added.execute(&self.writers)).await.map(|_done| ())
     }
 }
 

@@ -9,8 +9,9 @@ use crate::domain::{
     CartLine, CheckoutCode, Currency, Item, ItemId, Ordinal, Receipt, RequestId, SaleId, Sold, SoldUnit, UserId,
 };
 
-use super::connection::{PgArchive, corrupt, store_error};
+use super::connection::{PgArchive, corrupt};
 use super::sales::ItemRow;
+use super::statement::Statement;
 
 /// How many purchases of a user are shown.
 const SHOWN_MAX: i64 = 100;
@@ -65,7 +66,11 @@ impl PurchaseArchive for PgArchive {
             code.sale.to_string(),
             code.to_string(),
         );
-        record.fetch_optional(&self.pool).await.map_err(store_error)?.map(PurchaseRecord::into_decided).transpose()
+        Statement::SoldByCode
+            .run(record.fetch_optional(&self.pool))
+            .await?
+            .map(PurchaseRecord::into_decided)
+            .transpose()
     }
 
     async fn sold_by_request(
@@ -82,7 +87,11 @@ impl PurchaseArchive for PgArchive {
             user.as_str(),
             request.as_str(),
         );
-        record.fetch_optional(&self.pool).await.map_err(store_error)?.map(PurchaseRecord::into_decided).transpose()
+        Statement::SoldByRequest
+            .run(record.fetch_optional(&self.pool))
+            .await?
+            .map(PurchaseRecord::into_decided)
+            .transpose()
     }
 
     async fn receipts_of(&self, user: &UserId, sale: Option<SaleId>) -> Result<Vec<Receipt>, StoreError> {
@@ -95,7 +104,7 @@ impl PurchaseArchive for PgArchive {
             sale.map(|sale| sale.to_string()),
             SHOWN_MAX,
         );
-        let records = records.fetch_all(&self.pool).await.map_err(store_error)?;
+        let records = Statement::ReceiptsOf.run(records.fetch_all(&self.pool)).await?;
         let decided: Vec<Decided> = records.into_iter().map(PurchaseRecord::into_decided).collect::<Result<_, _>>()?;
         let items = self.items_in(&decided).await?;
         let receipt = |decided: &Decided| {
@@ -114,13 +123,13 @@ impl PurchaseArchive for PgArchive {
                FROM purchase_records WHERE sale_id = $1 ORDER BY ledger_id"#,
             sale.to_string(),
         );
-        let records = records.fetch_all(&self.bulk).await.map_err(store_error)?;
+        let records = Statement::SoldIn.run(records.fetch_all(&self.bulk)).await?;
         records.into_iter().map(PurchaseRecord::into_decided).collect()
     }
 
     async fn audit(&self, sale: SaleId) -> Result<Audit, StoreError> {
         let row = sqlx::query_file!("src/infrastructure/postgres/queries/audit.sql", sale.to_string());
-        let row = row.fetch_one(&self.bulk).await.map_err(store_error)?;
+        let row = Statement::Audit.run(row.fetch_one(&self.bulk)).await?;
         Ok(Audit {
             sold: row.sold.unsigned_abs(),
             oversold: row.oversold.unsigned_abs(),
@@ -148,7 +157,7 @@ impl PgArchive {
             &ordinals,
         );
         let mut items = HashMap::new();
-        for row in rows.fetch_all(&self.pool).await.map_err(store_error)? {
+        for row in Statement::ItemsIn.run(rows.fetch_all(&self.pool)).await? {
             let sale = row.sale_id.parse().map_err(corrupt)?;
             let ordinal = Ordinal::try_from(row.ordinal.unsigned_abs()).map_err(corrupt)?;
             let item = ItemRow { name: row.name, image_url: row.image_url, price: row.price, stock: row.stock };

@@ -7,7 +7,8 @@ use rust_decimal::Decimal;
 use crate::application::ports::{SaleArchive, SaleFilter, StoreError};
 use crate::domain::{Catalog, Item, Money, Sale, SaleId, SaleKind, SaleStatus, Window};
 
-use super::connection::{PgArchive, corrupt, store_error};
+use super::connection::{PgArchive, corrupt};
+use super::statement::Statement;
 
 /// How many sales a list shows.
 const LISTED_MAX: i64 = 1_000;
@@ -70,7 +71,7 @@ impl SaleArchive for PgArchive {
             &items().map(|item| item.price().amount()).collect::<Vec<Decimal>>(),
             &items().map(|item| item.stock() as i32).collect::<Vec<i32>>(),
         );
-        created.fetch_one(&self.pool).await.map_err(store_error)
+        Statement::CreateSale.run(created.fetch_one(&self.pool)).await
     }
 
     async fn sales(&self, filter: SaleFilter) -> Result<Vec<Sale>, StoreError> {
@@ -93,7 +94,7 @@ impl SaleArchive for PgArchive {
             now.filter(|_| status == Some(SaleStatus::Ended)),
             (!live).then_some(LISTED_MAX),
         );
-        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        let rows = Statement::Sales.run(rows.fetch_all(&self.pool)).await?;
         rows.into_iter().map(SaleRow::into_sale).collect()
     }
 
@@ -103,19 +104,19 @@ impl SaleArchive for PgArchive {
             "SELECT id, starts_at, ends_at, user_limit, currency, items, units, closed_at FROM sales WHERE id = $1",
             id.to_string(),
         );
-        row.fetch_optional(&self.pool).await.map_err(store_error)?.map(SaleRow::into_sale).transpose()
+        Statement::Sale.run(row.fetch_optional(&self.pool)).await?.map(SaleRow::into_sale).transpose()
     }
 
     async fn catalog(&self, sale: SaleId) -> Result<Catalog, StoreError> {
         let id = sale.to_string();
         let currency = sqlx::query_scalar!("SELECT currency FROM sales WHERE id = $1", id);
-        let currency = currency.fetch_one(&self.pool).await.map_err(store_error)?.parse().map_err(corrupt)?;
+        let currency = Statement::Catalog.run(currency.fetch_one(&self.pool)).await?.parse().map_err(corrupt)?;
         let rows = sqlx::query_as!(
             ItemRow,
             "SELECT name, image_url, price, stock FROM items WHERE sale_id = $1 ORDER BY ordinal",
             id,
         );
-        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        let rows = Statement::Catalog.run(rows.fetch_all(&self.pool)).await?;
         let items = rows.into_iter().map(ItemRow::into_item).collect::<Result<_, _>>()?;
         Catalog::new(currency, items).map_err(corrupt)
     }
@@ -128,12 +129,12 @@ impl SaleArchive for PgArchive {
             id.to_string(),
             now,
         );
-        row.fetch_optional(&self.pool).await.map_err(store_error)?.map(SaleRow::into_sale).transpose()
+        Statement::EndSale.run(row.fetch_optional(&self.pool)).await?.map(SaleRow::into_sale).transpose()
     }
 
     async fn close_sale(&self, id: SaleId) -> Result<(), StoreError> {
         let closed =
             sqlx::query!("UPDATE sales SET closed_at = now() WHERE id = $1 AND closed_at IS NULL", id.to_string());
-        closed.execute(&self.pool).await.map(|_done| ()).map_err(store_error)
+        Statement::CloseSale.run(closed.execute(&self.pool)).await.map(|_done| ())
     }
 }

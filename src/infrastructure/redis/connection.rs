@@ -1,7 +1,7 @@
 //! How Redis is reached.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
@@ -14,6 +14,7 @@ use redis::{
 use crate::application::fence::{Epoch, Fence};
 use crate::application::ports::StoreError;
 use crate::domain::SaleId;
+use crate::infrastructure::metrics;
 
 use super::keys::SaleKeys;
 use super::reply::Reply;
@@ -142,7 +143,10 @@ impl RedisStore {
         for arg in args {
             command.arg(arg);
         }
-        Reply::new(self.query::<Value>(&command).await?)
+        let asked = Instant::now();
+        let reply = self.query::<Value>(&command).await;
+        metrics::redis_script(script, asked.elapsed());
+        Reply::new(reply?)
     }
 
     /// The scripts of an epoch, hashed once.
@@ -157,8 +161,14 @@ impl RedisStore {
     }
 }
 
-/// What an error of the driver means for the caller.
+/// Counts an error of the driver, and says what it means for the caller.
 pub(super) fn store_error(error: RedisError) -> StoreError {
+    let error = meaning(error);
+    metrics::redis_error(&error);
+    error
+}
+
+fn meaning(error: RedisError) -> StoreError {
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::NoScript) => StoreError::Fenced,
         ErrorKind::Server(ServerErrorKind::BusyLoading) => StoreError::Busy("Redis is loading its data"),

@@ -44,6 +44,12 @@ impl Ledger for RedisStore {
         Ok(Attempts { readable, last: entries.last().map(|(id, _)| *id), count: entries.len() })
     }
 
+    async fn count_attempts(&self, sale: SaleId) -> Result<usize, StoreError> {
+        let mut command = redis::cmd("XLEN");
+        command.arg(SaleKeys::of(sale).key(Part::Attempts));
+        self.query(&command).await
+    }
+
     async fn trim_attempts(&self, sale: SaleId, archived: LedgerId) -> Result<(), StoreError> {
         let mut command = redis::cmd("XTRIM");
         command.arg(SaleKeys::of(sale).key(Part::Attempts)).arg("MINID").arg(archived.next().to_string());

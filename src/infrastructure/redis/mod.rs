@@ -10,3 +10,4 @@ mod stock_store;
 mod text;
 
 pub use connection::{ConnectError, RedisStore};
+pub use scripts::ScriptName;

@@ -1,0 +1,52 @@
+//! What PostgreSQL is asked, by name, and how long that takes.
+
+use std::time::Instant;
+
+use crate::application::ports::StoreError;
+use crate::infrastructure::metrics;
+
+use super::connection::store_error;
+
+/// A statement, named after the method of the archive that it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statement {
+    Ping,
+    TryLock,
+    Epoch,
+    RaiseEpoch,
+    CreateSale,
+    Sales,
+    Sale,
+    Catalog,
+    EndSale,
+    CloseSale,
+    SoldByCode,
+    SoldByRequest,
+    ReceiptsOf,
+    ItemsIn,
+    SoldIn,
+    Audit,
+    Cursors,
+    Persist,
+    Reject,
+    Rejections,
+    Unowned,
+    MarkReleased,
+    PersistAttempts,
+    AddRefusals,
+}
+
+impl Statement {
+    /// Waits for the answer and says what an error means.
+    pub(super) async fn run<T>(self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        self.time(answer).await.map_err(store_error)
+    }
+
+    /// Waits for the answer, and measures for how long: that includes the wait for a connection.
+    pub(super) async fn time<T>(self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+        let asked = Instant::now();
+        let answer = answer.await;
+        metrics::postgres_statement(self, asked.elapsed());
+        answer
+    }
+}

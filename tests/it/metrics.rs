@@ -1,0 +1,90 @@
+//! What `GET /metrics` says of a sale, and the audit that it has of itself.
+
+use flashsale::infrastructure::http::AdminToken;
+
+use crate::harness::eventually;
+use crate::harness::service::{Instance, World};
+
+/// The lines of a metric that carry this label.
+async fn series(shop: &Instance, name: &str, label: &str) -> Vec<(String, f64)> {
+    let text = String::from_utf8(shop.client.get("/metrics").await.expect(200).body.to_vec()).expect("it is text");
+    let of_metric = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(label));
+    of_metric
+        .map(|line| {
+            let (series, value) = line.rsplit_once(' ').expect("a series has a value");
+            (series.to_owned(), value.parse().expect("a value is a number"))
+        })
+        .collect()
+}
+
+/// The value of a metric of the sale that is on.
+async fn reading(shop: &Instance, name: &str) -> f64 {
+    let found = series(shop, name, &format!("sale=\"{}\"", shop.sale())).await;
+    let [(_, value)] = found.as_slice() else { panic!("{name} is {found:?}") };
+    *value
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_is_read_as_it_stands() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let items: Vec<String> = (1..=3).map(|number| number.to_string()).collect();
+    let code = shop.client.cart("ann", &items.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    shop.client.purchase(&code).await.expect(200);
+    for (name, expected) in [
+        ("flashsale_sale_units", 100.0),
+        ("flashsale_sale_units_sold", 3.0),
+        ("flashsale_sale_units_remaining", 97.0),
+        ("flashsale_ledger_entries", 2.0),
+        ("flashsale_ledger_pending_entries", 0.0),
+        ("flashsale_ledger_lag_seconds", 0.0),
+    ] {
+        eventually(name, || async { reading(&shop, name).await == expected }).await;
+    }
+    eventually("the filter knows it", || async { reading(&shop, "flashsale_sold_filter_items").await == 3.0 }).await;
+    assert_eq!(reading(&shop, "flashsale_sold_filter_age_seconds").await, 0.0);
+    let (start, end) = (
+        reading(&shop, "flashsale_sale_start_timestamp_seconds").await,
+        reading(&shop, "flashsale_sale_end_timestamp_seconds").await,
+    );
+    assert_eq!(end - start, 3600.0);
+    let written = reading(&shop, "flashsale_ledger_watermark_timestamp_seconds").await;
+    assert!(start <= written && written <= end);
+    eventually("attempts are archived", || async { reading(&shop, "flashsale_attempts_pending").await == 0.0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_series_of_a_sale_end_with_it() {
+    let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("geheim".to_owned()));
+    let shop = world.start().await;
+    let admin = |path: &str| {
+        let request = shop.client.request(hyper::Method::POST, path);
+        request.header("authorization", "Bearer geheim").header("content-type", "application/json")
+    };
+    let made = shop.client.send(admin("/admin/sales"), r#"{"total_items": 5}"#).await.expect(201).json();
+    let id = made["id"].as_str().expect("a sale has an id");
+    let label = format!("sale=\"{id}\",kind=\"special\",state=\"open\"");
+    assert_eq!(series(&shop, "flashsale_sale_units", &label).await.len(), 1);
+    assert_eq!(series(&shop, "flashsale_sales", r#"kind="special",state="open""#).await[0].1, 1.0);
+    shop.client.send(admin(&format!("/admin/sales/{id}/end")), "").await.expect(200);
+    let label = format!("sale=\"{id}\"");
+    eventually("its series end", || async { series(&shop, "flashsale_sale_units", &label).await.is_empty() }).await;
+    assert_eq!(series(&shop, "flashsale_sales", r#"kind="special",state="open""#).await[0].1, 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_unit_of_drift_is_found() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    shop.client.buy_now("ann", "r", "1").await.expect(200);
+    eventually("an audit has been made", || async {
+        series(&shop, "flashsale_audit_units_sold", "").await.iter().any(|(_, sold)| *sold == 1.0)
+    })
+    .await;
+    let drift = || async { series(&shop, "flashsale_audit_findings", "finding=\"drift\"").await[0].1 };
+    assert_eq!(drift().await, 0.0);
+    let mut redis = world.redis_connection().await;
+    let units = format!("{{{}}}:units", shop.sale());
+    let () = redis::cmd("HSET").arg(&units).arg(1).arg("1").query_async(&mut redis).await.expect("Redis answers");
+    eventually("the unit that is free again is found", || async { drift().await == 1.0 }).await;
+}
