@@ -41,7 +41,7 @@ const ATTEMPTS_EVERY: Duration = Duration::from_millis(100);
 const AUDIT_EVERY: Duration = Duration::from_secs(5);
 
 /// A large sale is audited less often: never more than this part of the time.
-const AUDIT_SHARE: u32 = 50;
+const AUDIT_SHARE: u32 = 20;
 
 /// How often refused checkouts are archived.
 const REFUSALS_EVERY: Duration = Duration::from_secs(1);
