@@ -98,6 +98,9 @@ async fn a_local_service_sells_stops_and_goes_on() {
     let verified = run(dir.path(), &["verify"]);
     assert!(verified.status.success(), "{verified:?}");
     assert_eq!(stdout(&verified).trim(), "sold=3 lost=0 oversold=0 over_limit=0 drift=0");
+    let redis_url = local.state["redis"]["url"].as_str().expect("text");
+    let pong = Command::new("redis-cli").args(["--no-auth-warning", "-u", redis_url, "PING"]).output();
+    assert_eq!(stdout(&pong.expect("redis-cli is there with redis-server")).trim(), "PONG");
     let listed = stdout(&run(dir.path(), &["sale", "list", "--status", "open"]));
     assert!(listed.contains(" open ") && listed.contains("items=50"), "{listed}");
     let made = run(dir.path(), &["sale", "create", "--items", "7"]);

@@ -52,9 +52,9 @@ impl RedisServer {
         Ok(RedisServer { setup, port, process })
     }
 
-    /// `redis://:<password>@127.0.0.1:<port>/`
+    /// `redis://default:<password>@127.0.0.1:<port>/`. It names the user because redis-cli takes none for an empty one.
     pub fn url(&self) -> String {
-        format!("redis://:{}@{}:{}/", self.setup.password, Ipv4Addr::LOCALHOST, self.port)
+        format!("redis://default:{}@{}:{}/", self.setup.password, Ipv4Addr::LOCALHOST, self.port)
     }
 
     /// The server's process; the last one, when it has ended.
