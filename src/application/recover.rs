@@ -32,6 +32,7 @@ impl Shop {
         self.clock.set(self.sale_store.now().await?);
         let sales = self.archive.sales(SaleFilter::Live).await?;
         let epoch = self.archive.epoch().await?;
+        self.sale_store.join(epoch).await?;
         if self.is_intact(epoch, &sales).await? {
             self.fence.open(epoch);
             return Ok(Recovered::Intact(epoch));

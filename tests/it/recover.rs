@@ -68,6 +68,23 @@ async fn forgotten_scripts_are_never_reloaded_silently() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_version_of_the_service_joins_without_a_recovery() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let (bought, _) = sell(&shop).await;
+    let (receipt, epoch) = (shop.client.purchase(&bought).await.expect(200).body, shop.epoch());
+    shop.stop().await;
+    // What a version with other scripts leaves behind: only the witness is the same in all of them.
+    let witness = format!("return 'flashsale epoch {}'", epoch.expect("it was open"));
+    command(&world, &["SCRIPT", "FLUSH"]).await;
+    command(&world, &["SCRIPT", "LOAD", &witness]).await;
+    let joined = world.start().await;
+    assert_eq!(joined.epoch(), epoch);
+    nothing_was_forgotten(&joined, &bought, &receipt).await;
+    assert_eq!(joined.epoch(), epoch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_header_or_ledger_is_noticed_even_if_nobody_buys() {
     let world = World::new().await;
     let shop = world.start().await;

@@ -113,6 +113,10 @@ pub trait SaleStore: Send + Sync {
         attempts: LedgerId,
     ) -> Result<(), StoreError>;
 
+    /// Makes this version's scripts known to a store that has forgotten nothing since recovery began the epoch,
+    /// whichever version of the service did that. Does nothing where the store has forgotten.
+    async fn join(&self, epoch: Epoch) -> Result<(), StoreError>;
+
     /// Makes the scripts of the epoch known to the store, whatever it holds.
     async fn load_scripts(&self, epoch: Epoch) -> Result<(), StoreError>;
 

@@ -148,6 +148,10 @@ impl SaleStore for Trouble {
         self.with().await
     }
 
+    async fn join(&self, _: Epoch) -> Result<(), StoreError> {
+        self.with().await
+    }
+
     async fn load_scripts(&self, _: Epoch) -> Result<(), StoreError> {
         self.with().await
     }

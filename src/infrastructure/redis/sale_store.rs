@@ -58,7 +58,7 @@ impl SaleStore for RedisStore {
     async fn is_intact(&self, epoch: Epoch, sales: &[(SaleId, LedgerId)]) -> Result<bool, StoreError> {
         let scripts = self.scripts(epoch);
         let mut pipeline = redis::pipe();
-        pipeline.cmd("SCRIPT").arg("EXISTS").arg(scripts.hashes());
+        pipeline.cmd("SCRIPT").arg("EXISTS").arg(scripts.all_hashes().collect::<Vec<_>>());
         let (loaded,): (Vec<bool>,) = self.pipeline(&pipeline).await?;
         if !loaded.iter().all(|loaded| *loaded) {
             return Ok(false);
@@ -113,8 +113,25 @@ impl SaleStore for RedisStore {
     }
 
     async fn load_scripts(&self, epoch: Epoch) -> Result<(), StoreError> {
+        let scripts = self.scripts(epoch);
         let mut pipeline = redis::pipe();
-        for text in self.scripts(epoch).texts() {
+        for text in scripts.texts().chain([scripts.witness()]) {
+            pipeline.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
+        }
+        self.pipeline(&pipeline).await
+    }
+
+    async fn join(&self, epoch: Epoch) -> Result<(), StoreError> {
+        let scripts = self.scripts(epoch);
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("EXISTS").arg(scripts.witness_hash());
+        let (remembers,): (bool,) = self.query(&command).await?;
+        if !remembers {
+            return Ok(());
+        }
+        // Should Redis forget just now, it will not know the witness either, which this does not load.
+        let mut pipeline = redis::pipe();
+        for text in scripts.texts() {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
         }
         self.pipeline(&pipeline).await

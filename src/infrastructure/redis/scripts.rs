@@ -67,17 +67,27 @@ impl ScriptName {
 }
 
 /// The scripts of one epoch.
+///
+/// One of them, the witness, does nothing and is the same in every version of the service. It is loaded by recovery
+/// alone, so a Redis that knows it has forgotten nothing since, even where it has never heard of this version's others.
 #[derive(Debug)]
 pub struct ScriptSet {
     pub epoch: Epoch,
+    witness_hash: String,
     hashes: [String; ScriptName::ALL.len()],
 }
 
 impl ScriptSet {
     /// The scripts of this epoch, hashed; nothing is loaded.
     pub fn new(epoch: Epoch) -> Self {
-        let hash = |script: ScriptName| Script::new(&text(epoch, script)).get_hash().to_owned();
-        ScriptSet { epoch, hashes: ScriptName::ALL.map(hash) }
+        let hash = |text: String| Script::new(&text).get_hash().to_owned();
+        let hashes = ScriptName::ALL.map(|script| hash(text(epoch, script)));
+        ScriptSet { epoch, witness_hash: hash(witness(epoch)), hashes }
+    }
+
+    /// What `SCRIPT EXISTS` asks for the witness by.
+    pub fn witness_hash(&self) -> &str {
+        &self.witness_hash
     }
 
     /// What `EVALSHA` calls the script by.
@@ -85,15 +95,24 @@ impl ScriptSet {
         &self.hashes[script as usize]
     }
 
-    /// What `EVALSHA` calls each script by.
-    pub fn hashes(&self) -> &[String] {
-        &self.hashes
+    /// What `SCRIPT EXISTS` asks for all of them by.
+    pub fn all_hashes(&self) -> impl Iterator<Item = &str> {
+        self.hashes.iter().map(String::as_str).chain([self.witness_hash()])
     }
 
-    /// The texts to load.
+    /// The text of the witness.
+    pub fn witness(&self) -> String {
+        witness(self.epoch)
+    }
+
+    /// The texts of the others.
     pub fn texts(&self) -> impl Iterator<Item = String> {
         ScriptName::ALL.into_iter().map(|script| text(self.epoch, script))
     }
+}
+
+fn witness(epoch: Epoch) -> String {
+    format!("return 'flashsale epoch {epoch}'")
 }
 
 fn text(epoch: Epoch, script: ScriptName) -> String {
