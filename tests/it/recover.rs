@@ -85,6 +85,20 @@ async fn another_version_of_the_service_joins_without_a_recovery() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_of_an_earlier_hour_gets_its_purchases_back() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let (bought, _) = sell(&shop).await;
+    let receipt = shop.client.purchase(&bought).await.expect(200).body;
+    shop.stop().await;
+    for statement in ["DELETE FROM purchase_units", "DELETE FROM purchases", "UPDATE ledger_cursors SET last_id = 0"] {
+        sqlx::query(statement).execute(&world.database).await.expect("it is put back");
+    }
+    let shop = world.start().await;
+    nothing_was_forgotten(&shop, &bought, &receipt).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_header_or_ledger_is_noticed_even_if_nobody_buys() {
     let world = World::new().await;
     let shop = world.start().await;
