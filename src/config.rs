@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use hyper::Uri;
 
 use crate::application::Settings;
 use crate::domain::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
@@ -161,6 +162,18 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+/// Where traces go.
+#[derive(Debug, Clone, Args)]
+pub struct TraceConfig {
+    /// OpenTelemetry collector that traces are exported to, such as http://127.0.0.1:4318; needs the feature `otlp`
+    #[arg(long, env = "OTLP_ENDPOINT", global = true, value_parser = plain_http)]
+    pub otlp_endpoint: Option<String>,
+
+    /// Share of the requests that are traced, 0 to 1; whoever sends a `traceparent` decides that himself
+    #[arg(long, env = "OTLP_SAMPLE", default_value_t = 0.01, global = true, value_parser = share)]
+    pub otlp_sample: f64,
+}
+
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -200,6 +213,19 @@ impl HttpConfig {
             ..HttpSettings::default()
         }
     }
+}
+
+fn plain_http(text: &str) -> Result<String, String> {
+    let is_plain = |url: &Uri| url.scheme_str() == Some("http") && url.host().is_some() && url.query().is_none();
+    match text.parse::<Uri>() {
+        Ok(url) if is_plain(&url) => Ok(text.to_owned()),
+        _ => Err("must be such as http://127.0.0.1:4318".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be 0 to 1".to_owned())
 }
 
 fn positive(text: &str) -> Result<Duration, String> {

@@ -75,7 +75,10 @@ impl Shop {
         let epoch = self.epoch().map_err(CheckoutError::Failed)?;
         let new_code = CheckoutCode::new(id, rand::random());
         match self.stock.checkout(user, new_code, lines).await {
-            Ok(done) => Ok(Basket { code: done.code, cart: done.cart, sale: sale.clone() }),
+            Ok(done) => {
+                tracing::debug!(sale = %id, code = %done.code.shortened(), "checked out");
+                Ok(Basket { code: done.code, cart: done.cart, sale: sale.clone() })
+            }
             Err(Declined::Refused(refusal)) => Err(CheckoutError::Refused(id, refusal)),
             Err(Declined::Failed(error)) => Err(CheckoutError::Failed(self.noticing(epoch, error))),
         }

@@ -1,5 +1,9 @@
 //! The ledger writer: copies the ledger of a sale to the archive, in batches, each entry exactly once.
 
+use std::time::{Duration, Instant};
+
+use tracing::Instrument;
+
 use crate::domain::limits::LEDGER_BATCH;
 use crate::domain::{LedgerEntry, LedgerEvent, LedgerId};
 
@@ -59,7 +63,8 @@ impl LedgerWriter {
         if !entries.is_empty() {
             // Should anything go wrong from here on, the archive is asked again.
             self.cursor = None;
-            let archived = self.write(shop, sale, after, &entries).await?;
+            let batch = batch_span(self.epoch, sale, &entries);
+            let archived = self.write(shop, sale, after, &entries).instrument(batch).await?;
             self.cursor = Some(archived);
             sale.confirmations.advance(self.epoch, archived, []);
             let rejections = sale.confirmations.rejections();
@@ -80,13 +85,16 @@ impl LedgerWriter {
         after: LedgerId,
         entries: &[LedgerEntry],
     ) -> Result<LedgerId, PersistError> {
-        let (epoch, id) = (self.epoch, sale.sale().id);
+        let (epoch, id, begun) = (self.epoch, sale.sale().id, Instant::now());
         let written = match entries.iter().find_map(unreadable) {
             None => shop.archive.persist(epoch, &sale.catalog, id, after, entries).await,
             Some(refused) => Err(PersistError::Rejected(refused)),
         };
         match written {
-            Ok(()) => Ok(entries.last().map_or(after, |entry| entry.id)),
+            Ok(()) => {
+                committed(entries, begun.elapsed());
+                Ok(entries.last().map_or(after, |entry| entry.id))
+            }
             Err(PersistError::Rejected(_) | PersistError::Duplicate) => {
                 self.write_one_by_one(shop, sale, after, entries).await
             }
@@ -103,13 +111,13 @@ impl LedgerWriter {
     ) -> Result<LedgerId, PersistError> {
         let (epoch, id) = (self.epoch, sale.sale().id);
         for entry in entries {
-            let one = std::slice::from_ref(entry);
+            let (one, begun) = (std::slice::from_ref(entry), Instant::now());
             let written = match unreadable(entry) {
                 None => shop.archive.persist(epoch, &sale.catalog, id, after, one).await,
                 Some(refused) => Err(PersistError::Rejected(refused)),
             };
             match written {
-                Ok(()) => {}
+                Ok(()) => committed(one, begun.elapsed()),
                 // A repeated purchase is a duplicate, whichever guard it met first.
                 Err(PersistError::Duplicate | PersistError::Rejected(_)) if is_archived(shop, entry).await? => {
                     let nothing = LedgerEntry { id: entry.id, event: LedgerEvent::Opened };
@@ -151,6 +159,26 @@ impl LedgerWriter {
             // Whoever wrote before may have rejected entries and died before telling.
             None => Ok(*self.cursor.insert(shop.catch_up(sale).await?.ledger)),
         }
+    }
+}
+
+/// What is said of a batch on each line about it.
+fn batch_span(epoch: Epoch, sale: &LiveSale, entries: &[LedgerEntry]) -> tracing::Span {
+    tracing::debug_span!(
+        "batch",
+        sale = %sale.sale().id,
+        epoch = epoch.0,
+        entries = entries.len(),
+        first_ledger_id = entries.first().map(|entry| tracing::field::display(entry.id)),
+        last_ledger_id = entries.last().map(|entry| tracing::field::display(entry.id)),
+    )
+}
+
+/// Says of each entry, by its id, that it is durable: so a search for the id finds its commit.
+fn committed(entries: &[LedgerEntry], took: Duration) {
+    let took_ms = took.as_micros() as f64 / 1e3;
+    for entry in entries {
+        tracing::debug!(ledger_id = %entry.id, took_ms, "committed");
     }
 }
 

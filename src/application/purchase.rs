@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::Instrument;
+
 use crate::domain::limits::WAITING_PURCHASES_MAX;
 use crate::domain::{
     BuyNowRefusal, CartLine, CheckoutCode, CheckoutRefusal, ItemRef, PurchaseRefusal, Quantity, Receipt, RequestId,
@@ -47,7 +49,10 @@ impl Shop {
     /// calls buy once and return the same receipt.
     pub async fn purchase(&self, code: CheckoutCode, partial: bool) -> Result<Purchased, PurchaseError> {
         let found = self.find_sale(code.sale).await.map_err(|error| PurchaseError::Failed(unknown(error)))?;
-        let refused = |refusal| PurchaseError::Refused(code.sale, refusal);
+        let refused = |refusal| {
+            tracing::debug!(sale = %code.sale, code = %code.shortened(), ?refusal, "refused");
+            PurchaseError::Refused(code.sale, refusal)
+        };
         let sale = found.ok_or_else(|| refused(PurchaseRefusal::CheckoutNotFound))?;
         if sale.sale().closed || self.is_behind(&sale) {
             let before = self.purchased(&sale, code).await;
@@ -122,7 +127,10 @@ impl Shop {
         request: &RequestId,
     ) -> Result<Purchased, BuyNowError> {
         let about = sale.sale();
-        let refused = |refusal| BuyNowError::Refused(about.id, refusal);
+        let refused = |refusal| {
+            tracing::debug!(sale = %about.id, ?refusal, "refused");
+            BuyNowError::Refused(about.id, refusal)
+        };
         if about.closed || self.is_behind(sale) {
             let before = self.bought_by(sale, user, request).await;
             let before = before.map_err(|error| BuyNowError::Failed(unknown(error)))?;
@@ -160,11 +168,29 @@ impl Shop {
     async fn confirmed(&self, sale: &LiveSale, epoch: Epoch, decided: Decided) -> Result<Purchased, Rejection> {
         let begun = Instant::now();
         sale.arrived.notify_one();
-        let verdict = sale.confirmations.wait(epoch, decided.id, self.settings.ack_timeout).await;
+        let id = decided.id;
+        tracing::debug!(
+            sale = %sale.sale().id,
+            epoch = epoch.0,
+            ledger_id = %id,
+            code = %decided.sold.code.shortened(),
+            units = decided.sold.units.len(),
+            replayed = decided.replayed,
+            "decided"
+        );
+        let commit = tracing::debug_span!("wait for commit", ledger_id = %id);
+        let verdict = sale.confirmations.wait(epoch, id, self.settings.ack_timeout).instrument(commit).await;
         let mut result = self.by_verdict(sale, verdict, decided).await;
-        if let Ok(Purchased::Receipt { waited, .. }) = &mut result {
-            *waited = begun.elapsed();
-        }
+        let elapsed = begun.elapsed();
+        let became = match &mut result {
+            Ok(Purchased::Receipt { waited, .. }) => {
+                *waited = elapsed;
+                "durable"
+            }
+            Ok(Purchased::Confirming(_)) => "confirming",
+            Err(_) => "rejected",
+        };
+        tracing::debug!(ledger_id = %id, waited_ms = elapsed.as_micros() as f64 / 1e3, "{became}");
         result
     }
 

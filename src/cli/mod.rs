@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::LogConfig;
-use crate::infrastructure::telemetry;
+use crate::config::{LogConfig, TraceConfig};
+use crate::infrastructure::telemetry::{self, Traces};
 
 /// A flash-sale service: nothing sold twice, nothing acknowledged and lost.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ use crate::infrastructure::telemetry;
 pub struct Cli {
     #[command(flatten)]
     log: LogConfig,
+    #[command(flatten)]
+    traces: TraceConfig,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,9 +61,10 @@ impl Cli {
     }
 
     fn execute(self) -> Result<ExitCode, Failure> {
-        telemetry::init(&self.log.filter, self.log.format)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
+        let traces = Traces::start(&self.traces, runtime.handle())?;
+        telemetry::init(&self.log.filter, self.log.format, traces.as_ref())?;
+        let result = runtime.block_on(async {
             match self.command {
                 Command::Local(local) => local.run().await,
                 Command::Serve(serve) => serve.run().await,
@@ -71,7 +74,11 @@ impl Cli {
                 Command::Healthcheck(healthcheck) => healthcheck.run().await,
                 Command::Config(config) => config.run(),
             }
-        })
+        });
+        if let Some(traces) = traces {
+            traces.finish();
+        }
+        result
     }
 }
 

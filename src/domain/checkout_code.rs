@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Invalid, SaleId};
 
 /// Names a cart, and the purchase made of it: `20261120T09-` and 128 random bits as 32 hexadecimal digits.
-/// Whoever knows it may buy the cart and see its receipt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// Whoever knows it may buy the cart and see its receipt, so logs get it [`shortened`](CheckoutCode::shortened).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CheckoutCode {
     pub sale: SaleId,
@@ -20,6 +20,17 @@ impl CheckoutCode {
     /// A code of this sale; `secret` must come from a cryptographically secure source.
     pub fn new(sale: SaleId, secret: u128) -> Self {
         CheckoutCode { sale, secret }
+    }
+
+    /// The sale and the first 6 digits: enough to find it, too little to use it.
+    pub fn shortened(self) -> impl fmt::Display {
+        fmt::from_fn(move |f| write!(f, "{}-{:06x}", self.sale, self.secret >> 104))
+    }
+}
+
+impl fmt::Debug for CheckoutCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CheckoutCode({}..)", self.shortened())
     }
 }
 
@@ -69,6 +80,14 @@ mod tests {
             assert_eq!(code.to_string(), format!("{sale}-{:032x}", 0xabc));
             assert_eq!(code.to_string().parse::<CheckoutCode>().unwrap(), code);
         }
+    }
+
+    #[test]
+    fn what_is_logged_of_a_code_cannot_be_used() {
+        let code = CheckoutCode::new("20261120T09".parse().unwrap(), 0x0123_4567_89ab_cdef << 64);
+        assert_eq!(code.shortened().to_string(), "20261120T09-012345");
+        assert_eq!(format!("{code:?}"), "CheckoutCode(20261120T09-012345..)");
+        assert!(code.to_string().starts_with(&code.shortened().to_string()));
     }
 
     #[test]

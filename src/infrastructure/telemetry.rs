@@ -1,28 +1,44 @@
-//! Logs.
+//! Logs, and traces where they are exported.
+//!
+//! Spans and events of single requests are of level `debug`: at the default level each costs one look at an atomic.
+
+mod json;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(not(feature = "otlp"))]
+#[path = "telemetry/without_otlp.rs"]
+mod otlp;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::LogFormat;
 
-/// Logs to standard error from here on, as text or as one JSON object a line.
-pub fn init(filter: &str, format: LogFormat) -> Result<(), ParseError> {
+use json::OneObject;
+
+pub use otlp::{Traces, TracesError, began};
+
+/// Logs to standard error from here on, as text or as one JSON object a line, and exports traces if there are any.
+/// What is logged and what is traced do not depend on each other.
+pub fn init(filter: &str, format: LogFormat, traces: Option<&Traces>) -> Result<(), ParseError> {
     // A bare level is meant for us; what the libraries say matters when something is wrong.
     let filter = match filter {
         "error" | "warn" | "info" | "debug" | "trace" => format!("warn,flashsale={filter}"),
         filter => filter.to_owned(),
     };
     let filter = EnvFilter::try_new(filter)?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    // A second subscriber in one process, as in tests, is no subscriber.
-    let _first = match format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    let lines = fmt::layer::<Registry>().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(OneObject).boxed(),
     };
+    let logs = tracing_subscriber::registry().with(lines.with_filter(filter));
+    // A second subscriber in one process, as in tests, is no subscriber.
+    let _first = logs.with(traces.map(Traces::layer)).try_init();
     Ok(())
 }

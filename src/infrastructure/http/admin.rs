@@ -1,5 +1,7 @@
 //! `POST /admin/sales` and `POST /admin/sales/{id}/end`.
 
+use tracing::Instrument;
+
 use crate::application::schedule::NewSaleError;
 use crate::domain::{Invalid, SaleId};
 
@@ -42,7 +44,7 @@ pub async fn end(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
 
 /// Does it on a task of its own: a transaction must not be dropped half-way because a client has gone.
 async fn undisturbed<T: Send + 'static>(doing: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
-    tokio::spawn(doing).await.map_err(|error| {
+    tokio::spawn(doing.in_current_span()).await.map_err(|error| {
         tracing::error!(%error, "an administrator's request broke off");
         Problem::new(Code::Internal, "Something went wrong. See whether it was done before trying again.")
     })

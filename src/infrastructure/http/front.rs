@@ -3,18 +3,19 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use hyper::body::Body;
-use hyper::{HeaderMap, Method, Request, Response};
+use hyper::{HeaderMap, Method, Request};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 use tower::timeout::TimeoutLayer;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_http::body::UnsyncBoxBody;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use tracing::Instrument;
 
 use crate::application::Shop;
 use crate::infrastructure::metrics;
@@ -67,10 +68,7 @@ impl Front {
     pub fn service<B>(
         self: &Arc<Self>,
         caller: Caller,
-    ) -> impl Service<Request<B>, Response = Response<UnsyncBoxBody<Bytes, BoxError>>, Error = Infallible, Future: Send>
-    + Clone
-    + Send
-    + 'static
+    ) -> impl Service<Request<B>, Response = Answer, Error = Infallible, Future: Send> + Clone + Send + 'static
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
@@ -88,7 +86,6 @@ impl Front {
             .map_request(request_id::forget_odd)
             .layer(SetRequestIdLayer::x_request_id(request_id::AtRandom))
             .layer(PropagateRequestIdLayer::x_request_id())
-            .layer(CatchPanicLayer::custom(panicked))
             .service(service_fn(move |request: Request<B>| {
                 let (front, limited) = (front.clone(), limited.clone());
                 async move { Ok::<_, Infallible>(front.receive(limited, caller, request).await) }
@@ -101,24 +98,35 @@ impl Front {
     {
         let (head, body) = request.into_parts();
         let (route, params) = router::find(self.surface, head.uri.path());
-        let observation = Observation::begin(route, &head.method);
+        let observation = Observation::begin(route, &head);
         let is_head = head.method == Method::HEAD;
         let request_id = head.headers.get(request_id::X_REQUEST_ID).cloned();
         let asked = Asked { route, params, address: caller.address, head, body };
-        let answered = match self.admit(caller, &asked) {
-            Err(problem) => Err(problem),
-            Ok(()) if route.is_operational() => Ok(self.answer_about_itself(route).await),
-            Ok(()) => limited.oneshot(asked).await.unwrap_or_else(|error| Err(not_served(route, &error))),
-        };
-        let answer = answered.unwrap_or_else(|problem| {
-            if let Some(error) = problem.cause() {
-                let request_id = request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
-                store_failure::report(error, route, request_id);
+        let answering = self.admit_and_answer(limited, caller, asked).instrument(observation.span());
+        let answered = AssertUnwindSafe(answering).catch_unwind().await;
+        let request_id = request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let answer = match answered {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(problem)) => {
+                store_failure::report(&problem, route, request_id);
+                problem.into_answer()
             }
-            problem.into_answer()
-        });
+            Err(panic) => panicked(panic.as_ref(), route, request_id),
+        };
         observation.answered(answer.status());
         if is_head { answer::to_head(answer) } else { answer }
+    }
+
+    async fn admit_and_answer<B, L>(&self, limited: L, caller: Caller, asked: Asked<B>) -> Result<Answer, Problem>
+    where
+        L: Service<Asked<B>, Response = Result<Answer, Problem>, Error = BoxError>,
+    {
+        let route = asked.route;
+        self.admit(caller, &asked)?;
+        if route.is_operational() {
+            return Ok(self.answer_about_itself(route).await);
+        }
+        limited.oneshot(asked).await.unwrap_or_else(|error| Err(not_served(route, &error)))
     }
 
     /// What can be refused without reading any further.
@@ -196,9 +204,10 @@ fn not_served(route: Route, error: &BoxError) -> Problem {
     }
 }
 
-fn panicked(panic: Box<dyn Any + Send>) -> Answer {
+fn panicked(panic: &(dyn Any + Send), route: Route, request_id: &str) -> Answer {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(panic = text.unwrap_or("of another kind"), "answering a request panicked");
+    let (panic, route) = (text.unwrap_or("of another kind"), route.pattern());
+    tracing::error!(panic, route, request_id, "answering a request panicked");
     let detail = "The service has a fault here, which has been logged. Trying again may help.";
     Problem::new(Code::Internal, detail).into_answer()
 }

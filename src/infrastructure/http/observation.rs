@@ -1,11 +1,16 @@
-//! Counting and timing of requests.
+//! Counting, timing and tracing of requests.
 
 use std::time::Instant;
 
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
+use hyper::http::request::Parts;
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::infrastructure::metrics::{self, Verb};
+use crate::infrastructure::telemetry;
 
+use super::request_id;
 use super::router::Route;
 
 /// What a client that does not wait for its answer is counted as.
@@ -17,19 +22,42 @@ pub struct Observation {
     verb: Verb,
     begun: Instant,
     status: Option<StatusCode>,
+    span: Span,
 }
 
 impl Observation {
     /// The request begins.
-    pub fn begin(route: Route, method: &Method) -> Self {
+    pub fn begin(route: Route, head: &Parts) -> Self {
         metrics::http_request_begun();
-        Observation { route, verb: Verb::of(method), begun: Instant::now(), status: None }
+        let span = if route.is_operational() { Span::none() } else { span(route, head) };
+        Observation { route, verb: Verb::of(&head.method), begun: Instant::now(), status: None, span }
+    }
+
+    /// Around all that is done about the request.
+    pub fn span(&self) -> Span {
+        self.span.clone()
     }
 
     /// The request is answered.
     pub fn answered(mut self, status: StatusCode) {
         self.status = Some(status);
     }
+}
+
+/// What every line about the request says, and what a trace of it begins with.
+fn span(route: Route, head: &Parts) -> Span {
+    let span = tracing::debug_span!(
+        "request",
+        request_id = %request_id::of(&head.headers),
+        method = %head.method,
+        route = route.pattern(),
+        status = Empty,
+        otel.name = Empty,
+        otel.kind = Empty,
+        otel.status_code = Empty,
+    );
+    telemetry::began(&span, route.pattern(), head);
+    span
 }
 
 impl Drop for Observation {
@@ -39,6 +67,13 @@ impl Drop for Observation {
             None if std::thread::panicking() => StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
             None => NOBODY_WAITED,
         };
-        metrics::http_request(self.route, self.verb, status, self.begun.elapsed());
+        let took = self.begun.elapsed();
+        metrics::http_request(self.route, self.verb, status, took);
+        self.span.record("status", status);
+        if status >= 500 {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let _entered = self.span.enter();
+        tracing::debug!(took_ms = took.as_micros() as f64 / 1e3, "ended");
     }
 }

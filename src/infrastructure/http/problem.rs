@@ -96,6 +96,11 @@ impl Problem {
         self.code
     }
 
+    /// What it says to the caller.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Whether it may have happened nevertheless.
     pub fn is_of_unknown_outcome(&self) -> bool {
         self.more.as_ref().is_some_and(|more| more.outcome.is_some())

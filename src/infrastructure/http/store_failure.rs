@@ -1,4 +1,4 @@
-//! A store that cannot do what a request needs.
+//! What a request needs and does not get: a store that cannot do it, or a service with too much to do.
 
 use std::error::Error;
 use std::fmt;
@@ -37,20 +37,26 @@ pub fn while_selling(error: StoreError, ask_again: &'static str) -> Problem {
     }
 }
 
-/// Counts what a store did not do, and logs what somebody should look at: a few lines a second, however
-/// many requests fail.
-pub fn report(error: &StoreError, route: Route, request_id: &str) {
-    static THROTTLE: Throttle = Throttle::new();
-    metrics::store_failure(error);
-    let route = route.pattern();
-    match error {
-        // Whoever found the fence or reached the bound has said so.
-        StoreError::Fenced | StoreError::Busy(_) => tracing::debug!(%error, route, request_id, "refused for now"),
-        StoreError::Unreachable(_) | StoreError::Corrupt(_) => {
-            if let Some(unsaid) = THROTTLE.pass(Utc::now().timestamp()) {
+/// Counts what a store did not do, and logs what was not served although it was rightly asked for: a few lines a
+/// second, however many requests fail.
+pub fn report(problem: &Problem, route: Route, request_id: &str) {
+    static FAILED: Throttle = Throttle::new();
+    static REFUSED: Throttle = Throttle::new();
+    let (now, route) = (Utc::now().timestamp(), route.pattern());
+    problem.cause().inspect(|error| metrics::store_failure(error));
+    match problem.cause() {
+        Some(error @ (StoreError::Unreachable(_) | StoreError::Corrupt(_))) => {
+            if let Some(unsaid) = FAILED.pass(now) {
                 tracing::error!(error = %Chain(error), route, request_id, unsaid, "a store failed");
             }
         }
+        cause if problem.code().status().is_server_error() => {
+            if let Some(unsaid) = REFUSED.pass(now) {
+                let reason = cause.map_or_else(|| problem.detail().to_owned(), ToString::to_string);
+                tracing::warn!(reason, route, request_id, unsaid, "not served");
+            }
+        }
+        _ => {}
     }
 }
 

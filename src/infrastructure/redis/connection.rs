@@ -10,6 +10,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, ServerErrorKind,
     Value,
 };
+use tracing::Instrument;
 
 use crate::application::fence::{Epoch, Fence};
 use crate::application::ports::StoreError;
@@ -144,7 +145,8 @@ impl RedisStore {
             command.arg(arg);
         }
         let asked = Instant::now();
-        let reply = self.query::<Value>(&command).await;
+        let span = tracing::debug_span!("script", ?script, %sale);
+        let reply = self.query::<Value>(&command).instrument(span).await;
         metrics::redis_script(script, asked.elapsed());
         Reply::new(reply?)
     }

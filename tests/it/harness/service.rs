@@ -46,7 +46,7 @@ impl World {
     pub async fn over(database_url: String) -> Self {
         // `LOG=flashsale=debug cargo test -- --nocapture` shows what the service says.
         if let Ok(filter) = std::env::var("LOG") {
-            telemetry::init(&filter, LogFormat::Text).expect("the filter is right");
+            telemetry::init(&filter, LogFormat::Text, None).expect("the filter is right");
         }
         let database = PgPool::connect(&database_url).await.expect("PostgreSQL answers");
         let settings = Settings {

@@ -1,0 +1,119 @@
+//! Export of traces to an OpenTelemetry collector: protocol buffers over HTTP, in batches, from a thread of its own.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hyper::http::request::Parts;
+use hyper::{Request, Response};
+use opentelemetry::KeyValue;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_http::{HeaderExtractor, HttpClient, HttpError};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tokio::runtime::Handle;
+use tracing::level_filters::LevelFilter;
+use tracing::{Span, Subscriber};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::config::TraceConfig;
+use crate::domain::limits::LEDGER_BATCH;
+
+/// How long the collector may take for one batch.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the last batches may take when the program ends.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The export of traces.
+pub struct Traces {
+    provider: SdkTracerProvider,
+}
+
+/// Why no traces are exported.
+#[derive(Debug, thiserror::Error)]
+#[error("traces cannot be exported to OTLP_ENDPOINT")]
+pub struct TracesError(#[from] ExporterBuildError);
+
+impl Traces {
+    /// Exports to the endpoint from here on, by means of this runtime; `None` where no endpoint is set.
+    pub fn start(config: &TraceConfig, runtime: &Handle) -> Result<Option<Self>, TracesError> {
+        let Some(endpoint) = &config.otlp_endpoint else { return Ok(None) };
+        let client = HyperClient::with_default_connector(EXPORT_TIMEOUT, None);
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(OnRuntime { client, runtime: runtime.clone() })
+            .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+            .with_timeout(EXPORT_TIMEOUT)
+            .build()?;
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            // Who comes with a trace has decided whether it is recorded.
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.otlp_sample))))
+            // A batch of the ledger writer says of each entry that it is committed.
+            .with_max_events_per_span(LEDGER_BATCH as u32)
+            .with_resource(
+                Resource::builder()
+                    .with_service_name(env!("CARGO_PKG_NAME"))
+                    .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+                    .build(),
+            )
+            .build();
+        Ok(Some(Traces { provider }))
+    }
+
+    /// Records spans, whatever is logged.
+    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
+        tracing_opentelemetry::layer()
+            .with_tracer(self.provider.tracer(env!("CARGO_PKG_NAME")))
+            .with_filter(Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::DEBUG))
+    }
+
+    /// Exports what has been recorded, for so long and no longer.
+    pub fn finish(self) {
+        if let Err(error) = self.provider.shutdown_with_timeout(FINISH_TIMEOUT) {
+            tracing::warn!(%error, "the last traces are lost");
+        }
+    }
+}
+
+/// A request begins: it is part of the trace that its caller names in `traceparent`.
+pub fn began(request: &Span, route: &str, head: &Parts) {
+    if request.is_disabled() {
+        return;
+    }
+    let caller = TraceContextPropagator::new().extract(&HeaderExtractor(&head.headers));
+    // Refused where this span is not recorded but only logged.
+    if request.set_parent(caller).is_ok() {
+        request.record("otel.name", tracing::field::display(format_args!("{} {route}", head.method)));
+        request.record("otel.kind", "server");
+    }
+}
+
+/// The thread that exports is none of tokio's, and a client of hyper needs one.
+struct OnRuntime {
+    client: HyperClient,
+    runtime: Handle,
+}
+
+#[async_trait]
+impl HttpClient for OnRuntime {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let client = self.client.clone();
+        self.runtime.spawn(async move { client.send_bytes(request).await }).await?
+    }
+}
+
+impl fmt::Debug for OnRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.client.fmt(f)
+    }
+}
