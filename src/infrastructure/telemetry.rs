@@ -38,7 +38,9 @@ pub fn init(filter: &str, format: LogFormat, traces: Option<&Traces>) -> Result<
         LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(OneObject).boxed(),
     };
     let logs = tracing_subscriber::registry().with(lines.with_filter(filter));
-    // A second subscriber in one process, as in tests, is no subscriber.
-    let _first = logs.with(traces.map(Traces::layer)).try_init();
+    // Not `try_init`, which takes in the records of the `log` crate, too. Nothing here writes any, but sqlx asks
+    // whether it should, and after such a question a layer with a filter of its own misses the next event
+    // (tokio-rs/tracing#2519). A second subscriber in one process, as in tests, is no subscriber.
+    let _first = tracing::subscriber::set_global_default(logs.with(traces.map(Traces::layer)));
     Ok(())
 }

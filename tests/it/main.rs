@@ -3,6 +3,8 @@
 mod archive;
 mod buy_now;
 mod checkout;
+#[cfg(feature = "otlp")]
+mod export;
 mod harness;
 mod health;
 mod ledger;
@@ -12,3 +14,4 @@ mod purchase;
 mod recover;
 mod schedule;
 mod scripts;
+mod tracing;

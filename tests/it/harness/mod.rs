@@ -1,6 +1,9 @@
 //! What the tests stand on: real stores for each test, the real service on a free port, and a client.
 
 pub mod client;
+#[cfg(feature = "otlp")]
+pub mod collector;
+pub mod program;
 pub mod service;
 pub mod stores;
 

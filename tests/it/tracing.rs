@@ -1,0 +1,114 @@
+//! What is said about one purchase, and what never is.
+
+use hyper::Method;
+use serde_json::Value;
+
+use crate::harness::program::{Program, objects};
+use crate::harness::service::World;
+
+const ADMIN_TOKEN: &str = "the-token-of-the-administrator";
+
+/// Buys a cart of two under the request id `follow-me`. Returns its code.
+async fn buy(program: &Program) -> String {
+    let code = program.client.cart("a-user", &["1", "2"]).await;
+    let request = program.client.request(Method::POST, &format!("/purchase?code={code}"));
+    program.client.send(request.header("x-request-id", "follow-me"), "").await.expect(200);
+    code
+}
+
+fn of_request(lines: &[Value]) -> Vec<&Value> {
+    lines.iter().filter(|line| line["request_id"] == "follow-me").collect()
+}
+
+fn place(lines: &[Value], is_it: impl Fn(&Value) -> bool) -> usize {
+    lines.iter().position(is_it).unwrap_or_else(|| panic!("no such line in {lines:#?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_is_followed_by_its_request_id_to_its_commit() {
+    let world = World::new().await;
+    let program = Program::start(&world, &[("LOG", "debug")]).await;
+    let code = buy(&program).await;
+    let lines = objects(&program.stop());
+
+    let followed = of_request(&lines);
+    let said: Vec<_> = followed.iter().map(|line| line["message"].as_str().expect("a message")).collect();
+    assert_eq!(said, ["decided", "durable", "ended"], "{followed:#?}");
+    assert!(followed.iter().all(|line| line["route"] == "/purchase" && line["method"] == "POST"), "{followed:#?}");
+    let [decided, durable, ended] = [followed[0], followed[1], followed[2]];
+    assert!(code.starts_with(decided["code"].as_str().expect("the code")), "{decided}");
+    assert_eq!((&decided["units"], &decided["replayed"]), (&2.into(), &false.into()));
+    assert!(durable["waited_ms"].as_f64().expect("a number") > 0.0);
+    assert_eq!((&ended["status"], &durable["ledger_id"]), (&200.into(), &decided["ledger_id"]));
+
+    let is_commit = |line: &Value| line["message"] == "committed" && line["ledger_id"] == decided["ledger_id"];
+    let commit = place(&lines, is_commit);
+    let committed = &lines[commit];
+    assert_eq!((&committed["sale"], &committed["epoch"]), (&decided["sale"], &decided["epoch"]));
+    assert!(committed["epoch"].is_u64() && committed["took_ms"].is_f64() && committed["entries"].as_u64() >= Some(1));
+    assert!(commit < place(&lines, |line| line == durable), "an answer is given before the commit");
+
+    let checked_out = &lines[place(&lines, |line| line["message"] == "checked out")];
+    assert_eq!((&checked_out["code"], &checked_out["route"]), (&decided["code"], &"/checkout".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_default_level_a_purchase_says_nothing() {
+    let world = World::new().await;
+    let program = Program::start(&world, &[]).await;
+    let before = program.lines().len();
+    buy(&program).await;
+    let after = objects(&program.stop()[before..]);
+    let said: Vec<_> = after.iter().map(|line| line["message"].as_str().expect("a message")).collect();
+    assert_eq!(said, ["asked to stop", "stopped"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_level_tells_a_secret() {
+    let world = World::new().await;
+    // A bare `trace` is for us only: this is all that the libraries say, too.
+    let program = Program::start(&world, &[("LOG", "trace,flashsale=trace"), ("ADMIN_TOKEN", ADMIN_TOKEN)]).await;
+    let code = buy(&program).await;
+    let another = program.client.cart("a-user", &["3"]).await;
+    program.client.get(&format!("/checkout/{another}")).await.expect(200);
+    program.client.get(&format!("/purchase/{code}")).await.expect(200);
+    program.client.post_json("/purchase", serde_json::json!({ "code": another })).await.expect(200);
+    program.client.buy_now("a-user", "r", "4").await.expect(200);
+    let request = program.client.request(Method::POST, "/admin/sales").header("content-type", "application/json");
+    program.client.send(request.header("authorization", format!("Bearer {ADMIN_TOKEN}")), "{}").await.expect(400);
+    let lines = program.stop();
+    assert!(lines.iter().any(|line| line.contains("follow-me")));
+    let [postgres, redis] = [world.database_url.clone(), world.redis.url()].map(|url| password(&url));
+    for secret in [&code, &another, ADMIN_TOKEN, "a-user", &postgres, &redis] {
+        let telling = lines.iter().find(|line| line.contains(secret));
+        assert!(telling.is_none(), "{secret} is told: {telling:?}");
+    }
+}
+
+fn password(url: &str) -> String {
+    let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).expect("a login").0;
+    login.split_once(':').expect("a password").1.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_served_is_logged_once_with_its_request_id() {
+    let mut world = World::new().await;
+    let program = Program::start(&world, &[]).await;
+    world.redis.server.kill();
+    let request = program.client.request(Method::POST, "/checkout?user_id=a-user&id=1");
+    program.client.send(request.header("x-request-id", "follow-me"), "").await.expect(503);
+    world.redis.server.restart().expect("Redis starts");
+    let lines = objects(&program.stop());
+    let [line] = of_request(&lines)[..] else { panic!("{lines:#?}") };
+    assert!(line["level"] == "WARN" || line["level"] == "ERROR", "{line}");
+    assert_eq!(line["route"], "/checkout");
+}
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn traces_are_not_asked_for_in_vain() {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_flashsale"));
+    let output = program.arg("config").env("OTLP_ENDPOINT", "http://127.0.0.1:4318").output().expect("it runs");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cargo build --features otlp"), "{output:?}");
+}
