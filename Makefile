@@ -10,7 +10,7 @@ COMPOSE ?= docker compose
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench test check fmt fmt-check lint deny prepare stores up down logs db-shell redis-cli clean
+.PHONY: help run bench test test-otlp check fmt fmt-check lint deny prepare stores up down logs db-shell redis-cli clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,8 +46,12 @@ check: fmt-check lint deny test ## All that CI checks
 test: stores ## Run every test, against a Redis and PostgreSQL that the tests start themselves
 	cargo test --workspace
 
+test-otlp: stores ## Run the tests of what is built with the feature otlp alone
+	cargo test --features otlp --test it -- export:: tracing::
+
 lint: ## Clippy, warnings are errors
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -1,8 +1,9 @@
 //! The interface without sockets and without stores.
 
+use std::io::{Read, Seek};
 use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -216,6 +217,21 @@ async fn a_panic_is_a_problem_that_tells_nothing() {
     assert_eq!((reply.status.as_u16(), reply.code().as_str()), (500, "internal_error"));
     assert!(!String::from_utf8_lossy(&reply.bytes).contains("secret") && !reply.header("x-request-id").is_empty());
     assert_eq!(client.ask(Method::POST, "/checkout?user_id=u1&id=7").await.status, 409);
+}
+
+#[tokio::test]
+async fn a_panic_is_logged_once_with_its_request_id() {
+    let mut log = tempfile::tempfile().unwrap();
+    let to_log = Mutex::new(log.try_clone().unwrap());
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(to_log).finish());
+    let client = Client::new(Trouble::Panicking, HttpSettings::default());
+    let request = Request::post("/checkout?user_id=u1&id=1").header("x-request-id", "follow-me");
+    assert_eq!(client.send(request.body(Full::default()).unwrap()).await.status, 500);
+    let mut said = String::new();
+    log.rewind().unwrap();
+    log.read_to_string(&mut said).unwrap();
+    let [line] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert!(["ERROR", "follow-me", "/checkout", "the secret of the store"].iter().all(|what| line.contains(what)));
 }
 
 #[tokio::test]
