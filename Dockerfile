@@ -10,12 +10,14 @@ COPY . .
 RUN cargo chef prepare --recipe-path recipe.json
 
 FROM chef AS build
+# Of Cargo.toml: `otlp`.
+ARG FEATURES=
 COPY --from=plan /src/recipe.json recipe.json
-RUN cargo chef cook --release --locked --bin flashsale --recipe-path recipe.json
+RUN cargo chef cook --release --locked --bin flashsale --features "$FEATURES" --recipe-path recipe.json
 COPY . .
 # Queries are checked against the committed .sqlx: the build needs no database.
 ENV SQLX_OFFLINE=true
-RUN cargo build --release --locked --bin flashsale
+RUN cargo build --release --locked --bin flashsale --features "$FEATURES"
 
 FROM gcr.io/distroless/cc-debian13:nonroot
 COPY --from=build /src/target/release/flashsale /usr/local/bin/flashsale
