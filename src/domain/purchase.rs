@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{CartLine, CheckoutCode, Currency, Item, ItemId, LedgerId, Money, Ordinal, SaleId, Sold, UserId};
 
 /// What the buyer gets. It follows from the ledger entry and the catalog alone, neither of which ever
 /// changes, so that whoever makes it, from Redis or from PostgreSQL, makes the same bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Receipt {
     pub order_id: String,
     pub code: CheckoutCode,
@@ -25,7 +26,7 @@ pub struct Receipt {
 }
 
 /// Units of one item on a receipt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReceiptLine {
     pub id: ItemId,
     pub name: String,

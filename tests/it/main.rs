@@ -9,6 +9,7 @@ mod harness;
 mod health;
 mod ledger;
 mod metrics;
+mod openapi;
 mod program;
 mod purchase;
 mod recover;

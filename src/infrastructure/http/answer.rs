@@ -6,6 +6,7 @@ use hyper::body::Body as _;
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::CheckoutCode;
 
@@ -25,13 +26,16 @@ pub fn created(at: &str, body: &impl Serialize) -> Answer {
     located(with_body(StatusCode::CREATED, body), at)
 }
 
+/// A purchase that is decided, and not known to be durable yet.
+#[derive(Serialize, ToSchema)]
+pub struct Confirming {
+    #[schema(pattern = "^confirming$")]
+    status: &'static str,
+}
+
 /// 202: decided, not known to be durable yet.
 pub fn confirming(code: CheckoutCode) -> Answer {
-    #[derive(Serialize)]
-    struct Body {
-        status: &'static str,
-    }
-    let answer = with_body(StatusCode::ACCEPTED, &Body { status: "confirming" });
+    let answer = with_body(StatusCode::ACCEPTED, &Confirming { status: "confirming" });
     let mut answer = located(answer, &format!("/purchase/{code}"));
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer

@@ -1,14 +1,17 @@
 //! How a purchase is shown. One place makes these bytes, so that whoever asks again gets the same.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::Receipt;
 
 /// What a buyer gets.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Bought<'a> {
     success: bool,
+    /// Told where one item was bought without a cart.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     message: Option<&'static str>,
     #[serde(flatten)]
     receipt: &'a Receipt,

@@ -2,6 +2,7 @@
 
 use hyper::HeaderMap;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::application::purchase::{BuyNowError, Purchased};
 use crate::domain::{BuyNowRefusal, ItemRef, Quantity, RequestId, UserId};
@@ -26,10 +27,14 @@ pub const ASK_AGAIN: &str = "Whether it was bought is not known. Ask again with 
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
-#[derive(Deserialize)]
+/// Units of one item to buy.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schema(as = BuyNowRequest)]
+pub struct Body {
+    /// Names the request among those of its user; required unless Idempotency-Key does.
     #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false)]
     request_id: Option<RequestId>,
     user_id: UserId,
     #[serde(deserialize_with = "json::text")]

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::application::checkout::{Basket, RemoveError};
 use crate::domain::purchase::as_milliseconds;
@@ -78,10 +79,13 @@ fn shown(basket: &Basket, available: impl Fn(&CartLine) -> Option<bool>) -> Answ
     })
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// A cart, which reserves nothing.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Cart)]
+pub struct Body<'a> {
     code: CheckoutCode,
     sale_id: SaleId,
+    /// Units in the cart.
     items_count: u32,
     items: Vec<Line<'a>>,
     total: Money,
@@ -90,13 +94,17 @@ struct Body<'a> {
     sale_ends_at: DateTime<Utc>,
 }
 
-#[derive(Serialize)]
+/// Units of one item in a cart.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CartLine)]
 struct Line<'a> {
     id: ItemId,
     name: &'a str,
     image_url: &'a str,
     price: Money,
     quantity: u32,
+    /// Whether so many can still be had: told where a cart is looked at, not where it is filled.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     available: Option<bool>,
 }

@@ -1,6 +1,7 @@
 //! `POST /checkout`.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::application::checkout::CheckoutError;
 use crate::domain::{CheckoutRefusal, ItemId, ItemRef, Ordinal, Quantity, SaleId, UserId};
@@ -19,21 +20,29 @@ use super::request::Asked;
 /// Items of one request. More than a cart holds, so that a request for too many is answered as what it is.
 const ITEMS_MAX: usize = 100;
 
-#[derive(Deserialize, Default)]
+/// Items for a cart; what stands here must not stand in the query, too.
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schema(as = CheckoutRequest)]
+pub struct Body {
     #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false)]
     user_id: Option<UserId>,
+    /// All of them are added, or none.
     #[serde(default, deserialize_with = "json::given")]
+    #[schema(value_type = Vec<Line>, required = false, min_items = 1, max_items = 100)]
     items: Option<Vec<Object<Line>>>,
 }
 
-#[derive(Deserialize)]
+/// Units of one item that are wanted.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CheckoutLine)]
 struct Line {
     #[serde(deserialize_with = "json::text")]
     id: ItemRef,
     #[serde(default = "one")]
+    #[schema(default = 1)]
     quantity: Quantity,
 }
 

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 
 /// The stable word for a problem, on which clients may rely.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Code {
     InvalidRequest,
     Unauthorized,

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -22,6 +22,7 @@ use crate::infrastructure::metrics;
 
 use super::answer::{self, Answer};
 use super::code::Code;
+use super::docs::{self, Page};
 use super::health::{self, Health};
 use super::observation::Observation;
 use super::problem::Problem;
@@ -30,7 +31,9 @@ use super::request::Asked;
 use super::request_id;
 use super::router::{self, Route};
 use super::settings::{HttpSettings, Surface};
-use super::{admin, buy_now, cart, checkout, items, purchase, sales, scrape, sold_filter, store_failure, users};
+use super::{
+    admin, buy_now, cart, checkout, items, openapi, purchase, sales, scrape, sold_filter, store_failure, users,
+};
 
 /// What all connections of a listener share.
 pub struct Front {
@@ -40,6 +43,7 @@ pub struct Front {
     surface: Surface,
     in_flight: GlobalConcurrencyLimitLayer,
     health: Health,
+    document: OnceLock<Page>,
 }
 
 /// Who is at the other end of a connection.
@@ -58,6 +62,7 @@ impl Front {
             rates: RateLimits::new(&settings),
             in_flight: GlobalConcurrencyLimitLayer::new(settings.in_flight),
             health: Health::new(),
+            document: OnceLock::new(),
             shop,
             settings,
             surface,
@@ -135,7 +140,7 @@ impl Front {
         if !caller.is_admitted {
             return Err(Problem::unavailable("Too many connections are open. Try again in a second."));
         }
-        if route == Route::Unknown || route.is_admin() && self.settings.admin_token.is_none() {
+        if !self.has(route) {
             return Err(not_found());
         }
         if !route.allows(&asked.head.method) {
@@ -143,6 +148,19 @@ impl Front {
             return Err(Problem::new(Code::MethodNotAllowed, detail).allow(route.methods()));
         }
         if route.is_operational() || route.is_admin() { Ok(()) } else { self.rates.check_address(caller.address) }
+    }
+
+    /// What can be asked here, described for machines.
+    pub fn document(&self) -> &Page {
+        self.document.get_or_init(|| {
+            let routes = Route::ALL.into_iter().filter(|route| self.has(*route));
+            Page::new("application/json", openapi::document(routes).to_json().unwrap_or_default())
+        })
+    }
+
+    fn has(&self, route: Route) -> bool {
+        let is_hidden = route == Route::Unknown || route.is_admin() && self.settings.admin_token.is_none();
+        route.is_on(self.surface) && !is_hidden
     }
 
     /// Lets administrators through.
@@ -179,6 +197,9 @@ impl Front {
             Route::UserPurchases => users::purchases(self, asked).await,
             Route::AdminSales => admin::create(self, asked).await,
             Route::AdminSaleEnd => admin::end(self, asked).await,
+            Route::Document => Ok(docs::document(self, asked)),
+            Route::Docs => Ok(docs::page()),
+            Route::DocsFile => docs::file(asked),
             Route::Live | Route::Ready | Route::Health | Route::Metrics => {
                 Ok(self.answer_about_itself(asked.route).await)
             }
@@ -187,8 +208,9 @@ impl Front {
     }
 }
 
-fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "This path leads nowhere. Look at the documentation of the interface.")
+/// No such path, or nothing behind it.
+pub fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "This path leads nowhere. GET /openapi.json lists those that lead somewhere.")
 }
 
 /// A request that was shed, or that took too long.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
 use crate::application::Shop;
 use crate::application::ports::StoreError;
@@ -24,7 +25,8 @@ pub struct Health {
     found: Mutex<Option<(Instant, Services)>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether something does what it is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 enum Status {
     Up,
@@ -37,7 +39,8 @@ impl From<bool> for Status {
     }
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+/// What the service stands on.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 struct Services {
     app: Status,
     database: Status,
@@ -45,8 +48,16 @@ struct Services {
     ledger_writer: Status,
 }
 
-#[derive(Serialize)]
-struct Body {
+/// The process runs.
+#[derive(Serialize, ToSchema)]
+pub struct Alive {
+    status: Status,
+}
+
+/// Whether the service can serve.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
+pub struct Body {
     status: Status,
     services_status: Services,
     uptime_seconds: u64,
@@ -55,11 +66,7 @@ struct Body {
 
 /// The process runs.
 pub fn live() -> Answer {
-    #[derive(Serialize)]
-    struct Body {
-        status: Status,
-    }
-    answer::ok(&Body { status: Status::Up })
+    answer::ok(&Alive { status: Status::Up })
 }
 
 impl Health {

@@ -1,6 +1,7 @@
 //! `GET /sales/{id}/items` and `GET /items/{id}`.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::application::live_sale::LiveSale;
 use crate::domain::{Currency, Invalid, ItemId, Money, Ordinal, SaleId};
@@ -15,23 +16,17 @@ use super::query;
 use super::request::Asked;
 
 const PER_PAGE: usize = 100;
-const PER_PAGE_MAX: usize = 500;
+/// Items of one page.
+pub const PER_PAGE_MAX: usize = 500;
 
 /// One page of the items of a sale.
 pub async fn list(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        items: Vec<Shown<'a>>,
-        page: usize,
-        per_page: usize,
-        total: usize,
-    }
     let id: SaleId = asked.params.parse("id")?;
     let (page, per_page, available) = wanted(asked.query())?;
     let sale = front.shop.find_sale(id).await?.ok_or_else(sale_not_found)?;
     let found = sale.page(page, per_page, available);
     let items = found.items.iter().filter_map(|(ordinal, left)| Shown::of(&sale, id, *ordinal, *left)).collect();
-    Ok(answer::ok(&Body { items, page, per_page, total: found.total }))
+    Ok(answer::ok(&Page { items, page, per_page, total: found.total }))
 }
 
 fn wanted(query: Option<&str>) -> Result<(usize, usize, Option<bool>), Problem> {
@@ -62,15 +57,31 @@ pub async fn get(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
     Ok(answer::ok(&shown))
 }
 
-#[derive(Serialize)]
-struct Shown<'a> {
+/// One page of the items of a sale.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Items)]
+pub struct Page<'a> {
+    items: Vec<Shown<'a>>,
+    page: usize,
+    per_page: usize,
+    /// Items on all pages together.
+    total: usize,
+}
+
+/// An item of a sale.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Item)]
+pub struct Shown<'a> {
     id: ItemId,
     name: &'a str,
     image_url: &'a str,
     price: Money,
     currency: Currency,
+    /// Units on offer.
     stock: u32,
+    /// Units that nobody has bought.
     remaining: u32,
+    /// Whether nothing is left.
     sold: bool,
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, de::Error as _};
+use utoipa::ToSchema;
 
 use crate::application::schedule::{NewSale, Offer};
 use crate::domain::limits::{SALE_ITEMS_MAX, SALE_UNITS_MAX, USER_UNITS_MAX};
@@ -11,32 +12,48 @@ use super::faults::Faults;
 use super::json::{self, Object};
 use super::problem::Problem;
 
-/// The body of `POST /admin/sales`.
-#[derive(Deserialize)]
+/// A sale to make, of so many made-up items or of these.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewSale)]
 pub struct Body {
+    /// Now, where it is not said.
     #[serde(default, deserialize_with = "time")]
+    #[schema(nullable = false)]
     started_at: Option<DateTime<Utc>>,
+    /// One period after the start, where it is not said.
     #[serde(default, deserialize_with = "time")]
+    #[schema(nullable = false)]
     ended_at: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false, minimum = 1, maximum = 99999)]
     total_items: Option<u32>,
+    /// In place of `total_items`; all in one currency.
     #[serde(default, deserialize_with = "json::given")]
+    #[schema(value_type = Vec<Line>, required = false, min_items = 1)]
     items: Option<Vec<Object<Line>>>,
     #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false, minimum = 1, maximum = 100)]
     per_user_limit: Option<u32>,
 }
 
-#[derive(Deserialize)]
+/// An item to sell.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewItem)]
 struct Line {
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
+    #[schema(max_length = 2000, pattern = "^(https://|http://|/)[!-~]*$")]
     image_url: String,
     #[serde(deserialize_with = "json::text")]
+    #[schema(value_type = String, pattern = "^[0-9]{1,12}([.][0-9]{1,2})?$")]
     price: Money,
     #[serde(default = "euro")]
+    #[schema(default = "EUR")]
     currency: Currency,
     #[serde(default = "one_of_a_kind")]
+    #[schema(default = 1, minimum = 1, maximum = 100000)]
     stock: u32,
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::application::ports::StoreError;
 use crate::domain::{ItemId, Receipt};
@@ -150,24 +151,42 @@ fn whole_seconds(pause: Duration) -> u64 {
     pause.as_millis().div_ceil(1000).max(1) as u64
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Why a request is not answered as it would like (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Body<'a> {
+    #[schema(value_type = &'static str, pattern = "^urn:flashsale:problem:[a-z_]+$")]
     r#type: std::fmt::Arguments<'a>,
+    /// The same for every problem of this code.
     title: &'static str,
+    /// The status of the answer.
     status: u16,
+    /// What to do next.
     detail: &'a str,
+    /// The stable word, on which to rely.
     code: &'static str,
+    /// What is wrong with each field.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     errors: &'a BTreeMap<String, String>,
+    /// Items that cannot be had.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     unavailable: Option<&'a [ItemId]>,
+    /// Items of the cart that still can be had.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     available: Option<&'a [ItemId]>,
+    /// When to try again, as in the header Retry-After.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     retry_after_seconds: Option<u64>,
+    /// Says `unknown` where it may have happened nevertheless: ask again in the same words.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^unknown$")]
     outcome: Option<&'static str>,
+    /// What this request bought the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     original: Option<&'a Receipt>,
 }
 

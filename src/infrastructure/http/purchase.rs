@@ -2,6 +2,7 @@
 
 use hyper::header::HeaderValue;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::application::purchase::{PurchaseError, Purchased};
 use crate::domain::{CheckoutCode, PurchaseRefusal, SaleId};
@@ -24,12 +25,17 @@ use super::store_failure::while_selling;
 pub const ASK_AGAIN: &str = "Whether it was bought is not known. Ask again with the same code: it buys once, \
                              however often it is asked.";
 
-#[derive(Deserialize, Default)]
+/// A cart to buy; what stands here must not stand in the query, too.
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schema(as = PurchaseRequest)]
+pub struct Body {
     #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false)]
     code: Option<CheckoutCode>,
+    /// Whether to buy the rest where some of it is sold.
     #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false, default = false)]
     partial: Option<bool>,
 }
 

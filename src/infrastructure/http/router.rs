@@ -35,12 +35,15 @@ pub enum Route {
     Metrics,
     AdminSales,
     AdminSaleEnd,
+    Document,
+    Docs,
+    DocsFile,
     Unknown,
 }
 
 impl Route {
     /// Every route, in the order of their definition.
-    pub const ALL: [Route; 20] = [
+    pub const ALL: [Route; 23] = [
         Route::Checkout,
         Route::Cart,
         Route::CartItem,
@@ -60,6 +63,9 @@ impl Route {
         Route::Metrics,
         Route::AdminSales,
         Route::AdminSaleEnd,
+        Route::Document,
+        Route::Docs,
+        Route::DocsFile,
         Route::Unknown,
     ];
 
@@ -85,6 +91,9 @@ impl Route {
             Route::Metrics => "/metrics",
             Route::AdminSales => "/admin/sales",
             Route::AdminSaleEnd => "/admin/sales/{id}/end",
+            Route::Document => "/openapi.json",
+            Route::Docs => "/docs",
+            Route::DocsFile => "/docs/{file}",
             Route::Unknown => "unknown",
         }
     }
@@ -118,11 +127,13 @@ impl Route {
         matches!(self, Route::Checkout | Route::Purchase | Route::BuyNow | Route::AdminSales)
     }
 
-    fn is_on(self, surface: Surface) -> bool {
+    /// Whether a listener of this surface has it. Each one describes itself.
+    pub fn is_on(self, surface: Surface) -> bool {
         let health = matches!(self, Route::Live | Route::Ready | Route::Health);
+        let docs = matches!(self, Route::Document | Route::Docs | Route::DocsFile);
         match surface {
             Surface::Everything => true,
-            Surface::Operations => health || self == Route::Metrics || self.is_admin(),
+            Surface::Operations => health || docs || self == Route::Metrics || self.is_admin(),
             Surface::Shopping => self != Route::Metrics && !self.is_admin(),
         }
     }
@@ -133,11 +144,15 @@ impl Route {
 pub struct Params(Vec<(&'static str, String)>);
 
 impl Params {
+    /// A part of the path as it was sent.
+    pub fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
+    }
+
     /// The value that a part of the path stands for.
     pub fn parse<T: FromStr<Err = Invalid>>(&self, name: &str) -> Result<T, Problem> {
-        let text = self.0.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
         // A byte that is no UTF-8 is a character here that nothing allows.
-        let decoded: Cow<'_, str> = percent_decode_str(text).decode_utf8_lossy();
+        let decoded: Cow<'_, str> = percent_decode_str(self.text(name)).decode_utf8_lossy();
         decoded.parse().map_err(|Invalid(message)| Faults::one(name, message))
     }
 }
@@ -180,7 +195,9 @@ mod tests {
 
     #[test]
     fn what_is_no_path_of_ours_is_unknown() {
-        for path in ["", "/", "*", "/Checkout", "/checkout/", "/checkout/a/b", "/sales/a/items/", "/admin", "//sales"] {
+        for path in
+            ["", "/", "*", "/Checkout", "/checkout/", "/checkout/a/b", "/docs/", "/sales/a/items/", "/admin", "//sales"]
+        {
             assert_eq!(find(Surface::Everything, path).0, Route::Unknown, "{path}");
         }
     }

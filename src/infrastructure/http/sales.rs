@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::application::live_sale::LiveSale;
 use crate::domain::purchase::as_milliseconds;
@@ -32,20 +33,24 @@ pub async fn get(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
 
 /// Sales by status, the latest first.
 pub async fn list(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
-    #[derive(Serialize)]
-    struct Body {
-        sales: Vec<About>,
-    }
     let [status] = query::read(asked.query(), ["status"])?;
     let mut faults = Faults::default();
     let status = faults.parse::<SaleStatus>("status", status);
     faults.check()?;
     let (sales, now) = (front.shop.list_sales(status).await?, front.shop.clock.now());
-    Ok(answer::ok(&Body { sales: sales.iter().map(|sale| About::of(sale, now)).collect() }))
+    Ok(answer::ok(&Listed { sales: sales.iter().map(|sale| About::of(sale, now)).collect() }))
+}
+
+/// Sales, the latest first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sales)]
+pub struct Listed {
+    sales: Vec<About>,
 }
 
 /// What is settled about a sale.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sale)]
 pub struct About {
     id: SaleId,
     status: SaleStatus,
@@ -75,9 +80,10 @@ impl About {
     }
 }
 
-/// How far a sale has got.
-#[derive(Serialize)]
-struct Progress {
+/// A sale, and how far it has got.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SaleProgress)]
+pub struct Progress {
     #[serde(flatten)]
     about: About,
     /// Items of which nothing is left.

@@ -1,12 +1,13 @@
 //! `GET /sales/{id}/sold-filter`: the filter for a gateway that wants to refuse even earlier.
 
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
+use hyper::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue};
 
 use crate::application::sold_filter::SoldFilter;
 
 use super::answer::{self, Answer};
 use super::checkout::sale_not_found;
+use super::etag;
 use super::front::Front;
 use super::problem::Problem;
 use super::query;
@@ -27,7 +28,7 @@ pub async fn get(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
 
 fn shown(filter: &SoldFilter, asked: &HeaderMap) -> Answer {
     let tag = format!("\"{}\"", filter.as_of());
-    let (status, bytes) = match is_known(asked, &tag) {
+    let (status, bytes) = match etag::is_known(asked, &tag) {
         true => (StatusCode::NOT_MODIFIED, Vec::new()),
         false => (StatusCode::OK, filter.to_bytes()),
     };
@@ -46,15 +47,10 @@ fn shown(filter: &SoldFilter, asked: &HeaderMap) -> Answer {
     answer
 }
 
-fn is_known(asked: &HeaderMap, tag: &str) -> bool {
-    let listed = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let mut known = listed.flat_map(|value| value.split(',')).map(str::trim);
-    known.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
-}
-
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use hyper::header::IF_NONE_MATCH;
 
     use crate::domain::LedgerId;
 

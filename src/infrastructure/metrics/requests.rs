@@ -46,7 +46,7 @@ impl Verb {
 }
 
 /// Every status that is answered, the frequent ones first. 499 is a client that did not wait.
-const STATUSES: [(u16, &str); 21] = [
+const STATUSES: [(u16, &str); 22] = [
     (200, "200"),
     (409, "409"),
     (503, "503"),
@@ -57,6 +57,7 @@ const STATUSES: [(u16, &str); 21] = [
     (429, "429"),
     (201, "201"),
     (304, "304"),
+    (308, "308"),
     (401, "401"),
     (403, "403"),
     (405, "405"),

@@ -28,6 +28,11 @@ impl Client {
         Client { base, http: HyperClient::builder(TokioExecutor::new()).build_http() }
     }
 
+    /// Where the instance is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path), "").await
     }

@@ -1,0 +1,377 @@
+//! The document says what the service does, and the service does what the document says.
+
+mod document;
+mod survey;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use flashsale::infrastructure::http::{AdminToken, Rate, Route};
+use flashsale::infrastructure::postgres::PgArchive;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::client::{Answer, Client};
+use crate::harness::eventually;
+use crate::harness::service::{Instance, World};
+use crate::harness::stores::Postgres;
+use document::{Case, Document};
+use survey::Survey;
+
+/// What is not provoked here, and why.
+const NOT_PROVOKED: [(&str, &str, &str); 2] = [
+    ("", "internal_error", "a handler would have to panic"),
+    ("/purchase", "sale_not_started", "there is no cart before the start, unless a clock goes back"),
+];
+
+const ADMIN: (&str, &str) = ("authorization", "Bearer s3cret");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_and_the_service_agree() {
+    let mut postgres = Postgres::start();
+    PgArchive::connect(&postgres.server.url(), 2).await.expect("it answers").migrate_up().await.expect("it migrates");
+    let mut world = World::over(postgres.server.url()).await.with(|world| {
+        world.http.admin_token = AdminToken::new("s3cret".into());
+        world.settings.ack_timeout = Duration::from_millis(300);
+    });
+    let shop = world.start().await;
+    let mut survey = Survey::new(Document(shop.client.get("/openapi.json").await.expect(200).json()));
+
+    look(&mut survey, &shop).await;
+    fill_carts(&mut survey, &shop).await;
+    buy(&mut survey, &shop).await;
+    meet_the_bounds_of_a_sale(&mut survey, &shop).await;
+    send_nonsense(&mut survey, &shop.client).await;
+    ask_too_often(&mut survey, &mut world).await;
+    be_slow_and_too_many(&mut survey, &mut world).await;
+    lose_postgresql(&mut survey, &shop, &mut postgres).await;
+    lose_redis(&mut survey).await;
+    find_no_sale(&mut survey).await;
+
+    assert_complete(&survey);
+}
+
+/// Everything that is documented has been seen. That everything seen is documented was checked on the way.
+fn assert_complete(survey: &Survey) {
+    let document = &survey.document;
+    let is_excused = |(_, pattern, _, code): &Case| {
+        NOT_PROVOKED.iter().any(|(place, word, _reason)| word == code && (place.is_empty() || place == pattern))
+    };
+    let unseen: Vec<Case> =
+        document.cases().difference(&survey.cases).filter(|case| !is_excused(case)).cloned().collect();
+    assert!(unseen.is_empty(), "documented, and never answered: {unseen:#?}");
+
+    let (mut fields, mut askable, mut headers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for (method, pattern) in document.operations() {
+        let operation = document.operation(&method, &pattern);
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        askable.extend(document.fields(body, None));
+        let parameters = document.parameters(&method, &pattern).into_iter().filter(|name| name != "x-request-id");
+        askable.extend(parameters.map(|name| format!("{method} {pattern} {name}")));
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            let response = document.resolved(response);
+            for content in response["content"].as_object().into_iter().flat_map(|content| content.values()) {
+                fields.extend(document.fields(&content["schema"], None));
+            }
+            let names = response["headers"].as_object().into_iter().flat_map(|headers| headers.keys());
+            let names = names.map(|name| format!("{method} {pattern} {status} {}", name.to_lowercase()));
+            headers.extend(names.filter(|_| status != "500"));
+        }
+    }
+    let unseen = |documented: &BTreeSet<String>, seen: &BTreeSet<String>| -> Vec<String> {
+        documented.difference(seen).cloned().collect()
+    };
+    assert!(unseen(&fields, &survey.answered).is_empty(), "never answered: {:#?}", unseen(&fields, &survey.answered));
+    assert!(unseen(&askable, &survey.taken).is_empty(), "never asked: {:#?}", unseen(&askable, &survey.taken));
+    assert!(unseen(&headers, &survey.headers).is_empty(), "never sent: {:#?}", unseen(&headers, &survey.headers));
+}
+
+async fn look(survey: &mut Survey, shop: &Instance) {
+    let (client, sale, item) = (&shop.client, shop.sale(), shop.item(1));
+    for path in ["/health/live", "/health/ready", "/health", "/metrics", "/openapi.json", "/sales/active", "/sales"] {
+        survey.ask(client, &format!("GET {path}"), Value::Null, "200").await;
+    }
+    for path in ["/sales?status=open", &format!("/sales/{sale}"), &format!("/items/{item}"), "/items/item_7"] {
+        survey.ask(client, &format!("GET {path}"), Value::Null, "200").await;
+    }
+    let items = format!("GET /sales/{sale}/items?page=2&per_page=5&available=true");
+    survey.ask(client, &items, Value::Null, "200").await;
+    let called = [("x-request-id", "follow-me-1")];
+    let answer = survey.ask_with(client, "GET /sales/active", &called, Value::Null, "200").await;
+    assert_eq!(answer.header("x-request-id"), Some("follow-me-1"));
+
+    survey.ask(client, "GET /docs", Value::Null, "308").await;
+    for path in ["/docs/index.html", "/openapi.json", &format!("/sales/{sale}/sold-filter")] {
+        let answer = survey.ask(client, &format!("GET {path}"), Value::Null, "200").await;
+        let known = [("if-none-match", answer.header("etag").expect("it has a tag"))];
+        survey.ask_with(client, &format!("GET {path}"), &known, Value::Null, "304").await;
+    }
+    survey.ask(client, "GET /docs/..%2f..%2fetc%2fpasswd", Value::Null, "404 not_found").await;
+    for path in ["/sales/20260101T00", "/sales/20260101T00/items", "/sales/20260101T00/sold-filter"] {
+        survey.ask(client, &format!("GET {path}"), Value::Null, "404 sale_not_found").await;
+    }
+    survey.ask(client, "GET /items/101", Value::Null, "404 item_not_found").await;
+}
+
+async fn fill_carts(survey: &mut Survey, shop: &Instance) {
+    let client = &shop.client;
+    survey.ask(client, "POST /checkout?user_id=ann&id=1", Value::Null, "200").await;
+    survey.ask(client, "POST /checkout?user_id=ann&item_id=2&quantity=1", Value::Null, "200").await;
+    let body = json!({ "user_id": "ann", "items": [{ "id": "3" }, { "id": shop.item(4), "quantity": 1 }] });
+    let cart = survey.ask(client, "POST /checkout", body, "200").await.json();
+    let code = text(&cart, "code");
+    survey.ask(client, &format!("GET /checkout/{code}"), Value::Null, "200").await;
+    survey.ask(client, &format!("DELETE /checkout/{code}/items/4"), Value::Null, "200").await;
+    survey.ask(client, &format!("DELETE /checkout/{code}/items/4"), Value::Null, "404 item_not_found").await;
+    let made_up = made_up_code(&shop.sale());
+    survey.ask(client, &format!("GET /checkout/{made_up}"), Value::Null, "404 checkout_not_found").await;
+    survey.ask(client, &format!("DELETE /checkout/{made_up}/items/4"), Value::Null, "404 checkout_not_found").await;
+    survey.ask(client, &format!("GET /purchase/{made_up}"), Value::Null, "404 checkout_not_found").await;
+    survey.ask(client, &format!("POST /purchase?code={made_up}"), Value::Null, "404 checkout_not_found").await;
+    survey.ask(client, "POST /checkout?user_id=ann&id=101", Value::Null, "404 item_not_found").await;
+    survey.ask(client, "POST /checkout?user_id=ann&id=20260101T00-00001", Value::Null, "404 sale_not_found").await;
+    let many: Vec<Value> = (11..=20).map(|item| json!({ "id": item.to_string() })).collect();
+    survey.ask(client, "POST /checkout", json!({ "user_id": "ann", "items": many }), "409 cart_full").await;
+}
+
+async fn buy(survey: &mut Survey, shop: &Instance) {
+    let client = &shop.client;
+    let code = client.cart("ann", &["1"]).await;
+    for _ in 0..2 {
+        survey.ask(client, &format!("POST /purchase?code={code}&partial=false"), Value::Null, "200").await;
+    }
+    survey.ask(client, &format!("GET /purchase/{code}"), Value::Null, "200").await;
+    let sale = shop.sale();
+    survey.ask(client, &format!("GET /users/ann/purchases?sale_id={sale}"), Value::Null, "200").await;
+    let code = client.cart("bob", &["5", "6"]).await;
+    let body = json!({ "request_id": "r1", "user_id": "eve", "item_id": "5", "quantity": 1 });
+    survey.ask(client, "POST /api/purchase", body.clone(), "200").await;
+    survey.ask(client, "POST /api/purchase", body, "409 duplicate_request").await;
+    let another = json!({ "request_id": "r1", "user_id": "eve", "item_id": "6", "quantity": 1 });
+    survey.ask(client, "POST /api/purchase", another, "422 request_mismatch").await;
+    let body = json!({ "user_id": "eve", "item_id": "7", "quantity": 1 });
+    for _ in 0..2 {
+        let key = [("idempotency-key", "k1")];
+        survey.ask_with(client, "POST /api/purchase", &key, body.clone(), "200").await;
+    }
+    for (item, expected) in [("5", "410 sold_out"), ("101", "404 item_not_found")] {
+        let body = json!({ "request_id": "r2", "user_id": "eve", "item_id": item, "quantity": 1 });
+        survey.ask(client, "POST /api/purchase", body, expected).await;
+    }
+    let body = json!({ "request_id": "r2", "user_id": "eve", "item_id": "20260101T00-00001", "quantity": 1 });
+    survey.ask(client, "POST /api/purchase", body, "404 sale_not_found").await;
+    survey.ask(client, "POST /checkout?user_id=ann&id=5", Value::Null, "409 item_sold").await;
+    survey.ask(client, "POST /purchase", json!({ "code": code }), "409 items_sold").await;
+    survey.ask(client, "POST /purchase", json!({ "code": code, "partial": true }), "200").await;
+}
+
+async fn meet_the_bounds_of_a_sale(survey: &mut Survey, shop: &Instance) {
+    let client = &shop.client;
+    let items = json!([{ "name": "Lamp", "image_url": "/lamp.jpg", "price": "19.90", "currency": "EUR", "stock": 3 },
+        { "name": "Vase", "image_url": "/vase.jpg", "price": "5" }]);
+    let later = json!({ "started_at": "2099-01-01T00:00:00Z", "ended_at": "2099-01-01T01:00:00Z", "total_items": 3 });
+    let answer = survey.ask_with(client, "POST /admin/sales", &[ADMIN], later, "201").await;
+    let scheduled = text(&answer.json(), "id");
+    let now = json!({ "items": items, "per_user_limit": 1 });
+    let open = text(&survey.ask_with(client, "POST /admin/sales", &[ADMIN], now, "201").await.json(), "id");
+    eventually("the sales are known", || async {
+        client.get(&format!("/sales/{scheduled}")).await.status == 200
+            && client.get(&format!("/sales/{open}")).await.json()["active"] == true
+    })
+    .await;
+    let buy =
+        |item: &str, request: &str| json!({ "request_id": request, "user_id": "ann", "item_id": item, "quantity": 1 });
+
+    let item = format!("{scheduled}-00001");
+    let checkout = format!("POST /checkout?user_id=ann&id={item}");
+    survey.ask(client, &checkout, Value::Null, "409 sale_not_started").await;
+    survey.ask(client, "POST /api/purchase", buy(&item, "r3"), "409 sale_not_started").await;
+
+    let (first, second) = (format!("{open}-00001"), format!("{open}-00002"));
+    let code = client.cart("ann", &[&second]).await;
+    survey.ask(client, "POST /api/purchase", buy(&first, "r3"), "200").await;
+    survey.ask(client, "POST /api/purchase", buy(&second, "r4"), "409 user_limit_reached").await;
+    survey.ask(client, &format!("POST /purchase?code={code}"), Value::Null, "409 user_limit_reached").await;
+    let checkout = format!("POST /checkout?user_id=ann&id={first}");
+    survey.ask(client, &checkout, Value::Null, "409 user_limit_reached").await;
+
+    let end = format!("POST /admin/sales/{open}/end");
+    survey.ask_with(client, &end, &[ADMIN], Value::Null, "200").await;
+    let end = "POST /admin/sales/20260101T00/end";
+    survey.ask_with(client, end, &[ADMIN], Value::Null, "404 sale_not_found").await;
+    survey.ask(client, &checkout, Value::Null, "410 sale_ended").await;
+    survey.ask(client, &format!("DELETE /checkout/{code}/items/{second}"), Value::Null, "410 sale_ended").await;
+    survey.ask(client, &format!("POST /purchase?code={code}"), Value::Null, "410 sale_ended").await;
+    survey.ask(client, "POST /api/purchase", buy(&second, "r4"), "410 sale_ended").await;
+}
+
+/// What can be wrong with any request, at every operation that is said to notice.
+async fn send_nonsense(survey: &mut Survey, client: &Client) {
+    let large = json!({ "text": "x".repeat(70_000) });
+    for (method, pattern, path) in somewhere(survey) {
+        let says = |status| survey.document.response(&method, &pattern, status).is_some();
+        let (invalid, bodies, admin) = (says(400), says(413), says(401));
+        let (line, mut headers) = (format!("{method} {path}"), vec![]);
+        if admin {
+            survey.ask(client, &line, json!({}), "401 unauthorized").await;
+            let wrong = [("authorization", "Bearer wrong")];
+            survey.ask_with(client, &line, &wrong, json!({}), "403 forbidden").await;
+            headers.push(ADMIN);
+        }
+        if invalid {
+            let line = format!("{line}?bogus=1");
+            survey.ask_with(client, &line, &headers, Value::Null, "400 invalid_request").await;
+        }
+        if bodies {
+            survey.ask_with(client, &line, &headers, large.clone(), "413 body_too_large").await;
+            headers.push(("content-type", "text/plain"));
+            survey.ask_with(client, &line, &headers, json!({}), "415 unsupported_media_type").await;
+        }
+        let methods = survey.document.operations();
+        for method in ["GET", "POST", "DELETE", "PUT", "PATCH"] {
+            if !methods.contains(&(method.to_owned(), pattern.clone())) {
+                let request = client.request(method.parse().expect("a method"), &path);
+                let answer = client.send(request, "").await.expect(405);
+                check_response(survey, "method_not_allowed", &answer);
+            }
+        }
+    }
+    let answer = client.get("/nowhere").await.expect(404);
+    check_response(survey, "not_found", &answer);
+}
+
+async fn ask_too_often(survey: &mut Survey, world: &mut World) {
+    let once = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
+    world.http.address_rate = Some(once);
+    let shop = world.start().await;
+    world.http.address_rate = None;
+    for (method, pattern, path) in somewhere(survey) {
+        if survey.document.response(&method, &pattern, 429).is_some() {
+            eventually("it is asked too often", || async {
+                shop.client.send(shop.client.request(method.parse().expect("a method"), &path), "").await.status == 429
+            })
+            .await;
+            survey.ask(&shop.client, &format!("{method} {path}"), Value::Null, "429 rate_limited").await;
+        }
+    }
+    shop.stop().await;
+}
+
+async fn be_slow_and_too_many(survey: &mut Survey, world: &mut World) {
+    (world.http.connections, world.http.head_timeout) = (1, Duration::from_millis(300));
+    let shop = world.start().await;
+    for (method, pattern, path) in somewhere(survey) {
+        if survey.document.response(&method, &pattern, 408).is_some() {
+            let answer = send_half(&shop.client, &method, &path).await;
+            survey.note(&method, &path, &answer);
+            assert_eq!(answer.status, 408);
+        }
+    }
+    eventually("there is room", || async { shop.client.get("/health/live").await.status == 200 }).await;
+    for (method, _, path) in somewhere(survey) {
+        // The first client keeps its connection, and so each further one is one too many.
+        let another = Client::new(shop.client.base().to_owned());
+        survey.ask(&another, &format!("{method} {path}"), Value::Null, "503 unavailable").await;
+    }
+    shop.stop().await;
+}
+
+async fn lose_postgresql(survey: &mut Survey, shop: &Instance, postgres: &mut Postgres) {
+    let client = &shop.client;
+    let code = client.cart("dan", &["30"]).await;
+    postgres.server.kill();
+    survey.ask(client, &format!("POST /purchase?code={code}"), Value::Null, "202").await;
+    survey.ask(client, &format!("GET /purchase/{code}"), Value::Null, "202").await;
+    let body = json!({ "request_id": "r9", "user_id": "dan", "item_id": "31", "quantity": 1 });
+    survey.ask(client, "POST /api/purchase", body, "202").await;
+    eventually("readiness notices", || async { client.get("/health/ready").await.status == 503 }).await;
+    for path in ["/health/ready", "/health"] {
+        survey.ask(client, &format!("GET {path}"), Value::Null, "503").await;
+    }
+}
+
+async fn lose_redis(survey: &mut Survey) {
+    let mut world = World::new().await;
+    let shop = world.start().await;
+    let code = shop.client.cart("ann", &["1"]).await;
+    world.redis.server.kill();
+    let purchase = format!("POST /purchase?code={code}");
+    let answer = survey.ask(&shop.client, &purchase, Value::Null, "503 unavailable").await;
+    assert_eq!(answer.json()["outcome"], "unknown");
+}
+
+/// Without Redis no sale follows the one that is on.
+async fn find_no_sale(survey: &mut Survey) {
+    let mut world = World::new().await.with(|world| {
+        (world.settings.sale_every, world.settings.sale_lead) = (Duration::from_secs(1), Duration::ZERO);
+    });
+    let shop = world.start().await;
+    world.redis.server.kill();
+    eventually("no sale is on", || async { shop.client.get("/sales/active").await.status == 404 }).await;
+    survey.ask(&shop.client, "GET /sales/active", Value::Null, "404 sale_not_found").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_is_in_the_document_and_every_example_is_right() {
+    let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("s3cret".into()));
+    let shop = world.start().await;
+    let document = Document(shop.client.get("/openapi.json").await.expect(200).json());
+    let routes = Route::ALL.into_iter().filter(|route| *route != Route::Unknown);
+    let offered: BTreeSet<(String, String)> = routes
+        .flat_map(|route| route.methods().split(", ").map(move |method| (method.into(), route.pattern().into())))
+        .filter(|(method, _)| method != "HEAD")
+        .collect();
+    assert_eq!(offered, document.operations().into_iter().collect());
+    assert_eq!(document.0["info"]["version"], env!("CARGO_PKG_VERSION"));
+
+    let examples = document.examples();
+    assert!(examples.len() > 60, "{}", examples.len());
+    for (what, schema, example) in examples {
+        document.check(schema, example, &what);
+    }
+}
+
+/// Some path of every operation.
+fn somewhere(survey: &Survey) -> Vec<(String, String, String)> {
+    let path = |pattern: &str| pattern.replace(['{', '}'], "");
+    survey
+        .document
+        .operations()
+        .into_iter()
+        .map(|(method, pattern)| (method, pattern.clone(), path(&pattern)))
+        .collect()
+}
+
+/// Fails unless this is the response that is documented apart from every operation.
+#[track_caller]
+fn check_response(survey: &Survey, name: &str, answer: &Answer) {
+    let response = &survey.document.0["components"]["responses"][name];
+    let schema = &response["content"]["application/problem+json"]["schema"];
+    survey.document.check(schema, &answer.json(), name);
+    assert_eq!(answer.header("allow").is_some(), response["headers"].get("Allow").is_some());
+}
+
+fn text(body: &Value, field: &str) -> String {
+    body[field].as_str().expect("it is there").to_owned()
+}
+
+fn made_up_code(sale: &str) -> String {
+    format!("{sale}-{:032x}", 7)
+}
+
+/// Sends a head, and never the body that it announces.
+async fn send_half(client: &Client, method: &str, path: &str) -> Answer {
+    let mut stream = TcpStream::connect(client.base().trim_start_matches("http://")).await.expect("it listens");
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it is answered");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head ends");
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+    let headers = lines.filter_map(|line| line.split_once(": "));
+    let headers = headers.map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
+    Answer { status: status.expect("a status"), headers: headers.collect(), body: body.to_owned().into() }
+}
