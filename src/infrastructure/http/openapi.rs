@@ -104,3 +104,35 @@ fn describe(route: Route) -> Option<Described> {
         Route::Unknown => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::super::settings::Surface;
+    use super::*;
+
+    #[test]
+    fn a_listener_describes_what_it_has_and_nothing_else() {
+        for surface in [Surface::Everything, Surface::Shopping, Surface::Operations] {
+            let routes =
+                || Route::ALL.into_iter().filter(move |route| *route != Route::Unknown && route.is_on(surface));
+            let document = document(routes());
+            let described: HashSet<&str> = document.paths.paths.keys().map(String::as_str).collect();
+            assert_eq!(described, routes().map(Route::pattern).collect(), "{surface:?}");
+            assert!(described.contains("/docs") && described.contains("/openapi.json"));
+        }
+    }
+
+    #[test]
+    fn ids_of_operations_are_unique() {
+        let ids: Vec<String> = document(Route::ALL.into_iter())
+            .paths
+            .paths
+            .values()
+            .filter_map(|item| item.get.as_ref().or(item.post.as_ref()).or(item.delete.as_ref()))
+            .filter_map(|operation| operation.operation_id.clone())
+            .collect();
+        assert_eq!((ids.len(), ids.iter().collect::<HashSet<_>>().len()), (Route::ALL.len() - 1, Route::ALL.len() - 1));
+    }
+}

@@ -7,9 +7,11 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::limits::CART_UNITS;
 use crate::domain::{CheckoutCode, Currency, ItemId, ItemRef, Money, Quantity, RequestId, SaleId, UserId};
 
+/// Date, hour, and minutes and seconds as far as they are not zero; a suffix.
 macro_rules! sale_id {
     () => {
-        "[0-9]{8}T[0-9]{2}([0-9]{2}([0-9]{2})?)?(-[0-9a-f]{4})?"
+        "[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])\
+         (0[1-9]|[1-5][0-9]|[0-5][0-9](0[1-9]|[1-5][0-9]))?(-[0-9a-f]{4})?"
     };
 }
 
@@ -56,3 +58,60 @@ impl PartialSchema for Quantity {
 }
 
 impl ToSchema for Quantity {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern_of<T: PartialSchema>() -> jsonschema::Validator {
+        jsonschema::validator_for(&serde_json::to_value(T::schema()).unwrap()).unwrap()
+    }
+
+    /// Fails unless the pattern and the type agree on these texts.
+    fn assert_agreed<T: PartialSchema + std::str::FromStr>(texts: &[&str]) {
+        let pattern = pattern_of::<T>();
+        for text in texts {
+            assert_eq!(pattern.is_valid(&(*text).into()), text.parse::<T>().is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_allow_what_is_read() {
+        let sales = ["20261120T09", "20261120T0930", "20261120T093002", "20261120T0930-7f3a", "20261120T090002"];
+        assert_agreed::<SaleId>(&sales);
+        assert_agreed::<SaleId>(&[
+            "20261120T0900",
+            "20261320T09",
+            "20261120T24",
+            "20261120T093000",
+            "20261120",
+            "x",
+            "",
+        ]);
+        assert_agreed::<ItemId>(&["20261120T09-00042", "20261120T09-7f3a-00042", "20261120T09-42", "42", ""]);
+        assert_agreed::<ItemRef>(&[
+            "42",
+            "item_42",
+            "0042",
+            "99999",
+            "20261120T09-00042",
+            "0",
+            "100000",
+            "item_",
+            "-1",
+        ]);
+        let code = format!("20261120T09-{:032x}", 7);
+        assert_agreed::<CheckoutCode>(&[&code, &code.to_uppercase(), &code[..30], ""]);
+        assert_agreed::<UserId>(&["ann", "a.b_c:d@e+f-g", "a b", "é", "", &"x".repeat(128), &"x".repeat(129)]);
+        assert_agreed::<RequestId>(&["r1", "!~", "a b", "é", "", &"x".repeat(128), &"x".repeat(129)]);
+        assert_agreed::<Currency>(&["EUR", "eur", "EURO", ""]);
+    }
+
+    #[test]
+    fn patterns_allow_what_is_written() {
+        let written = |cents: u32| serde_json::to_value(Money::from_cents(cents)).unwrap();
+        assert!([0, 5, 1_990, u32::MAX].into_iter().all(|cents| pattern_of::<Money>().is_valid(&written(cents))));
+        assert!((1..=CART_UNITS).all(|units| pattern_of::<Quantity>().is_valid(&units.into())));
+        assert!(!pattern_of::<Quantity>().is_valid(&0.into()) && !pattern_of::<Quantity>().is_valid(&11.into()));
+    }
+}
