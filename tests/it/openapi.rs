@@ -333,6 +333,20 @@ async fn every_route_is_in_the_document_and_every_example_is_right() {
     }
 }
 
+/// What the page offers to send can be sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn examples_of_requests_work() {
+    let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("s3cret".into()));
+    let shop = world.start().await;
+    let mut survey = Survey::new(Document(shop.client.get("/openapi.json").await.expect(200).json()));
+    for (path, expected) in [("/checkout", "200"), ("/api/purchase", "200"), ("/admin/sales", "201")] {
+        let body = &survey.document.operation("POST", path)["requestBody"]["content"]["application/json"]["example"];
+        assert!(body.is_object(), "{path} has an example");
+        let body = body.clone();
+        survey.ask_with(&shop.client, &format!("POST {path}"), &[ADMIN], body, expected).await;
+    }
+}
+
 /// Some path of every operation.
 fn somewhere(survey: &Survey) -> Vec<(String, String, String)> {
     let path = |pattern: &str| pattern.replace(['{', '}'], "");
