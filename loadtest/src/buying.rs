@@ -1,0 +1,167 @@
+//! Buying, once, however often it must be asked.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::{Rng, RngExt};
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::api::Problem;
+use crate::client::{Answer, Ask, Client};
+use crate::outcome::{Operation, Outcome, Refusal};
+use crate::profiles;
+use crate::told::Acknowledged;
+use crate::visit::Shopper;
+
+/// How often a shopper asks for one purchase before giving up.
+const ATTEMPTS: usize = 5;
+/// How long somebody waits who hangs up.
+const IMPATIENCE_US: std::ops::Range<u64> = 500..8_000;
+
+/// Something to be bought. Its request can be repeated: it buys once.
+#[derive(Debug, Clone)]
+pub struct Order {
+    operation: Operation,
+    ask: Ask,
+    /// The item, where it is bought without a cart.
+    item: Option<String>,
+}
+
+/// What became of an order.
+pub enum Bought {
+    Receipt(Bytes),
+    Refused(Refusal, Problem),
+    /// Nobody said.
+    Unknown,
+}
+
+impl Order {
+    /// The cart of this code, or what is left of it.
+    pub fn cart(code: String, partial: bool) -> Self {
+        let partial = if partial { "&partial=true" } else { "" };
+        let ask = Ask::post(format!("/purchase?code={code}{partial}"));
+        Order { operation: Operation::Purchase, ask, item: None }
+    }
+
+    /// One unit of one item.
+    pub fn item(user: &str, item: &str, rng: &mut impl Rng) -> Self {
+        let body = json!({ "user_id": user, "item_id": item, "quantity": 1 }).to_string();
+        let key = format!("{:016x}", rng.random::<u64>());
+        let ask = Ask::post("/api/purchase").json(body).idempotency_key(&key);
+        Order { operation: Operation::BuyNow, ask, item: Some(item.to_owned()) }
+    }
+
+    /// Asks until there is an answer that says what happened.
+    pub async fn buy(&self, client: &Client, due: Instant, attempts: usize) -> Bought {
+        let mut due = due;
+        for _ in 0..attempts {
+            let answer = client.ask(self.operation, &self.ask, due).await;
+            let pause = answer.retry_after();
+            match answer.outcome {
+                Outcome::Done => return Bought::Receipt(answer.body),
+                Outcome::Refused(refusal) => return Bought::Refused(refusal, answer.problem),
+                Outcome::Confirming => {
+                    if let Some(receipt) = confirmed(client, &answer).await {
+                        return Bought::Receipt(receipt);
+                    }
+                }
+                Outcome::TurnedAway | Outcome::Unexpected => sleep(pause).await,
+            }
+            due = Instant::now();
+        }
+        Bought::Unknown
+    }
+}
+
+/// Asks where "confirming" pointed to, in the pace that the service asked for.
+async fn confirmed(client: &Client, confirming: &Answer) -> Option<Bytes> {
+    let ask = Ask::get(confirming.location()?);
+    let mut pause = confirming.retry_after();
+    for _ in 0..ATTEMPTS {
+        sleep(pause).await;
+        let answer = client.ask(Operation::Receipt, &ask, Instant::now()).await;
+        match answer.outcome {
+            Outcome::Done => return Some(answer.body),
+            _ => pause = answer.retry_after(),
+        }
+    }
+    None
+}
+
+impl Shopper {
+    /// Buys; the rest of the cart, too, when a part of it is gone. `None` when nothing was bought.
+    pub async fn buy(&mut self, order: Order) -> Option<()> {
+        let due = self.due;
+        if self.rng.random_bool(profiles::HANGS_UP) {
+            self.hang_up(&order).await;
+        }
+        // Who hung up still counts from when the purchase was due first, and the request from now.
+        let again = if self.due > due { self.due } else { due };
+        match order.buy(&self.world.client, again, ATTEMPTS).await {
+            Bought::Receipt(body) => self.bought(&order, &body, due).await,
+            Bought::Refused(Refusal::ItemsSold, problem) => {
+                let rest = !problem.available.is_empty();
+                self.world.told.borrow_mut().refuse(problem.unavailable);
+                if !rest || !self.rng.random_bool(profiles::BUYS_THE_REST) {
+                    return None;
+                }
+                self.think().await?;
+                Box::pin(self.buy(order)).await
+            }
+            Bought::Refused(Refusal::SoldOut, _) => {
+                self.world.told.borrow_mut().refuse(order.item);
+                None
+            }
+            Bought::Refused(..) => None,
+            Bought::Unknown => {
+                self.world.unresolved.borrow_mut().push(order);
+                None
+            }
+        }
+    }
+
+    async fn bought(&mut self, order: &Order, body: &Bytes, due: Instant) -> Option<()> {
+        let told = self.world.told.borrow_mut().acknowledge(body);
+        match told {
+            Acknowledged::First(units) => {
+                self.world.recorder.acknowledged(units, due.elapsed());
+                self.funnel(|funnel| funnel.units += units);
+            }
+            Acknowledged::Again => {}
+            wrong => self.world.recorder.unexpected(format!("{wrong:?}: {}", String::from_utf8_lossy(body))),
+        }
+        if self.rng.random_bool(profiles::REPEATS) {
+            self.due = Instant::now();
+            self.repeat(order, body).await;
+        }
+        Some(())
+    }
+
+    /// Asks for what is bought already, which must be answered as before.
+    async fn repeat(&mut self, order: &Order, before: &Bytes) {
+        let answer = self.ask(order.operation, &order.ask).await;
+        if answer.outcome == Outcome::TurnedAway {
+            return;
+        }
+        let known = self.world.told.borrow_mut().acknowledge(&answer.body) == Acknowledged::Again;
+        let is_right = known && answer.is_replayed();
+        self.world.recorder.count(|totals| {
+            totals.repeats += 1;
+            totals.wrong_repeats += u64::from(!is_right);
+        });
+        if !is_right {
+            let texts = [before, &answer.body].map(|body| String::from_utf8_lossy(body).into_owned());
+            self.world.recorder.unexpected(format!("a repetition is answered differently: {texts:?}"));
+        }
+    }
+
+    /// Asks, and does not wait for the answer.
+    async fn hang_up(&mut self, order: &Order) {
+        let patience = Duration::from_micros(self.rng.random_range(IMPATIENCE_US));
+        let asked = self.world.client.ask(order.operation, &order.ask, self.due);
+        let hung_up = timeout(patience, asked).await.is_err();
+        self.world.recorder.count(|totals| totals.hung_up += u64::from(hung_up));
+        self.due = Instant::now();
+    }
+}

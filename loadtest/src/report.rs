@@ -1,0 +1,125 @@
+//! What a run leaves behind: the same data as JSON and as a page.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::audit::Audit;
+use crate::html;
+use crate::latency::Summary;
+use crate::machine::Machine;
+use crate::outcome::{Operation, Refusal};
+use crate::profiles;
+use crate::recorder::{Funnel, Second, Totals};
+use crate::verdict::Check;
+
+/// Everything there is to say about a run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub mode: &'static str,
+    pub load: String,
+    pub passed: bool,
+    pub started_at: DateTime<Utc>,
+    /// From the first arrival until the last shopper has left.
+    pub seconds: f64,
+    pub command: String,
+    pub seed: u64,
+    pub service: String,
+    pub service_version: String,
+    pub machine: Machine,
+    pub checks: Vec<Check>,
+    pub acknowledged: u64,
+    pub units_told: u64,
+    pub answers: u64,
+    pub buying: Summary,
+    pub lateness: Summary,
+    pub operations: Vec<OperationReport>,
+    pub refusals: Vec<(Refusal, u64)>,
+    pub turned_away: u64,
+    pub unexpected: u64,
+    pub unexpected_samples: Vec<String>,
+    pub hung_up: u64,
+    pub repeats: u64,
+    pub profiles: Vec<ProfileReport>,
+    pub audit: Audit,
+    pub timeline: Vec<Second>,
+}
+
+/// How long one operation took.
+#[derive(Debug, Serialize)]
+pub struct OperationReport {
+    pub name: &'static str,
+    #[serde(flatten)]
+    pub latency: Summary,
+}
+
+/// How far shoppers of one profile got.
+#[derive(Debug, Serialize)]
+pub struct ProfileReport {
+    pub name: &'static str,
+    #[serde(flatten)]
+    pub funnel: Funnel,
+}
+
+impl Report {
+    /// Purchases acknowledged a second, over the whole run.
+    pub fn purchases_a_second(&self) -> f64 {
+        self.acknowledged as f64 / self.seconds
+    }
+
+    /// Units sold a second, over the whole run.
+    pub fn units_a_second(&self) -> f64 {
+        self.units_told as f64 / self.seconds
+    }
+
+    /// Requests answered a second, over the whole run.
+    pub fn requests_a_second(&self) -> f64 {
+        self.answers as f64 / self.seconds
+    }
+
+    /// Answers that refused something, for any reason that shoppers expect.
+    pub fn refused(&self) -> u64 {
+        self.refusals.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Writes `report.json` and `report.html` into the directory of the run. Returns the page.
+    pub fn write(&self, directory: &Path) -> io::Result<PathBuf> {
+        fs::write(directory.join("report.json"), serde_json::to_vec_pretty(self)?)?;
+        let page = directory.join("report.html");
+        fs::write(&page, html::page(self))?;
+        Ok(page)
+    }
+}
+
+/// Latencies by operation, of those that happened.
+pub fn operations(totals: &Totals) -> Vec<OperationReport> {
+    let all = Operation::ALL.iter().zip(&totals.operations);
+    let reports = all.map(|(operation, latencies)| OperationReport {
+        name: operation.name(),
+        latency: latencies.summary(),
+    });
+    reports.filter(|report| report.latency.count > 0).collect()
+}
+
+/// How far each profile got.
+pub fn profiles(totals: &Totals) -> Vec<ProfileReport> {
+    let all = profiles::ALL.iter().zip(totals.funnels);
+    all.map(|(profile, funnel)| ProfileReport { name: profile.name, funnel }).collect()
+}
+
+/// A new directory for a run, below that of all results, where `latest` leads to it.
+pub fn make_directory(results: &Path, started_at: DateTime<Utc>, mode: &str) -> io::Result<PathBuf> {
+    let name = format!("{}-{mode}", started_at.format("%Y%m%dT%H%M%SZ"));
+    let directory = results.join(&name);
+    fs::create_dir_all(&directory)?;
+    let latest = results.join("latest");
+    match fs::remove_file(&latest) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => symlink(&name, &latest)?,
+    }
+    Ok(directory)
+}
