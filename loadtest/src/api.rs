@@ -66,6 +66,8 @@ pub struct Problem {
     pub code: String,
     pub unavailable: Vec<String>,
     pub available: Vec<String>,
+    /// "unknown" where it may have happened all the same.
+    pub outcome: String,
 }
 
 /// The health of the service, for its version.

@@ -10,15 +10,18 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::api::{Items, Sale};
-use crate::buying::Bought;
+use crate::buying::{Bought, Order};
 use crate::told::Acknowledged;
 use crate::watch::Sales;
 use crate::world::World;
 
-/// Purchases that are looked up at once.
-const READERS: usize = 64;
-/// How often an open purchase is asked for, a second apart or more.
-const RESOLVE_ATTEMPTS: usize = 60;
+/// Questions at once.
+const PARALLEL: usize = 64;
+/// How often a doubtful purchase is asked for, and how often all those that still are.
+const ATTEMPTS: usize = 10;
+const ROUNDS: usize = 3;
+/// Whatever shoppers sent before they hung up has arrived by then.
+const ARRIVAL: Duration = Duration::from_secs(1);
 /// How long an instance may take to follow the ledger.
 const SETTLE: Duration = Duration::from_secs(10);
 const ITEMS_A_PAGE: u32 = 500;
@@ -44,10 +47,10 @@ pub struct SaleAudit {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Audit {
     pub sales: Vec<SaleAudit>,
-    /// Purchases that were open when the last shopper left.
-    pub open: u64,
-    /// Those of them that still are.
-    pub unresolved: u64,
+    /// Purchases of which an answer stayed away during the run.
+    pub doubtful: u64,
+    /// Those of them of which it is still not known what happened.
+    pub unknown: u64,
     pub acknowledged: u64,
     /// Acknowledged purchases that the service does not know.
     pub missing: u64,
@@ -59,6 +62,7 @@ pub struct Audit {
 
 /// Asks about everything.
 pub async fn audit(world: &Rc<World>, sales: &Sales) -> Audit {
+    sleep(ARRIVAL).await;
     let mut audit = Audit::default();
     resolve(world, &mut audit).await;
     look_up(world, &mut audit).await;
@@ -74,23 +78,32 @@ pub async fn audit(world: &Rc<World>, sales: &Sales) -> Audit {
     audit
 }
 
-/// Asks for open purchases, patiently, until it is known what became of them.
-async fn resolve(world: &World, audit: &mut Audit) {
-    let open = std::mem::take(&mut *world.unresolved.borrow_mut());
-    audit.open = open.len() as u64;
-    for order in open {
-        match order.buy(&world.client, Instant::now(), RESOLVE_ATTEMPTS).await {
-            Bought::Receipt(body) => match world.told.borrow_mut().acknowledge(&body) {
-                Acknowledged::First(units) => world.recorder.count(|totals| {
-                    totals.acknowledged += 1;
-                    totals.units_told += units;
-                }),
-                Acknowledged::Again => {}
-                wrong => audit.failures.push(format!("{wrong:?}: {}", String::from_utf8_lossy(&body))),
-            },
-            Bought::Refused(..) => {}
-            Bought::Unknown => audit.unresolved += 1,
-        }
+/// Asks for doubtful purchases until it is known what became of them. This may buy the rest of a cart.
+async fn resolve(world: &Rc<World>, audit: &mut Audit) {
+    let take = || std::mem::take(&mut *world.doubtful.borrow_mut());
+    let mut doubtful = take();
+    audit.doubtful = doubtful.len() as u64;
+    for _ in 0..ROUNDS {
+        in_parallel(doubtful, world, async |world, order| resolve_one(&world, &order).await).await;
+        doubtful = take();
+    }
+    audit.unknown = doubtful.len() as u64;
+}
+
+async fn resolve_one(world: &World, order: &Order) {
+    let body = match order.buy(world, Instant::now(), ATTEMPTS).await {
+        Bought::Receipt(body) => body,
+        Bought::Refused(..) => return,
+        Bought::Unknown => return world.doubt(order),
+    };
+    let told = world.told.borrow_mut().acknowledge(&body);
+    match told {
+        Acknowledged::First(units) => world.recorder.count(|totals| {
+            totals.acknowledged += 1;
+            totals.units_told += units;
+        }),
+        Acknowledged::Again => {}
+        wrong => world.recorder.unexpected(format!("{wrong:?}: {}", String::from_utf8_lossy(&body))),
     }
 }
 
@@ -98,24 +111,33 @@ async fn resolve(world: &World, audit: &mut Audit) {
 async fn look_up(world: &Rc<World>, audit: &mut Audit) {
     let codes = world.told.borrow().codes();
     audit.acknowledged = codes.len() as u64;
-    let (codes, found) = (Rc::new(RefCell::new(codes)), Rc::new(RefCell::new(std::mem::take(audit))));
-    let mut readers = JoinSet::new();
-    for _ in 0..READERS {
-        let (world, codes, found) = (world.clone(), codes.clone(), found.clone());
-        readers.spawn_local(async move {
-            while let Some(code) = { codes.borrow_mut().pop() } {
-                let read = world.client.read_bytes(&format!("/purchase/{code}")).await;
-                let found = &mut *found.borrow_mut();
-                match read {
-                    Ok(Some(body)) => found.different += u64::from(!world.told.borrow().is_receipt_of(&code, &body)),
-                    Ok(None) => found.missing += 1,
-                    Err(error) => found.failures.push(error),
-                }
+    let found = Rc::new(RefCell::new(std::mem::take(audit)));
+    in_parallel(codes, &(world.clone(), found.clone()), async |(world, found), code| {
+        let read = world.client.read_bytes(&format!("/purchase/{code}")).await;
+        let found = &mut *found.borrow_mut();
+        match read {
+            Ok(Some(body)) => found.different += u64::from(!world.told.borrow().is_receipt_of(&code, &body)),
+            Ok(None) => found.missing += 1,
+            Err(error) => found.failures.push(error),
+        }
+    })
+    .await;
+    *audit = found.take();
+}
+
+/// Does this with each of them, a few at once.
+async fn in_parallel<T: 'static, C: Clone + 'static>(all: Vec<T>, with: &C, act: impl AsyncFn(C, T) + Copy + 'static) {
+    let all = Rc::new(RefCell::new(all));
+    let mut workers = JoinSet::new();
+    for _ in 0..PARALLEL {
+        let (all, with) = (all.clone(), with.clone());
+        workers.spawn_local(async move {
+            while let Some(one) = { all.borrow_mut().pop() } {
+                act(with.clone(), one).await;
             }
         });
     }
-    readers.join_all().await;
-    *audit = found.take();
+    workers.join_all().await;
 }
 
 async fn sale(world: &World, sales: &Sales, id: String, told: u64) -> Result<SaleAudit, String> {

@@ -8,11 +8,12 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::api::Problem;
-use crate::client::{Answer, Ask, Client};
+use crate::client::{Answer, Ask};
 use crate::outcome::{Operation, Outcome, Refusal};
 use crate::profiles;
 use crate::told::Acknowledged;
 use crate::visit::Shopper;
+use crate::world::World;
 
 /// How often a shopper asks for one purchase before giving up.
 const ATTEMPTS: usize = 5;
@@ -32,7 +33,7 @@ pub struct Order {
 pub enum Bought {
     Receipt(Bytes),
     Refused(Refusal, Problem),
-    /// Nobody said.
+    /// No answer said.
     Unknown,
 }
 
@@ -52,21 +53,23 @@ impl Order {
         Order { operation: Operation::BuyNow, ask, item: Some(item.to_owned()) }
     }
 
-    /// Asks until there is an answer that says what happened.
-    pub async fn buy(&self, client: &Client, due: Instant, attempts: usize) -> Bought {
-        let mut due = due;
+    /// Asks until there is an answer that says what happened. Where an answer stays away, the order is noted as
+    /// doubtful.
+    pub async fn buy(&self, world: &World, mut due: Instant, attempts: usize) -> Bought {
         for _ in 0..attempts {
-            let answer = client.ask(self.operation, &self.ask, due).await;
-            let pause = answer.retry_after();
+            let answer = world.client.ask(self.operation, &self.ask, due).await;
             match answer.outcome {
                 Outcome::Done => return Bought::Receipt(answer.body),
                 Outcome::Refused(refusal) => return Bought::Refused(refusal, answer.problem),
-                Outcome::Confirming => {
-                    if let Some(receipt) = confirmed(client, &answer).await {
-                        return Bought::Receipt(receipt);
-                    }
+                Outcome::Confirming => match confirmed(world, &answer).await {
+                    Some(receipt) => return Bought::Receipt(receipt),
+                    None => world.doubt(self),
+                },
+                Outcome::TurnedAway if answer.problem.outcome != "unknown" => sleep(answer.retry_after()).await,
+                Outcome::TurnedAway | Outcome::Unexpected => {
+                    world.doubt(self);
+                    sleep(answer.retry_after()).await;
                 }
-                Outcome::TurnedAway | Outcome::Unexpected => sleep(pause).await,
             }
             due = Instant::now();
         }
@@ -75,12 +78,12 @@ impl Order {
 }
 
 /// Asks where "confirming" pointed to, in the pace that the service asked for.
-async fn confirmed(client: &Client, confirming: &Answer) -> Option<Bytes> {
+async fn confirmed(world: &World, confirming: &Answer) -> Option<Bytes> {
     let ask = Ask::get(confirming.location()?);
     let mut pause = confirming.retry_after();
     for _ in 0..ATTEMPTS {
         sleep(pause).await;
-        let answer = client.ask(Operation::Receipt, &ask, Instant::now()).await;
+        let answer = world.client.ask(Operation::Receipt, &ask, Instant::now()).await;
         match answer.outcome {
             Outcome::Done => return Some(answer.body),
             _ => pause = answer.retry_after(),
@@ -96,9 +99,8 @@ impl Shopper {
         if self.rng.random_bool(profiles::HANGS_UP) {
             self.hang_up(&order).await;
         }
-        // Who hung up still counts from when the purchase was due first, and the request from now.
-        let again = if self.due > due { self.due } else { due };
-        match order.buy(&self.world.client, again, ATTEMPTS).await {
+        // The purchase counts from when it was due first; the request of who hung up before, from now.
+        match order.buy(&self.world, self.due, ATTEMPTS).await {
             Bought::Receipt(body) => self.bought(&order, &body, due).await,
             Bought::Refused(Refusal::ItemsSold, problem) => {
                 let rest = !problem.available.is_empty();
@@ -113,11 +115,7 @@ impl Shopper {
                 self.world.told.borrow_mut().refuse(order.item);
                 None
             }
-            Bought::Refused(..) => None,
-            Bought::Unknown => {
-                self.world.unresolved.borrow_mut().push(order);
-                None
-            }
+            Bought::Refused(..) | Bought::Unknown => None,
         }
     }
 
@@ -160,8 +158,10 @@ impl Shopper {
     async fn hang_up(&mut self, order: &Order) {
         let patience = Duration::from_micros(self.rng.random_range(IMPATIENCE_US));
         let asked = self.world.client.ask(order.operation, &order.ask, self.due);
-        let hung_up = timeout(patience, asked).await.is_err();
-        self.world.recorder.count(|totals| totals.hung_up += u64::from(hung_up));
+        if timeout(patience, asked).await.is_err() {
+            self.world.doubt(order);
+            self.world.recorder.count(|totals| totals.hung_up += 1);
+        }
         self.due = Instant::now();
     }
 }

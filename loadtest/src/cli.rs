@@ -9,7 +9,7 @@ use hyper::Uri;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::LocalSet;
 
-use crate::client::CONNECTIONS_MAX;
+use crate::client::IN_FLIGHT_MAX;
 use crate::modes::{self, Arrivals, Mode};
 use crate::report::Report;
 use crate::run;
@@ -105,8 +105,8 @@ impl Cli {
 
 /// Lets this process, and a service it starts, have as many connections as it may need.
 fn allow_connections() -> Result<(), run::Error> {
-    const OTHER_FILES: u64 = 256;
-    let needed = CONNECTIONS_MAX as u64 + OTHER_FILES;
+    // More connections may be open than are in use, and there are other files.
+    let needed = 3 * IN_FLIGHT_MAX as u64;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_some_and(|current| current < needed) {
         let allowed = maximum.map_or(needed, |maximum| maximum.min(needed));
@@ -152,7 +152,7 @@ fn positive(text: &str) -> Result<Duration, String> {
 fn origin(text: &str) -> Result<String, String> {
     let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
     match (uri.scheme_str(), uri.authority(), uri.path()) {
-        (Some("http"), Some(authority), "/") => Ok(format!("http://{authority}")),
+        (Some("http"), Some(authority), "/") if !authority.as_str().contains('@') => Ok(format!("http://{authority}")),
         _ => Err("must be http://host:port: TLS ends in front of the service".to_owned()),
     }
 }
@@ -166,7 +166,7 @@ mod tests {
         for text in ["http://127.0.0.1:8080", "http://127.0.0.1:8080/"] {
             assert_eq!(origin(text).unwrap(), "http://127.0.0.1:8080");
         }
-        for text in ["127.0.0.1:8080", "https://shop", "http://shop/path", ""] {
+        for text in ["127.0.0.1:8080", "https://shop", "http://shop/path", "http://a:b@shop", ""] {
             assert!(origin(text).is_err(), "{text}");
         }
     }

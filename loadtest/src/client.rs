@@ -22,8 +22,9 @@ use crate::recorder::Recorder;
 
 /// Longer than the service takes for any request by its own rules.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Below the 10,000 connections that the service serves by default. Who finds no free one waits, and the wait counts.
-pub const CONNECTIONS_MAX: usize = 8_000;
+/// Requests that may be on their way at once. Who finds no place waits, and the wait counts. Well below the 10,000
+/// connections that the service serves by default, since more connections are opened than are needed in the end.
+pub const IN_FLIGHT_MAX: usize = 4_000;
 /// Shorter than the service keeps an idle connection, so that none is used while it is being closed.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -31,7 +32,7 @@ const IDLE: Duration = Duration::from_secs(30);
 pub struct Client {
     base: String,
     http: HyperClient<HttpConnector, Full<Bytes>>,
-    connections: Semaphore,
+    in_flight: Semaphore,
     recorder: Rc<Recorder>,
 }
 
@@ -105,12 +106,15 @@ impl Client {
         connector.set_nodelay(true);
         let mut builder = HyperClient::builder(TokioExecutor::new());
         let http = builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector);
-        Client { base, http, connections: Semaphore::new(CONNECTIONS_MAX), recorder }
+        Client { base, http, in_flight: Semaphore::new(IN_FLIGHT_MAX), recorder }
     }
 
     /// Asks on behalf of a shopper, who wanted to at the time `due`. Counts the answer, and how long it took since.
     pub async fn ask(&self, operation: Operation, ask: &Ask, due: Instant) -> Answer {
-        let sent = self.send(ask).await;
+        let sent = {
+            let _place = self.in_flight.acquire().await;
+            self.send(ask).await
+        };
         let took = due.elapsed();
         let answer = match sent {
             Ok((status, headers, body)) => {
@@ -155,7 +159,6 @@ impl Client {
     async fn send(&self, ask: &Ask) -> Result<(StatusCode, HeaderMap, Bytes), String> {
         let request = self.request(ask)?;
         let exchange = async {
-            let _connection = self.connections.acquire().await.map_err(|error| error.to_string())?;
             let answer = self.http.request(request).await.map_err(|error| with_causes(&error))?;
             let (head, body) = answer.into_parts();
             let body = body.collect().await.map_err(|error| with_causes(&error))?;
@@ -165,7 +168,8 @@ impl Client {
     }
 
     fn request(&self, ask: &Ask) -> Result<Request<Full<Bytes>>, String> {
-        let uri: Uri = format!("{}{}", self.base, ask.path).parse().map_err(|error| format!("{}: {error}", ask.path))?;
+        let uri: Uri =
+            format!("{}{}", self.base, ask.path).parse().map_err(|error| format!("{}: {error}", ask.path))?;
         let mut request = Request::builder().method(ask.method.clone()).uri(uri);
         if ask.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");

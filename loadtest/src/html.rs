@@ -1,1 +1,228 @@
-pub fn page(_report: &crate::report::Report) -> String { String::new() }
+//! The report as one page that needs nothing else: it opens from a disk, without a network.
+
+use std::fmt::Display;
+
+use crate::plots;
+use crate::report::{ProfileReport, Report};
+use crate::verdict::{Check, Result};
+
+const STYLE: &str = include_str!("page.css");
+
+/// The whole page.
+pub fn page(report: &Report) -> String {
+    let title = format!("{} {}", report.mode, report.started_at.format("%Y-%m-%d %H:%M UTC"));
+    let body = [head(report), figures(report), checks(&report.checks), charts(report), tables(report), facts(report)];
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{}</title>\n\
+         <style>\n{STYLE}</style></head><body><main>\n{}\n</main></body></html>\n",
+        escape(&title),
+        body.join("\n")
+    )
+}
+
+fn head(report: &Report) -> String {
+    let (class, word) = if report.passed { ("pass", "PASS") } else { ("fail", "FAIL") };
+    let when = report.started_at.format("%Y-%m-%d %H:%M:%S UTC");
+    let about = format!("{}, {when}, {:.0} s, service: {}", report.load, report.seconds, report.service);
+    format!(
+        r#"<h1><span class="badge {class}">{word}</span>{}</h1><p class="about">{}</p>"#,
+        escape(report.mode),
+        escape(&about)
+    )
+}
+
+fn figures(report: &Report) -> String {
+    let figure = |value: String, what: String| format!("<div><b>{value}</b><span>{what}</span></div>");
+    let sold_out = match report.sold_out_after_s() {
+        Some(seconds) => format!("units bought; sold out after {seconds:.0} s"),
+        None => format!("units bought, {:.1} a second", report.units_a_second()),
+    };
+    let figures = [
+        figure(thousands(report.acknowledged), format!("purchases, {:.1} a second", report.purchases_a_second())),
+        figure(thousands(report.units_told), sold_out),
+        figure(format!("{:.1} ms", report.buying.p99_ms), "p99 of a purchase, until acknowledged".to_owned()),
+        figure(format!("{:.0}/s", report.requests_a_second()), format!("{} requests", thousands(report.answers))),
+        figure(thousands(report.refused()), "refusals, none of them a sale".to_owned()),
+        figure(thousands(report.unexpected), "unexpected errors".to_owned()),
+    ];
+    format!(r#"<div class="figures">{}</div>"#, figures.concat())
+}
+
+fn checks(checks: &[Check]) -> String {
+    let row = |check: &Check| {
+        let (class, word) = match check.result {
+            Result::Pass => ("pass", "pass"),
+            Result::Fail => ("fail", "FAIL"),
+            Result::Warning => ("warning", "warning"),
+            Result::NotRun => ("not_run", "not run"),
+        };
+        let [expected, found] = [&check.expected, &check.found].map(|text| escape(text));
+        let name = escape(check.name);
+        format!(r#"<tr><td class="result {class}">{word}</td><td>{name}</td><td>{expected}</td><td>{found}</td></tr>"#)
+    };
+    let rows: String = checks.iter().map(row).collect();
+    format!(
+        "<section><h2>Verdict</h2><table><tr><th></th><th>Check</th><th>Expected</th><th>Found</th></tr>{rows}</table></section>"
+    )
+}
+
+fn charts(report: &Report) -> String {
+    let timeline = &report.timeline;
+    let chart = |title: &str, note: &str, chart: String| {
+        format!(r#"<section><h2>{title}</h2><p class="note">{note}</p>{chart}</section>"#)
+    };
+    let charts = [
+        chart("Units sold", "Since the start of the run", plots::sold(timeline)),
+        chart("Purchases", "Acknowledged a second: each one durable", plots::purchases(timeline)),
+        chart("Requests", "Answered a second, by operation", plots::requests(timeline)),
+        chart("Refusals", "A second, by reason. Not sales, and not errors", plots::refusals(timeline)),
+        chart(
+            "Latency of a purchase",
+            "Milliseconds from when it was due until its receipt, retries included; logarithmic",
+            plots::latencies(timeline, |second| second.buying),
+        ),
+        chart(
+            "Latency of every request",
+            "Milliseconds from when it was due until its answer; logarithmic",
+            plots::latencies(timeline, |second| second.requests),
+        ),
+    ];
+    format!(r#"<div class="two">{}</div>"#, charts.concat())
+}
+
+fn tables(report: &Report) -> String {
+    let total = report.refused().max(1) as f64;
+    let refusals = report.refusals.iter().filter(|(_, count)| *count > 0).map(|(refusal, count)| {
+        let share = *count as f64 / total;
+        format!(
+            "<tr><td>{}</td>{}<td style=\"width:50%\">{}</td></tr>",
+            refusal.word(),
+            number(thousands(*count)),
+            bar(share)
+        )
+    });
+    let refusals: String = refusals.collect();
+    format!(
+        r#"<section><h2>Profiles</h2><p class="note">How far visits got; shares are of the visits</p>{}</section>
+        <div class="two"><section><h2>Latencies by operation</h2><p class="note">Milliseconds from when a request was due</p>{}</section>
+        <section><h2>Refusals by reason</h2><p class="note">In the whole run</p><table>{refusals}</table></section></div>"#,
+        profiles(&report.profiles),
+        latencies(report),
+    )
+}
+
+fn profiles(profiles: &[ProfileReport]) -> String {
+    let row = |profile: &ProfileReport| {
+        let funnel = profile.funnel;
+        let step = |count: u64| {
+            let share = count as f64 / funnel.visits.max(1) as f64;
+            format!(
+                r#"<td style="width:19%">{}{} <span class="share">{:.0} %</span></td>"#,
+                bar(share),
+                thousands(count),
+                share * 100.0
+            )
+        };
+        let steps: String = [funnel.visits, funnel.looked, funnel.checked_out, funnel.bought].map(step).concat();
+        format!("<tr><td>{}</td>{steps}{}</tr>", profile.name, number(thousands(funnel.units)))
+    };
+    let rows: String = profiles.iter().map(row).collect();
+    format!(
+        "<table><tr><th></th><th>visits</th><th>looked</th><th>checked out</th><th>bought</th><th class=\"number\">units</th></tr>{rows}</table>"
+    )
+}
+
+fn latencies(report: &Report) -> String {
+    let row = |name: &str, summary: &crate::latency::Summary| {
+        let times = [summary.p50_ms, summary.p95_ms, summary.p99_ms, summary.max_ms];
+        let times: String = times.map(|ms| number(format!("{ms:.1}"))).concat();
+        format!("<tr><td>{name}</td>{}{times}</tr>", number(thousands(summary.count)))
+    };
+    let mut rows: String = report.operations.iter().map(|operation| row(operation.name, &operation.latency)).collect();
+    rows += &row("<b>purchase until acknowledged</b>", &report.buying);
+    rows += &row("this client's own lateness", &report.lateness);
+    let heads = ["count", "p50", "p95", "p99", "max"].map(|head| format!(r#"<th class="number">{head}</th>"#)).concat();
+    format!("<table><tr><th></th>{heads}</tr>{rows}</table>")
+}
+
+fn facts(report: &Report) -> String {
+    let machine = &report.machine;
+    let fact = |name: &str, value: &dyn Display| format!("<dt>{name}</dt><dd>{}</dd>", escape(&value.to_string()));
+    let sales = report.audit.sales.iter().map(|sale| format!("{} ({} units)", sale.id, sale.total_units));
+    let facts = [
+        fact("Command", &report.command),
+        fact("Seed", &report.seed),
+        fact("Machine", &format!("{} cores, {:.1} GiB, {}", machine.cores, machine.memory_gib, machine.cpu)),
+        fact("Kernel", &machine.kernel),
+        fact("Service", &format!("{}, version {}", report.service, report.service_version)),
+        fact("Sales", &sales.collect::<Vec<_>>().join(", ")),
+        fact("Turned away (503, 429)", &report.turned_away),
+        fact("Shoppers who hung up and asked again", &report.hung_up),
+        fact("Purchases asked for again", &report.repeats),
+    ];
+    let samples = match report.unexpected_samples.as_slice() {
+        [] => String::new(),
+        samples => format!("<section><h2>Unexpected</h2><pre>{}</pre></section>", escape(&samples.join("\n"))),
+    };
+    format!("{samples}<section><h2>About this run</h2><dl>{}</dl></section>", facts.concat())
+}
+
+fn bar(share: f64) -> String {
+    format!(r#"<div class="bar" style="width:{:.1}%"></div>"#, share * 100.0)
+}
+
+fn number(text: String) -> String {
+    format!(r#"<td class="number">{text}</td>"#)
+}
+
+/// 1234567 as 1,234,567.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::tests::report;
+
+    use super::*;
+
+    #[test]
+    fn the_page_refers_to_nothing_outside() {
+        let page = page(&report());
+        for reference in ["src=", "href=", "url(", "@import", "<script", "<link", "<iframe"] {
+            assert!(!page.contains(reference), "{reference}");
+        }
+    }
+
+    #[test]
+    fn the_page_shows_the_verdict_the_checks_and_the_charts() {
+        let mut report = report();
+        let shown = page(&report);
+        assert!(shown.contains(r#"<span class="badge pass">PASS</span>rush"#));
+        assert_eq!(shown.matches("<svg").count(), 6);
+        report.passed = false;
+        report.checks[0].result = Result::Fail;
+        let shown = page(&report);
+        assert!(shown.contains(r#"<span class="badge fail">FAIL</span>"#));
+        assert!(shown.contains(r#"<td class="result fail">FAIL</td><td>something is bought</td>"#), "{shown}");
+    }
+
+    #[test]
+    fn what_a_service_said_cannot_become_markup() {
+        let mut report = report();
+        report.unexpected_samples = vec!["GET / -> <script>alert(\"1\")</script>".to_owned()];
+        assert!(page(&report).contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;"));
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

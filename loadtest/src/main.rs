@@ -9,7 +9,7 @@
 //! | `client`, `outcome` | asking the service, and what answers are expected |
 //! | `recorder`, `latency`, `told`, `watch` | what is measured and remembered meanwhile |
 //! | `audit`, `verify`, `verdict` | asking afterwards, and PASS or FAIL |
-//! | `report`, `html`, `chart`, `machine` | what is left behind |
+//! | `report`, `html`, `plots`, `chart`, `machine` | what is left behind |
 
 mod api;
 mod audit;
@@ -25,6 +25,7 @@ mod latency;
 mod machine;
 mod modes;
 mod outcome;
+mod plots;
 mod private;
 mod profiles;
 mod recorder;

@@ -105,7 +105,9 @@ impl Private {
 
 fn command(program: &Path, data_dir: &Path) -> Command {
     let mut command = Command::new(program);
-    FOREIGN_SETTINGS.iter().for_each(|name| drop(command.env_remove(name)));
+    for name in FOREIGN_SETTINGS {
+        command.env_remove(name);
+    }
     command.env("DATA_DIR", data_dir).env("LOG", "info");
     command
 }

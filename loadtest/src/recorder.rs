@@ -68,6 +68,8 @@ pub struct Totals {
     /// Arrivals that found too many shoppers waiting already.
     pub turned_back: u64,
     pub timeline: Vec<Second>,
+    /// The run is over: what is asked now is no part of its figures.
+    is_over: bool,
     now: Second,
     now_buying: Latencies,
     now_requests: Latencies,
@@ -95,6 +97,7 @@ impl Recorder {
             wrong_repeats: 0,
             turned_back: 0,
             timeline: Vec::new(),
+            is_over: false,
             now: Second::default(),
             now_buying: Latencies::new(),
             now_requests: Latencies::new(),
@@ -104,6 +107,9 @@ impl Recorder {
     /// An answer came, so long after it was due.
     pub fn answered(&self, operation: Operation, outcome: Outcome, took: Duration) {
         let totals = &mut *self.0.borrow_mut();
+        if totals.is_over {
+            return;
+        }
         totals.operations[operation as usize].record(took);
         totals.now_requests.record(took);
         totals.now.answers[operation as usize] += 1;
@@ -138,6 +144,11 @@ impl Recorder {
         totals.now.acknowledged += 1;
         totals.buying.record(took);
         totals.now_buying.record(took);
+    }
+
+    /// Ends the run.
+    pub fn end(&self) {
+        self.0.borrow_mut().is_over = true;
     }
 
     /// Changes the rest.
@@ -196,6 +207,8 @@ mod tests {
         let second = recorder.end_second(ms(2_000), 3, 7);
         assert_eq!((second.acknowledged, second.units_told, second.unexpected), (1, 3, 0));
         assert_eq!((second.buying.count, second.requests.count), (1, 0));
+        recorder.end();
+        recorder.answered(Operation::Purchase, Outcome::Done, ms(3));
         assert_eq!(recorder.look(Totals::answers), 2);
     }
 }

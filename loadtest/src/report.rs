@@ -81,6 +81,11 @@ impl Report {
         self.answers as f64 / self.seconds
     }
 
+    /// When nothing was left for the first time, as the service says.
+    pub fn sold_out_after_s(&self) -> Option<f64> {
+        self.timeline.iter().find(|second| second.units_remaining == 0).map(|second| second.at_s)
+    }
+
     /// Answers that refused something, for any reason that shoppers expect.
     pub fn refused(&self) -> u64 {
         self.refusals.iter().map(|(_, count)| count).sum()
@@ -98,10 +103,8 @@ impl Report {
 /// Latencies by operation, of those that happened.
 pub fn operations(totals: &Totals) -> Vec<OperationReport> {
     let all = Operation::ALL.iter().zip(&totals.operations);
-    let reports = all.map(|(operation, latencies)| OperationReport {
-        name: operation.name(),
-        latency: latencies.summary(),
-    });
+    let reports =
+        all.map(|(operation, latencies)| OperationReport { name: operation.name(), latency: latencies.summary() });
     reports.filter(|report| report.latency.count > 0).collect()
 }
 
@@ -122,4 +125,73 @@ pub fn make_directory(results: &Path, started_at: DateTime<Utc>, mode: &str) -> 
         _ => symlink(&name, &latest)?,
     }
     Ok(directory)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use crate::verdict::Result;
+
+    use super::*;
+
+    /// A short run that passed.
+    pub fn report() -> Report {
+        let check = Check {
+            name: "something is bought",
+            expected: "at least 1 purchase".to_owned(),
+            found: "5 purchases".to_owned(),
+            result: Result::Pass,
+        };
+        let second = Second { at_s: 1.0, acknowledged: 5, units_told: 10, units_sold: 10, ..Second::default() };
+        Report {
+            mode: "rush",
+            load: "9 arrivals/s".to_owned(),
+            passed: true,
+            started_at: DateTime::UNIX_EPOCH,
+            seconds: 2.0,
+            command: "BASE_URL=http://127.0.0.1:8080 loadtest rush".to_owned(),
+            seed: 1,
+            service: "http://127.0.0.1:8080".to_owned(),
+            service_version: "0.1.0".to_owned(),
+            machine: Machine::this(),
+            checks: vec![check],
+            acknowledged: 5,
+            units_told: 10,
+            answers: 30,
+            buying: Summary::default(),
+            lateness: Summary::default(),
+            operations: Vec::new(),
+            refusals: vec![(Refusal::ItemSold, 2), (Refusal::CartFull, 1)],
+            turned_away: 0,
+            unexpected: 0,
+            unexpected_samples: Vec::new(),
+            hung_up: 0,
+            repeats: 0,
+            profiles: Vec::new(),
+            audit: Audit::default(),
+            timeline: vec![second],
+        }
+    }
+
+    #[test]
+    fn a_run_is_written_and_the_latest_one_is_found() {
+        let results = tempfile::tempdir().unwrap();
+        for (second, mode) in [(0, "rush"), (1, "realistic")] {
+            let at = DateTime::from_timestamp(second, 0).unwrap();
+            let directory = make_directory(results.path(), at, mode).unwrap();
+            report().write(&directory).unwrap();
+        }
+        assert_eq!(fs::read_link(results.path().join("latest")).unwrap(), Path::new("19700101T000001Z-realistic"));
+        let json = fs::read(results.path().join("latest/report.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!((&json["passed"], &json["timeline"][0]["units_sold"]), (&true.into(), &10.into()));
+        assert!(results.path().join("19700101T000000Z-rush/report.html").is_file());
+    }
+
+    #[test]
+    fn a_refusal_is_no_sale() {
+        let report = report();
+        assert_eq!((report.purchases_a_second(), report.units_a_second()), (2.5, 5.0));
+        assert_eq!((report.refused(), report.requests_a_second()), (3, 15.0));
+        assert_eq!(report.sold_out_after_s(), Some(1.0));
+    }
 }

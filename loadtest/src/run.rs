@@ -112,6 +112,7 @@ impl Run<'_> {
             () = watch(&world, &sales, until_sold_out) => {}
         }
         let took = world.started_at.elapsed();
+        world.recorder.end();
         println!("\nasking the service about everything that shoppers were told");
         let audit = audit(&world, &sales).await;
         let verified = self.verify().await;
@@ -172,7 +173,11 @@ impl Run<'_> {
                 seconds: took.as_secs_f64(),
                 command: command_line(),
                 seed: self.cli.seed,
-                service: if is_private { format!("private, {} items", self.mode.sale_items) } else { self.base.clone() },
+                service: if is_private {
+                    format!("private, {} items", self.mode.sale_items)
+                } else {
+                    self.base.clone()
+                },
                 service_version,
                 machine: Machine::this(),
                 checks,

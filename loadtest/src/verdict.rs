@@ -109,17 +109,16 @@ fn receipts_are_kept(evidence: &Evidence) -> Check {
 }
 
 fn nothing_is_open(evidence: &Evidence) -> Check {
-    let Audit { open, unresolved, .. } = evidence.audit;
-    let found = format!("of {open} unanswered: {unresolved} unknown");
-    check("what became of every purchase is known", "0 unknown", found, *unresolved == 0)
+    let Audit { doubtful, unknown, .. } = evidence.audit;
+    let found = format!("of {doubtful} unanswered: {unknown} unknown");
+    check("what became of every purchase is known", "0 unknown", found, *unknown == 0)
 }
 
 /// On a private service all that is sold was sold to these shoppers; elsewhere others buy, too.
 fn sums_agree(evidence: &Evidence) -> Check {
     let sales = &evidence.audit.sales;
     let sold = |sale: &crate::audit::SaleAudit| sale.sold_after.saturating_sub(sale.sold_before);
-    let (told, all_sold): (u64, u64) =
-        sales.iter().fold((0, 0), |sum, sale| (sum.0 + sale.told, sum.1 + sold(sale)));
+    let (told, all_sold): (u64, u64) = sales.iter().fold((0, 0), |sum, sale| (sum.0 + sale.told, sum.1 + sold(sale)));
     let complete = told == evidence.totals.units_told;
     let found = format!("{told} units acknowledged, {all_sold} sold, in {} sales", sales.len());
     match evidence.is_private {
@@ -196,7 +195,8 @@ fn client_keeps_up(evidence: &Evidence) -> Check {
 }
 
 fn sale_is_sold_out(evidence: &Evidence) -> Check {
-    let left: Vec<u64> = evidence.audit.sales.iter().map(|sale| sale.total_units - sale.sold_after).collect();
+    let left: Vec<u64> =
+        evidence.audit.sales.iter().map(|sale| sale.total_units.saturating_sub(sale.sold_after)).collect();
     let sold_out = left.contains(&0);
     let found = format!("{} units left", left.iter().min().copied().unwrap_or(0));
     check("the sale is sold out", "0 units left", found, sold_out)
@@ -280,7 +280,7 @@ mod tests {
         fails("every acknowledged purchase is found again", |run| run.audit.missing = 1);
         fails("every acknowledged purchase is found again", |run| run.audit.different = 1);
         fails("every acknowledged purchase is found again", |run| run.audit.failures.push("no answer".to_owned()));
-        fails("what became of every purchase is known", |run| run.audit.unresolved = 1);
+        fails("what became of every purchase is known", |run| run.audit.unknown = 1);
         fails("the service sold what shoppers were told", |run| run.audit.sales[0].sold_after = 9);
         fails("the service sold what shoppers were told", |run| run.audit.sales[0].sold_after = 11);
         fails("the service sold what shoppers were told", |run| run.audit.sales.clear());

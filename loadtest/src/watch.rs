@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stdout};
 use std::time::Duration;
 
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::api::Sale;
 use crate::recorder::Second;
 use crate::world::World;
 
-/// Shorter than a second, so that a slow service does not hold up the timeline.
-const PATIENCE: Duration = Duration::from_millis(800);
+const SECOND: Duration = Duration::from_secs(1);
+/// How old what is shown as sold may be.
+const FOLLOW: Duration = Duration::from_millis(200);
 /// How long people still come when everything is sold: the refusals belong to the picture.
 const AFTER_THE_LAST: Duration = Duration::from_secs(3);
 
@@ -59,15 +60,29 @@ impl Sales {
 
 /// Watches until it is dropped. With `until_sold_out` the run ends soon after the sale is.
 pub async fn watch(world: &World, sales: &Sales, until_sold_out: bool) {
-    let mut ticks = interval_at(world.started_at + Duration::from_secs(1), Duration::from_secs(1));
+    tokio::join!(follow(world, sales, until_sold_out), keep_time(world, sales));
+}
+
+/// Asks the service. It may take its time, and must not hold up the timeline.
+async fn follow(world: &World, sales: &Sales, until_sold_out: bool) {
+    let mut ticks = interval_at(world.started_at + FOLLOW, FOLLOW);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Ok(Ok(sale)) = timeout(PATIENCE, world.client.read("/sales/active")).await {
+        if let Ok(sale) = world.client.read("/sales/active").await {
             sales.see(&sale);
         }
         if until_sold_out && sales.remaining() == 0 {
             world.end_by(Instant::now() + AFTER_THE_LAST);
         }
+    }
+}
+
+/// Ends the seconds of the timeline.
+async fn keep_time(world: &World, sales: &Sales) {
+    let mut ticks = interval_at(world.started_at + SECOND, SECOND);
+    loop {
+        ticks.tick().await;
         show(&world.recorder.end_second(world.started_at.elapsed(), sales.sold(), sales.remaining()));
     }
 }

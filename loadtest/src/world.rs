@@ -22,8 +22,9 @@ pub struct World {
     pub client: Client,
     pub recorder: Rc<Recorder>,
     pub told: RefCell<Told>,
-    /// Purchases whose outcome nobody knew when the shopper gave up.
-    pub unresolved: RefCell<Vec<Order>>,
+    /// Purchases of which an answer never came. Whatever came later, the request without an answer may have bought:
+    /// even after a refusal, if it was slower.
+    pub doubtful: RefCell<Vec<Order>>,
     /// What think times are multiplied by.
     pub pace: f64,
     pub started_at: Instant,
@@ -42,7 +43,7 @@ impl World {
             client,
             recorder,
             told: RefCell::default(),
-            unresolved: RefCell::default(),
+            doubtful: RefCell::default(),
             pace,
             started_at: now,
             ends_at: Cell::new(now + duration),
@@ -61,6 +62,11 @@ impl World {
     /// Lets the run end at this time, if it does not end before.
     pub fn end_by(&self, at: Instant) {
         self.ends_at.set(self.ends_at().min(at));
+    }
+
+    /// Notes that an answer to this order never came.
+    pub fn doubt(&self, order: &Order) {
+        self.doubtful.borrow_mut().push(order.clone());
     }
 
     /// Chance for the next visit, always the same for the same seed.
