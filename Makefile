@@ -10,10 +10,11 @@ COMPOSE ?= docker compose
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench test test-otlp check fmt fmt-check lint deny prepare stores up down logs db-shell redis-cli clean
+.PHONY: help run bench test test-otlp check fmt fmt-check lint deny prepare stores up down logs db-shell redis-cli clean \
+	realistic-test realistic-test-light realistic-test-heavy realistic-test-stress rush-test loadtest
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # --- On this machine
 
@@ -38,6 +39,31 @@ bench: stores ## Measure peak figures with wrk against a service of its own
 	@command -v wrk >/dev/null || { echo 'install wrk first: apt-get install wrk' >&2; exit 1; }
 	cargo build --release --locked
 	@PROGRAM='$(TARGET_DIR)/release/flashsale' loadtest/bench.sh
+
+# --- Under load: the service at BASE_URL, else a private one. USERS, RATE, DURATION, SEED, GOAL_P99 and ITEMS change
+# what is tested; the report is below loadtest/results.
+
+realistic-test: loadtest ## Load test: 400 shoppers for 5 minutes (BASE_URL=http://host:port tests a running service)
+	@'$(LOADTEST)' realistic
+
+realistic-test-light: loadtest ## The same with 200 shoppers for 2 minutes
+	@'$(LOADTEST)' realistic-light
+
+realistic-test-heavy: loadtest ## The same with 800 shoppers for 10 minutes
+	@'$(LOADTEST)' realistic-heavy
+
+realistic-test-stress: loadtest ## The same with 1,500 shoppers for 15 minutes
+	@'$(LOADTEST)' realistic-stress
+
+rush-test: loadtest ## Load test: everybody comes at once, until the sale is sold out (RATE=2000 arrivals a second)
+	@'$(LOADTEST)' rush
+
+LOADTEST = $(TARGET_DIR)/release/loadtest
+
+# Two builds: built together, the service would get features of libraries that only the load test asks for.
+loadtest: $(if $(BASE_URL),,stores)
+	cargo build --release --locked
+	cargo build --release --locked --package loadtest
 
 # --- What a change must pass
 

@@ -42,14 +42,16 @@ fn report(results: &Path) -> Value {
 fn a_crowd_buys_from_a_private_service_and_passes() {
     let results = tempfile::tempdir().expect("a directory is made");
     let output =
-        load_test(results.path(), &["realistic-light", "--users", "20", "--duration", "4s"]).output().expect("it runs");
+        load_test(results.path(), &["realistic-stress", "--users", "20", "--duration", "4s", "--items", "1000"])
+            .output()
+            .expect("it runs");
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
-    assert!(stdout(&output).contains("\nPASS  realistic-light: "), "{}", stdout(&output));
+    assert!(stdout(&output).contains("\nPASS  realistic-stress: "), "{}", stdout(&output));
     let report = report(results.path());
     assert!(report["acknowledged"].as_u64() > Some(0), "{report}");
     assert_eq!(report["audit"]["sales"][0]["sold_after"], report["units_told"]);
     let page = std::fs::read_to_string(results.path().join("latest/report.html")).expect("a page is written");
-    assert!(page.contains("PASS</span>realistic-light"));
+    assert!(page.contains("PASS</span>realistic-stress"));
 }
 
 #[test]
@@ -67,7 +69,7 @@ fn a_run_in_which_nothing_can_be_bought_fails_loudly() {
     let service = Service::start(data_dir.path());
     service.buy_the_only_item();
     let results = tempfile::tempdir().expect("a directory is made");
-    let args = ["realistic-light", "--users", "20", "--duration", "3s", "--base-url", &service.base()];
+    let args = ["realistic-stress", "--users", "20", "--duration", "3s", "--base-url", &service.base()];
     let output = load_test(results.path(), &args).env("DATA_DIR", data_dir.path()).output().expect("it runs");
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
     let said = stdout(&output);
