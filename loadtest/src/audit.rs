@@ -169,13 +169,13 @@ async fn sale(world: &World, sales: &Sales, id: String, told: u64) -> Result<Sal
 /// How many items shoppers own more of than there are, and how many are there that were refused as sold.
 async fn items(world: &World, sale: &str) -> Result<(u64, u64), String> {
     let (mut oversold, mut refused_and_there) = (0, 0);
+    let owned = world.told.borrow().units_by_item();
     for page in 1.. {
         let path = format!("/sales/{sale}/items?per_page={ITEMS_A_PAGE}&page={page}");
         let shown: Items = world.client.read(&path).await?;
         let told = world.told.borrow();
-        let owned = told.units_by_item();
         for item in &shown.items {
-            oversold += u64::from(owned.get(item.id.as_str()).is_some_and(|units| *units > item.stock));
+            oversold += u64::from(owned.get(&item.id).is_some_and(|units| *units > item.stock));
             refused_and_there += u64::from(item.remaining > 0 && told.was_refused(&item.id));
         }
         if page * ITEMS_A_PAGE >= shown.total {

@@ -154,13 +154,14 @@ impl Shopper {
         }
     }
 
-    /// Asks, and does not wait for the answer.
+    /// Asks, and does not wait long for the answer.
     async fn hang_up(&mut self, order: &Order) {
         let patience = Duration::from_micros(self.rng.random_range(IMPATIENCE_US));
         let asked = self.world.client.ask(order.operation, &order.ask, self.due);
-        if timeout(patience, asked).await.is_err() {
+        let answer = timeout(patience, asked).await;
+        self.world.recorder.count(|totals| totals.hung_up += u64::from(answer.is_err()));
+        if !answer.is_ok_and(|answer| matches!(answer.outcome, Outcome::Done | Outcome::Refused(_))) {
             self.world.doubt(order);
-            self.world.recorder.count(|totals| totals.hung_up += 1);
         }
         self.due = Instant::now();
     }

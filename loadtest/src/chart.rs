@@ -66,13 +66,10 @@ impl Area {
     }
 
     fn level(&self, svg: &mut String, value: f64) {
-        let (y, right, text_x) = (self.y(value), WIDTH - RIGHT, LEFT - 8.0);
-        let label = short(value);
-        let _written = write!(
-            svg,
-            r#"<line class="grid" x1="{LEFT}" x2="{right}" y1="{y:.1}" y2="{y:.1}"/><text class="level" x="{text_x}" y="{:.1}">{label}</text>"#,
-            y + 4.0
-        );
+        let (y, right) = (self.y(value), WIDTH - RIGHT);
+        let (text_x, text_y, label) = (LEFT - 8.0, y + 4.0, short(value));
+        let _line = write!(svg, r#"<line class="grid" x1="{LEFT}" x2="{right}" y1="{y:.1}" y2="{y:.1}"/>"#);
+        let _label = write!(svg, r#"<text class="level" x="{text_x}" y="{text_y:.1}">{label}</text>"#);
     }
 
     fn second(&self, svg: &mut String, second: f64) {

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::latency::Summary;
 use crate::plots;
 use crate::report::{ProfileReport, Report};
 use crate::verdict::{Check, Result};
@@ -63,29 +64,27 @@ fn checks(checks: &[Check]) -> String {
     };
     let rows: String = checks.iter().map(row).collect();
     format!(
-        "<section><h2>Verdict</h2><table><tr><th></th><th>Check</th><th>Expected</th><th>Found</th></tr>{rows}</table></section>"
+        "<section><h2>Verdict</h2><table><tr><th></th><th>Check</th><th>Expected</th><th>Found</th></tr>{rows}\
+         </table></section>"
     )
 }
 
 fn charts(report: &Report) -> String {
     let timeline = &report.timeline;
-    let chart = |title: &str, note: &str, chart: String| {
-        format!(r#"<section><h2>{title}</h2><p class="note">{note}</p>{chart}</section>"#)
-    };
     let charts = [
-        chart("Units sold", "Since the start of the run", plots::sold(timeline)),
-        chart("Purchases", "Acknowledged a second: each one durable", plots::purchases(timeline)),
-        chart("Requests", "Answered a second, by operation", plots::requests(timeline)),
-        chart("Refusals", "A second, by reason. Not sales, and not errors", plots::refusals(timeline)),
-        chart(
+        section("Units sold", "Since the start of the run", &plots::sold(timeline)),
+        section("Purchases", "Acknowledged a second: each one durable", &plots::purchases(timeline)),
+        section("Requests", "Answered a second, by operation", &plots::requests(timeline)),
+        section("Refusals", "A second, by reason. Not sales, and not errors", &plots::refusals(timeline)),
+        section(
             "Latency of a purchase",
             "Milliseconds from when it was due until its receipt, retries included; logarithmic",
-            plots::latencies(timeline, |second| second.buying),
+            &plots::latencies(timeline, |second| second.buying),
         ),
-        chart(
+        section(
             "Latency of every request",
             "Milliseconds from when it was due until its answer; logarithmic",
-            plots::latencies(timeline, |second| second.requests),
+            &plots::latencies(timeline, |second| second.requests),
         ),
     ];
     format!(r#"<div class="two">{}</div>"#, charts.concat())
@@ -93,7 +92,7 @@ fn charts(report: &Report) -> String {
 
 fn tables(report: &Report) -> String {
     let total = report.refused().max(1) as f64;
-    let refusals = report.refusals.iter().filter(|(_, count)| *count > 0).map(|(refusal, count)| {
+    let refusals = report.refusals.iter().filter(|(_, count)| **count > 0).map(|(refusal, count)| {
         let share = *count as f64 / total;
         format!(
             "<tr><td>{}</td>{}<td style=\"width:50%\">{}</td></tr>",
@@ -104,11 +103,10 @@ fn tables(report: &Report) -> String {
     });
     let refusals: String = refusals.collect();
     format!(
-        r#"<section><h2>Profiles</h2><p class="note">How far visits got; shares are of the visits</p>{}</section>
-        <div class="two"><section><h2>Latencies by operation</h2><p class="note">Milliseconds from when a request was due</p>{}</section>
-        <section><h2>Refusals by reason</h2><p class="note">In the whole run</p><table>{refusals}</table></section></div>"#,
-        profiles(&report.profiles),
-        latencies(report),
+        "{}<div class=\"two\">{}{}</div>",
+        section("Profiles", "How far visits got; shares are of the visits", &profiles(&report.profiles)),
+        section("Latencies by operation", "Milliseconds from when a request was due", &latencies(report)),
+        section("Refusals by reason", "In the whole run", &format!("<table>{refusals}</table>")),
     )
 }
 
@@ -129,12 +127,13 @@ fn profiles(profiles: &[ProfileReport]) -> String {
     };
     let rows: String = profiles.iter().map(row).collect();
     format!(
-        "<table><tr><th></th><th>visits</th><th>looked</th><th>checked out</th><th>bought</th><th class=\"number\">units</th></tr>{rows}</table>"
+        "<table><tr><th></th><th>visits</th><th>looked</th><th>checked out</th><th>bought</th>\
+         <th class=\"number\">units</th></tr>{rows}</table>"
     )
 }
 
 fn latencies(report: &Report) -> String {
-    let row = |name: &str, summary: &crate::latency::Summary| {
+    let row = |name: &str, summary: &Summary| {
         let times = [summary.p50_ms, summary.p95_ms, summary.p99_ms, summary.max_ms];
         let times: String = times.map(|ms| number(format!("{ms:.1}"))).concat();
         format!("<tr><td>{name}</td>{}{times}</tr>", number(thousands(summary.count)))
@@ -166,6 +165,10 @@ fn facts(report: &Report) -> String {
         samples => format!("<section><h2>Unexpected</h2><pre>{}</pre></section>", escape(&samples.join("\n"))),
     };
     format!("{samples}<section><h2>About this run</h2><dl>{}</dl></section>", facts.concat())
+}
+
+fn section(title: &str, note: &str, body: &str) -> String {
+    format!(r#"<section><h2>{title}</h2><p class="note">{note}</p>{body}</section>"#)
 }
 
 fn bar(share: f64) -> String {

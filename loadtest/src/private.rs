@@ -1,5 +1,6 @@
 //! A service of our own, with its own stores, for the length of a run.
 
+use std::env;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,24 +17,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(40);
 const START_PATIENCE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(50);
 
-/// What would make the private service another one than a fresh one with default settings.
-const FOREIGN_SETTINGS: [&str; 15] = [
-    "ACK_TIMEOUT",
-    "ADMIN_TOKEN",
-    "DATABASE_URL",
-    "DATA_DIR",
-    "LAG_LIMIT",
-    "LISTEN_ADDR",
-    "MAX_CONNECTIONS",
-    "MAX_IN_FLIGHT",
-    "OPS_LISTEN_ADDR",
-    "RATE_LIMIT_PER_ADDRESS",
-    "RATE_LIMIT_PER_USER",
-    "REDIS_URL",
-    "SALE_EVERY",
-    "SALE_ITEMS",
-    "USER_LIMIT",
-];
+/// All that the private service gets of our environment: none of its settings, so that it is the one we mean.
+const KEPT: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 
 /// A running `flashsale local`. Dropped without [`Private::stop`], it is killed, and its stores end with it.
 pub struct Private {
@@ -46,7 +31,7 @@ pub struct Private {
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot start {}: {source}; build it with `cargo build --release`, or name it with --program", program.display())]
+    #[error("cannot start {}: {source}; build it with `cargo build`, or name it with --program", program.display())]
     Program { program: PathBuf, source: std::io::Error },
     #[error("a private service cannot be started: {0}")]
     Io(#[from] std::io::Error),
@@ -105,9 +90,7 @@ impl Private {
 
 fn command(program: &Path, data_dir: &Path) -> Command {
     let mut command = Command::new(program);
-    for name in FOREIGN_SETTINGS {
-        command.env_remove(name);
-    }
-    command.env("DATA_DIR", data_dir).env("LOG", "info");
+    command.env_clear().envs(KEPT.iter().filter_map(|name| Some((name, env::var_os(name)?))));
+    command.env("DATA_DIR", data_dir);
     command
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::latency::{Latencies, Summary};
 use crate::outcome::{Operation, Outcome, Refusal};
@@ -18,8 +18,10 @@ pub struct Second {
     /// Seconds since the start, at its end.
     pub at_s: f64,
     /// Answers in this second, by operation.
+    #[serde(serialize_with = "by_operation")]
     pub answers: [u64; Operation::ALL.len()],
     /// Refusals in this second, by reason.
+    #[serde(serialize_with = "by_reason")]
     pub refusals: [u64; Refusal::ALL.len()],
     pub turned_away: u64,
     pub unexpected: u64,
@@ -35,6 +37,14 @@ pub struct Second {
     pub buying: Summary,
     /// From when any request was due until its answer was there.
     pub requests: Summary,
+}
+
+fn by_operation<S: Serializer>(answers: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(Operation::ALL.iter().map(|operation| operation.name()).zip(answers))
+}
+
+fn by_reason<S: Serializer>(refusals: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(Refusal::ALL.iter().zip(refusals))
 }
 
 /// How far the visits of one profile got.
@@ -203,6 +213,8 @@ mod tests {
         assert_eq!((first.answers[Operation::Purchase as usize], first.acknowledged, first.units_told), (1, 1, 2));
         assert_eq!((first.refusals[Refusal::ItemSold as usize], first.unexpected), (1, 1));
         assert_eq!((first.buying.count, first.requests.count), (1, 2));
+        let json = serde_json::to_value(&first).unwrap();
+        assert_eq!((&json["answers"]["purchase"], &json["refusals"]["item_sold"]), (&1.into(), &1.into()));
         recorder.acknowledged(1, ms(3));
         let second = recorder.end_second(ms(2_000), 3, 7);
         assert_eq!((second.acknowledged, second.units_told, second.unexpected), (1, 3, 0));

@@ -1,5 +1,6 @@
 //! What a run leaves behind: the same data as JSON and as a page.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
@@ -38,7 +39,7 @@ pub struct Report {
     pub buying: Summary,
     pub lateness: Summary,
     pub operations: Vec<OperationReport>,
-    pub refusals: Vec<(Refusal, u64)>,
+    pub refusals: BTreeMap<Refusal, u64>,
     pub turned_away: u64,
     pub unexpected: u64,
     pub unexpected_samples: Vec<String>,
@@ -88,7 +89,7 @@ impl Report {
 
     /// Answers that refused something, for any reason that shoppers expect.
     pub fn refused(&self) -> u64 {
-        self.refusals.iter().map(|(_, count)| count).sum()
+        self.refusals.values().sum()
     }
 
     /// Writes `report.json` and `report.html` into the directory of the run. Returns the page.
@@ -160,7 +161,7 @@ pub mod tests {
             buying: Summary::default(),
             lateness: Summary::default(),
             operations: Vec::new(),
-            refusals: vec![(Refusal::ItemSold, 2), (Refusal::CartFull, 1)],
+            refusals: [(Refusal::ItemSold, 2), (Refusal::CartFull, 1)].into(),
             turned_away: 0,
             unexpected: 0,
             unexpected_samples: Vec::new(),

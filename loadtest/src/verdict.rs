@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::audit::Audit;
+use crate::audit::{Audit, SaleAudit};
 use crate::modes::{Arrivals, Mode};
 use crate::recorder::Totals;
 use crate::verify::Findings;
@@ -88,7 +88,7 @@ fn none(name: &'static str, found: u64, what: &str) -> Check {
     check(name, format!("0 {what}"), format!("{found} {what}"), found == 0)
 }
 
-fn of_sales(evidence: &Evidence, figure: impl Fn(&crate::audit::SaleAudit) -> u64) -> u64 {
+fn of_sales(evidence: &Evidence, figure: impl Fn(&SaleAudit) -> u64) -> u64 {
     evidence.audit.sales.iter().map(figure).sum()
 }
 
@@ -117,7 +117,7 @@ fn nothing_is_open(evidence: &Evidence) -> Check {
 /// On a private service all that is sold was sold to these shoppers; elsewhere others buy, too.
 fn sums_agree(evidence: &Evidence) -> Check {
     let sales = &evidence.audit.sales;
-    let sold = |sale: &crate::audit::SaleAudit| sale.sold_after.saturating_sub(sale.sold_before);
+    let sold = |sale: &SaleAudit| sale.sold_after.saturating_sub(sale.sold_before);
     let (told, all_sold): (u64, u64) = sales.iter().fold((0, 0), |sum, sale| (sum.0 + sale.told, sum.1 + sold(sale)));
     let complete = told == evidence.totals.units_told;
     let found = format!("{told} units acknowledged, {all_sold} sold, in {} sales", sales.len());
@@ -206,7 +206,6 @@ fn sale_is_sold_out(evidence: &Evidence) -> Check {
 mod tests {
     use std::time::Duration;
 
-    use crate::audit::SaleAudit;
     use crate::modes;
     use crate::recorder::Recorder;
 

@@ -87,25 +87,25 @@ async fn keep_time(world: &World, sales: &Sales) {
     }
 }
 
-/// One line, drawn over the one before on a terminal.
+/// One line, drawn over the one before on a terminal, and cut off where the terminal ends.
 fn show(second: &Second) {
-    let (before, after) = if stdout().is_terminal() { ("\r\x1b[2K", "") } else { ("", "\n") };
-    let refusals: u64 = second.refusals.iter().sum();
-    print!(
-        "{before}{:4.0} s  {:6} requests/s  {:5} purchases/s  told {:6}  sold {:6}  left {:6}  refused {:5}/s  \
-         503 {:4}/s  errors {:3}/s  p99 {:7.1} ms{after}",
+    let (before, after) = if stdout().is_terminal() { ("\r\x1b[2K\x1b[?7l", "\x1b[?7h") } else { ("", "\n") };
+    // A closed pipe ends nothing but the progress.
+    let _shown = write!(
+        stdout(),
+        "{before}{:4.0} s {:6} requests/s {:5} bought/s  told {:5} sold {:5} left {:5}  refused {:4}/s 503 {}/s \
+         errors {}  p99 {:.1} ms{after}",
         second.at_s,
         second.answers.iter().sum::<u64>(),
         second.acknowledged,
         second.units_told,
         second.units_sold,
         second.units_remaining,
-        refusals,
+        second.refusals.iter().sum::<u64>(),
         second.turned_away,
         second.unexpected,
         second.requests.p99_ms,
     );
-    // A closed pipe ends nothing but the progress.
     let _flushed = stdout().flush();
 }
 
