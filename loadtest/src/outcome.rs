@@ -95,7 +95,7 @@ pub enum Outcome {
 
 /// What this status and word mean in answer to this. `Unexpected` where a shopper could not have provoked it.
 pub fn judge(operation: Operation, status: StatusCode, word: &str) -> Outcome {
-    use Operation::{BuyNow, Checkout, Purchase, Receipt};
+    use Operation::{BuyNow, Checkout, Purchase, Receipt, Review};
     use Refusal::{CartFull, ItemSold, ItemsSold, SaleEnded, SoldOut, UserLimitReached};
     match (operation, status.as_u16(), word) {
         (_, 200, _) => Outcome::Done,
@@ -106,6 +106,8 @@ pub fn judge(operation: Operation, status: StatusCode, word: &str) -> Outcome {
         (BuyNow, 410, "sold_out") => Outcome::Refused(SoldOut),
         (Checkout | Purchase | BuyNow, 409, "user_limit_reached") => Outcome::Refused(UserLimitReached),
         (Checkout | Purchase | BuyNow, 410, "sale_ended") => Outcome::Refused(SaleEnded),
+        // A cart goes with its sale. One that is lost sooner comes to light when it is bought next.
+        (Review, 404, "checkout_not_found") => Outcome::Refused(SaleEnded),
         (_, 503, "unavailable") | (_, 429, "rate_limited") => Outcome::TurnedAway,
         _ => Outcome::Unexpected,
     }
