@@ -13,7 +13,7 @@ use crate::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// How old what is shown as sold may be.
-const FOLLOW: Duration = Duration::from_millis(200);
+const FOLLOW: Duration = Duration::from_millis(50);
 /// How long people still come when everything is sold: the refusals belong to the picture.
 const AFTER_THE_LAST: Duration = Duration::from_secs(3);
 
