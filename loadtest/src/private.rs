@@ -25,7 +25,7 @@ pub struct Private {
     child: Child,
     data_dir: TempDir,
     program: PathBuf,
-    pub base: String,
+    log: PathBuf,
 }
 
 /// Why there is none.
@@ -41,7 +41,7 @@ pub enum Error {
 
 impl Private {
     /// Starts a fresh one that sells so many items. What it logs goes to `log`.
-    pub async fn start(program: &Path, items: u32, log: &Path) -> Result<Self, Error> {
+    pub fn start(program: &Path, items: u32, log: &Path) -> Result<Self, Error> {
         let data_dir = tempfile::Builder::new().prefix("flashsale-load-").tempdir()?;
         let log_file = File::create(log)?;
         let mut command = command(program, data_dir.path());
@@ -50,23 +50,21 @@ impl Private {
         // Ctrl-C reaches us alone: we still ask the service something before it may end.
         command.process_group(0).kill_on_drop(true);
         let child = command.spawn().map_err(|source| Error::Program { program: program.to_owned(), source })?;
-        let mut private = Private { child, data_dir, program: program.to_owned(), base: String::new() };
-        private.base = private.started().await.ok_or_else(|| Error::NotStarted { log: log.to_owned() })?;
-        Ok(private)
+        Ok(Private { child, data_dir, program: program.to_owned(), log: log.to_owned() })
     }
 
-    /// Where it listens, once it says so.
-    async fn started(&mut self) -> Option<String> {
+    /// Where it listens, once it says so: `http://host:port`.
+    pub async fn origin(&mut self) -> Result<String, Error> {
         let deadline = Instant::now() + START_PATIENCE;
-        while Instant::now() < deadline && self.child.try_wait().ok()?.is_none() {
+        while Instant::now() < deadline && self.child.try_wait()?.is_none() {
             let state = std::fs::read(self.data_dir.path().join("local.json")).ok();
             let state: Option<Value> = state.and_then(|text| serde_json::from_slice(&text).ok());
             if let Some(address) = state.as_ref().and_then(|state| state["service"]["listen"].as_str()) {
-                return Some(format!("http://{address}"));
+                return Ok(format!("http://{address}"));
             }
             sleep(POLL).await;
         }
-        None
+        Err(Error::NotStarted { log: self.log.clone() })
     }
 
     /// `flashsale verify --json` on its stores.

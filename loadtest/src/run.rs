@@ -63,23 +63,15 @@ pub async fn run(cli: &Cli, mode: Mode) -> Result<Report, Error> {
             _ = terminate.recv() => {}
         }
     };
-    tokio::pin!(interrupted);
-
     let started_at = Utc::now();
     let directory = report::make_directory(&cli.results, started_at, mode.name)?;
-    let (program, log) = (cli.program()?, directory.join("service.log"));
-    let private = match cli.base_url {
+    let mut private = match cli.base_url {
         Some(_) => None,
-        None => Some(tokio::select! {
-            private = Private::start(&program, mode.sale_items, &log) => private?,
-            () = &mut interrupted => return Err(Error::Interrupted),
-        }),
+        None => Some(Private::start(&cli.program()?, mode.sale_items, &directory.join("service.log"))?),
     };
-    let base = cli.base_url.clone().or(private.as_ref().map(|private| private.base.clone())).unwrap_or_default();
-    let run = Run { cli, mode, base, private: private.as_ref(), started_at };
     let report = tokio::select! {
-        report = run.measure() => report,
-        () = &mut interrupted => Err(Error::Interrupted),
+        report = measure(cli, mode, private.as_mut(), started_at) => report,
+        () = interrupted => Err(Error::Interrupted),
     };
     if let Some(private) = private {
         private.stop().await;
@@ -87,6 +79,19 @@ pub async fn run(cli: &Cli, mode: Mode) -> Result<Report, Error> {
     let report = report?;
     println!("report: {}", report.write(&directory)?.display());
     Ok(report)
+}
+
+async fn measure(
+    cli: &Cli,
+    mode: Mode,
+    mut private: Option<&mut Private>,
+    started_at: DateTime<Utc>,
+) -> Result<Report, Error> {
+    let base = match private.as_mut() {
+        Some(private) => private.origin().await?,
+        None => cli.base_url.clone().unwrap_or_default(),
+    };
+    Run { cli, mode, base, private: private.as_deref(), started_at }.measure().await
 }
 
 impl Run<'_> {
