@@ -10,8 +10,9 @@ COMPOSE ?= docker compose
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench test test-otlp check fmt fmt-check lint deny prepare stores up down logs db-shell redis-cli clean \
-	realistic-test realistic-test-light realistic-test-heavy realistic-test-stress rush-test loadtest
+.PHONY: help run bench test test-otlp check fmt fmt-check lint deny monitoring-check prepare stores watchers \
+	realistic-test realistic-test-light realistic-test-heavy realistic-test-stress rush-test loadtest \
+	up down logs monitoring-up monitoring-down db-shell redis-cli clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,9 +68,9 @@ loadtest: $(if $(BASE_URL),,stores)
 
 # --- What a change must pass
 
-check: fmt-check lint deny test ## All that CI checks
+check: fmt-check lint deny monitoring-check test ## All that CI checks
 
-test: stores ## Run every test, against a Redis and PostgreSQL that the tests start themselves
+test: stores watchers ## Run every test, against a Redis, PostgreSQL and Prometheus that the tests start themselves
 	cargo test --workspace
 
 test-otlp: stores ## Run the tests of what is built with the feature otlp alone
@@ -88,6 +89,13 @@ fmt-check: ## Say what `make fmt` would change
 deny: ## Check licences, sources and unwanted crates of the dependencies
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --log-level error check bans licenses sources
+
+# Debian's amtool is too old for url_file.
+monitoring-check: watchers ## Check the configuration and rules of Prometheus, and that each alert fires when it should
+	promtool check config --lint=all --lint-fatal monitoring/prometheus/prometheus.yml
+	promtool check rules --lint=all --lint-fatal monitoring/prometheus/*.rules.yml
+	promtool test rules monitoring/prometheus/*.test.yml
+	@sed 's|url_file: .*|url: http://127.0.0.1/|' monitoring/alertmanager/alertmanager.yml | amtool check-config
 
 prepare: stores ## Refresh .sqlx after a change of a query or a migration
 	@cargo sqlx --version 2>/dev/null | grep -q ' 0\.9\.' || cargo install --locked sqlx-cli --version '^0.9' \
@@ -120,32 +128,56 @@ down: ## Stop the containers; the data stay in their volumes
 logs: ## Follow the logs of the containers
 	$(COMPOSE) logs --follow --tail 100
 
+MONITORING := $(COMPOSE) --env-file .env --file monitoring/docker-compose.yml
+
+monitoring-up: ## Start Prometheus, Alertmanager and Grafana beside the containers of `make up`
+	@docker network inspect flashsale_default >/dev/null 2>&1 || { echo 'start the service first: make up' >&2; exit 1; }
+	$(MONITORING) up --detach --wait
+	@grep -qs '^ALERT_WEBHOOK_URL=.' .env || echo 'nobody is told of alerts: set ALERT_WEBHOOK_URL in .env'
+	@echo 'Grafana: http://127.0.0.1:3000 (admin, GRAFANA_PASSWORD)  Prometheus: http://127.0.0.1:9090'
+
+monitoring-down: ## Stop them; the measurements stay in their volumes
+	$(MONITORING) down
+
 # --- What must be installed
 
-# While apt runs, policy-rc.d keeps it from starting Redis and PostgreSQL as services of the system.
+STORES := redis-server=redis-server postgres=postgresql
+WATCHERS := prometheus=prometheus promtool=prometheus prometheus-redis-exporter=prometheus-redis-exporter \
+	prometheus-postgres-exporter=prometheus-postgres-exporter amtool=prometheus-alertmanager
+
 stores: ## Install redis-server and postgresql when they are missing
-	@missing=""; \
-	command -v redis-server >/dev/null || missing="redis-server"; \
-	{ command -v initdb && command -v postgres; } >/dev/null \
-		|| ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
-	[ -n "$$missing" ] || exit 0; \
-	sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
-	if ! command -v apt-get >/dev/null || ! $$sudo true 2>/dev/null; then \
-		echo "Missing: $$missing. Install with: sudo apt-get install" $$missing \
-			"(or the like of your system), then try again." >&2; \
-		exit 1; \
-	fi; \
-	echo "Installing" $$missing "with apt-get"; \
-	policy=/usr/sbin/policy-rc.d; \
-	if [ ! -e "$$policy" ]; then \
-		trap '$$sudo rm -f "$$policy"' EXIT; trap 'exit 130' HUP INT TERM; \
-		printf '#!/bin/sh\nexit 101\n' | $$sudo tee "$$policy" >/dev/null; $$sudo chmod 755 "$$policy"; \
-	fi; \
-	log="$$(mktemp)"; apt="$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"; \
-	if { $$apt update && $$apt install -y --no-install-recommends $$missing; } >"$$log" 2>&1; then \
-		rm -f "$$log"; \
-	else \
-		tail -n 20 "$$log" >&2; \
-		echo "apt-get failed ($$log). Install by hand: apt-get install" $$missing >&2; \
-		exit 1; \
-	fi
+	@$(call install,$(STORES))
+
+watchers: ## Install Prometheus and its exporters when they are missing
+	@$(call install,$(WATCHERS))
+
+# Shell code that installs the packages of those programs that are missing: $(call install,program=package ...).
+# While apt runs, policy-rc.d keeps it from starting any of them as services of the system.
+define install
+missing=""; \
+for pair in $(1); do \
+	program="$${pair%%=*}"; package="$${pair#*=}"; \
+	command -v "$$program" >/dev/null || ls /usr/lib/postgresql/*/bin/"$$program" >/dev/null 2>&1 || \
+		case " $$missing " in *" $$package "*) ;; *) missing="$$missing $$package" ;; esac; \
+done; \
+[ -n "$$missing" ] || exit 0; \
+sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+if ! command -v apt-get >/dev/null || ! $$sudo true 2>/dev/null; then \
+	echo "Missing:$$missing. Install with: sudo apt-get install$$missing (or the like of your system), then try again." >&2; \
+	exit 1; \
+fi; \
+echo "Installing$$missing with apt-get"; \
+policy=/usr/sbin/policy-rc.d; \
+if [ ! -e "$$policy" ]; then \
+	trap '$$sudo rm -f "$$policy"' EXIT; trap 'exit 130' HUP INT TERM; \
+	printf '#!/bin/sh\nexit 101\n' | $$sudo tee "$$policy" >/dev/null; $$sudo chmod 755 "$$policy"; \
+fi; \
+log="$$(mktemp)"; apt="$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"; \
+if { $$apt update && $$apt install -y --no-install-recommends $$missing; } >"$$log" 2>&1; then \
+	rm -f "$$log"; \
+else \
+	tail -n 20 "$$log" >&2; \
+	echo "apt-get failed ($$log). Install by hand: apt-get install$$missing" >&2; \
+	exit 1; \
+fi
+endef
