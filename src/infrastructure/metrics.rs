@@ -54,6 +54,11 @@ pub fn connection_closed() {
     metrics().connections.decrement(1.0);
 }
 
+/// So many connections may be open on a listener.
+pub fn connections_max(connections: usize) {
+    metrics().connections_max.set(connections as f64);
+}
+
 /// A connection was turned away because there were too many.
 pub fn connection_refused() {
     metrics().connections_refused.increment(1);

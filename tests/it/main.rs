@@ -9,6 +9,7 @@ mod harness;
 mod health;
 mod ledger;
 mod metrics;
+mod monitoring;
 mod openapi;
 mod program;
 mod purchase;

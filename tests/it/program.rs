@@ -71,7 +71,8 @@ impl Drop for Local {
     }
 }
 
-fn program(data_dir: &Path) -> Command {
+/// The program with nothing set but where its data are.
+pub fn program(data_dir: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
     command.env("DATA_DIR", data_dir).env("LOG", "warn");
     for name in ["DATABASE_URL", "REDIS_URL", "ADMIN_TOKEN", "LISTEN_ADDR"] {

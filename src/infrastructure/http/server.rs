@@ -108,6 +108,7 @@ struct Server {
 
 impl Server {
     fn new(shop: Arc<Shop>, settings: HttpSettings, surface: Surface) -> Self {
+        metrics::connections_max(settings.connections);
         Server {
             protocol: Arc::new(protocol()),
             patience: Patience { head: settings.head_timeout, idle: settings.idle_timeout },

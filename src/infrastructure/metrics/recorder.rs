@@ -28,6 +28,7 @@ pub struct Metrics {
     pub in_flight: Gauge,
     pub shed: Counter,
     pub connections: Gauge,
+    pub connections_max: Gauge,
     pub connections_refused: Counter,
     pub checkouts: Vec<Counter>,
     pub purchases: Vec<Counter>,
@@ -118,6 +119,7 @@ impl Metrics {
             in_flight: gauge!("flashsale_http_requests_in_flight"),
             shed: counter!("flashsale_http_requests_shed_total"),
             connections: gauge!("flashsale_http_connections"),
+            connections_max: gauge!("flashsale_http_connections_max"),
             connections_refused: counter!("flashsale_http_connections_refused_total"),
             checkouts: by::<Outcome>("flashsale_checkouts_total", "outcome", &[]),
             purchases: of_purchase(PurchaseKind::Cart),
@@ -170,6 +172,7 @@ fn describe() {
     describe_gauge!("flashsale_http_requests_in_flight", "HTTP requests that are being answered.");
     describe_counter!("flashsale_http_requests_shed_total", "HTTP requests refused because too many were in flight.");
     describe_gauge!("flashsale_http_connections", "Open connections.");
+    describe_gauge!("flashsale_http_connections_max", "Connections that may be open on a listener.");
     describe_counter!("flashsale_http_connections_refused_total", "Connections turned away: there were too many.");
     describe_counter!("flashsale_checkouts_total", "Checkouts answered, by outcome.");
     describe_counter!("flashsale_purchases_total", "Purchases answered, by kind (cart, buy_now) and outcome.");

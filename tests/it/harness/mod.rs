@@ -3,7 +3,9 @@
 pub mod client;
 #[cfg(feature = "otlp")]
 pub mod collector;
+pub mod listening;
 pub mod program;
+pub mod prometheus;
 pub mod service;
 pub mod stores;
 

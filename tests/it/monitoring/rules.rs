@@ -1,0 +1,39 @@
+//! The alert rules as files. Whether they are right is for promtool: `make monitoring-check`.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::prometheus::FILES;
+
+fn read(file: impl AsRef<Path>) -> String {
+    let path = Path::new(FILES).join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Each alert's name and the lines that describe it.
+fn alerts(rules: &str) -> Vec<(&str, &str)> {
+    let alerts = rules.split("- alert: ").skip(1);
+    alerts.map(|rest| rest.split_once('\n').expect("a name and what it means")).collect()
+}
+
+#[test]
+fn every_alert_says_how_bad_it_is_and_what_to_do() {
+    let (rules, wiki) = (read("alerts.rules.yml"), read("../../wiki/Monitoring.md"));
+    let alerts = alerts(&rules);
+    assert!(alerts.len() > 30, "{} alerts", alerts.len());
+    for (name, text) in alerts {
+        assert!(text.contains("severity: page") || text.contains("severity: ticket"), "{name} has no severity");
+        assert!(text.contains(" summary: ") && text.contains(" description: "), "{name} does not say what is wrong");
+        let link = format!("runbook_url: \"{{{{ $externalLabels.wiki }}}}/Monitoring.md#{}\"", name.to_lowercase());
+        assert!(text.contains(&link), "{name} has no {link}");
+        assert!(wiki.contains(&format!("\n#### {name}\n")), "the wiki has no runbook of {name}");
+    }
+}
+
+#[test]
+fn every_alert_has_a_test_in_which_it_fires() {
+    let tests = read("alerts.test.yml") + &read("alerts.hours.test.yml");
+    for (name, _) in alerts(&read("alerts.rules.yml")) {
+        assert!(tests.contains(&format!("labels: '{{alertname=\"{name}\"}}'")), "{name} fires in no test");
+    }
+}
