@@ -16,12 +16,14 @@ use crate::harness::prometheus::Prometheus;
 
 /// Grafana's choice for this scrape interval.
 const RATE_INTERVAL: Duration = Prometheus::SCRAPE_EVERY.saturating_mul(4);
+/// More than are bought in that time.
+const ITEMS: u32 = 10_000;
 /// An audit comes after five seconds, and rates need some time to be known.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_expression_has_a_value_when_the_service_is_at_work() {
-    let watched = Watched::start().await;
+    let watched = Watched::start(ITEMS).await;
     let _shoppers =
         AbortOnDropHandle::new(tokio::spawn(crowd(watched.instances.each_ref().map(|it| it.client.clone()))));
     let mut missing = expressions(&watched.prometheus).await;
@@ -75,17 +77,15 @@ impl Watched {
 
 /// Shoppers who do everything that a panel shows, again and again.
 async fn crowd(shops: [Client; 2]) {
-    for round in 0.. {
-        for (place, shop) in shops.iter().enumerate() {
-            shopper(shop, (round * shops.len() + place) * 4 + 1).await;
-        }
+    for (shop, first) in shops.iter().cycle().zip((1..).step_by(4)) {
+        shopper(shop, first).await;
     }
 }
 
 /// Somebody who buys four items from this one on, and is refused what can be refused.
-async fn shopper(shop: &Client, first: usize) {
-    let items: Vec<String> = (first..first + 4).map(|item| (item % 10_000).max(1).to_string()).collect();
-    let [a, b, c, d] = [0, 1, 2, 3].map(|place| items[place].as_str());
+async fn shopper(shop: &Client, first: u32) {
+    let items: Vec<String> = (first..first + 4).map(|item| (item % ITEMS).max(1).to_string()).collect();
+    let [a, b, c, d] = [0, 1, 2, 3].map(|place: usize| items[place].as_str());
     let (ann, bob) = (format!("ann{first}"), format!("bob{first}"));
     let code = shop.cart(&ann, &[a, b, c]).await;
     let late = shop.cart(&bob, &[a]).await;

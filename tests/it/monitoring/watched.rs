@@ -22,12 +22,12 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Starts it all, and waits until a sale is open.
-    pub async fn start() -> Self {
+    /// Starts it all, and waits until a sale of so many items is open.
+    pub async fn start(items: u32) -> Self {
         let (redis, postgres) = (Redis::start(), Postgres::start());
         let archive = PgArchive::connect(&postgres.server.url(), 2).await.expect("PostgreSQL answers");
         archive.migrate_up().await.expect("migrations run");
-        let instances = [instance(&redis, &postgres).await, instance(&redis, &postgres).await];
+        let instances = [instance(&redis, &postgres, items).await, instance(&redis, &postgres, items).await];
         for instance in &instances {
             eventually("a sale is open", || async { instance.client.get("/sales/active").await.status == 200 }).await;
         }
@@ -59,13 +59,13 @@ impl Watched {
     }
 }
 
-async fn instance(redis: &Redis, postgres: &Postgres) -> Listening {
+async fn instance(redis: &Redis, postgres: &Postgres, items: u32) -> Listening {
     // The process holds on to nothing in it.
     let dir = tempfile::tempdir().expect("a directory is made");
     Listening::start("/health/ready", |address| {
         let mut command = program(dir.path());
         command.args(["serve", "--listen", address, "--database-url", &postgres.server.url()]);
-        command.args(["--redis-url", &redis.url(), "--ack-timeout", "1s"]);
+        command.args(["--redis-url", &redis.url(), "--sale-items", &items.to_string(), "--ack-timeout", "1s"]);
         command
     })
     .await
