@@ -74,16 +74,49 @@ const STATUSES: [(u16, &str); 22] = [
 /// The class of a status by its first digit.
 const CLASSES: [&str; 6] = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// A series comes to be when it is first needed: most combinations never occur.
+/// Failures are counted from 0: the rate of a series knows nothing of its first value.
+const FAILURES: [u16; 2] = [500, 503];
+
+/// Any other series comes to be when it is first needed: most combinations never occur.
 struct Table {
     requests: Vec<OnceLock<Counter>>,
     durations: Vec<OnceLock<Histogram>>,
 }
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| Table {
-    requests: empty(Route::ALL.len() * Verb::COUNT * STATUSES.len()),
-    durations: empty(Route::ALL.len() * CLASSES.len()),
-});
+static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
+
+impl Table {
+    fn new() -> Self {
+        let table = Table {
+            requests: empty(Route::ALL.len() * Verb::COUNT * STATUSES.len()),
+            durations: empty(Route::ALL.len() * CLASSES.len()),
+        };
+        for route in Route::ALL {
+            for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
+                for status in FAILURES.into_iter().filter(|_| route.allows(&method)) {
+                    table.requests(route, Verb::of(&method), status);
+                }
+            }
+        }
+        table
+    }
+
+    fn requests(&self, route: Route, verb: Verb, status: u16) -> &Counter {
+        let status = STATUSES.iter().position(|(known, _)| *known == status).unwrap_or(STATUSES.len() - 1);
+        let cell = (route as usize * Verb::COUNT + verb as usize) * STATUSES.len() + status;
+        let (pattern, method, status) = (route.pattern(), verb.word(), STATUSES[status].1);
+        self.requests[cell].get_or_init(
+            || counter!("flashsale_http_requests_total", "route" => pattern, "method" => method, "status" => status),
+        )
+    }
+
+    fn durations(&self, route: Route, status: u16) -> &Histogram {
+        let class = Some(usize::from(status / 100)).filter(|class| *class < CLASSES.len()).unwrap_or_default();
+        let (pattern, word) = (route.pattern(), CLASSES[class]);
+        self.durations[route as usize * CLASSES.len() + class]
+            .get_or_init(|| histogram!("flashsale_http_request_duration_seconds", "route" => pattern, "class" => word))
+    }
+}
 
 fn empty<T>(cells: usize) -> Vec<OnceLock<T>> {
     std::iter::repeat_with(OnceLock::new).take(cells).collect()
@@ -93,21 +126,8 @@ fn empty<T>(cells: usize) -> Vec<OnceLock<T>> {
 pub fn http_request(route: Route, verb: Verb, status: u16, took: Duration) {
     // Handles made before the recorder is there would count for nobody.
     metrics().in_flight.decrement(1.0);
-    let class = CLASSES.get(usize::from(status / 100)).map_or(0, |_known| usize::from(status / 100));
-    let status = STATUSES.iter().position(|(known, _)| *known == status).unwrap_or(STATUSES.len() - 1);
-    let cell = (route as usize * Verb::COUNT + verb as usize) * STATUSES.len() + status;
-    let (pattern, method, status) = (route.pattern(), verb.word(), STATUSES[status].1);
-    TABLE.requests[cell]
-        .get_or_init(
-            || counter!("flashsale_http_requests_total", "route" => pattern, "method" => method, "status" => status),
-        )
-        .increment(1);
-    let class_word = CLASSES[class];
-    TABLE.durations[route as usize * CLASSES.len() + class]
-        .get_or_init(
-            || histogram!("flashsale_http_request_duration_seconds", "route" => pattern, "class" => class_word),
-        )
-        .record(took.as_secs_f64());
+    TABLE.requests(route, verb, status).increment(1);
+    TABLE.durations(route, status).record(took.as_secs_f64());
 }
 
 #[cfg(test)]
@@ -129,6 +149,7 @@ mod tests {
             r#"{route="/sales/{id}",method="GET",status="200"}"#,
             r#"{route="/sales/{id}",method="GET",status="404"}"#,
             r#"{route="unknown",method="other",status="other"}"#,
+            r#"{route="/purchase",method="POST",status="503"}"#,
         ] {
             assert!(text.contains(&format!("flashsale_http_requests_total{labels}")), "{labels} is not in {text}");
         }
