@@ -111,7 +111,7 @@ fn every_panel_can_be_understood() {
 }
 
 #[test]
-fn panels_do_not_overlap() {
+fn panels_neither_overlap_nor_leave_holes() {
     for dashboard in Dashboard::all() {
         let mut taken = BTreeSet::new();
         for panel in dashboard.panels() {
@@ -121,6 +121,8 @@ fn panels_do_not_overlap() {
                 assert!(taken.insert(cell), "{}: {} covers another", dashboard.title(), panel["title"]);
             }
         }
+        let lines = taken.iter().map(|(_, line)| line + 1).max().unwrap_or_default();
+        assert_eq!(taken.len() as u64, lines * COLUMNS, "{} has holes", dashboard.title());
     }
 }
 
