@@ -137,8 +137,10 @@ pub fn recovery(result: RecoveryResult) {
 /// or for a slot filled already, a guard has kept a promise that Redis had broken.
 pub fn dead_letter(rejection: Rejection) {
     metrics().dead_letters[rejection.index()].increment(1);
+    let [unit_sold, slot_filled] = &metrics().guard_hits;
     match rejection {
-        Rejection::UnitSold | Rejection::SlotFilled => metrics().guard_hits[rejection.index()].increment(1),
+        Rejection::UnitSold => unit_sold.increment(1),
+        Rejection::SlotFilled => slot_filled.increment(1),
         Rejection::Invalid => {}
     }
 }

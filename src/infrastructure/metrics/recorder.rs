@@ -45,7 +45,8 @@ pub struct Metrics {
     pub ledger_commit: Histogram,
     pub fence_trips: Counter,
     pub recoveries: Vec<Counter>,
-    pub guard_hits: Vec<Counter>,
+    /// For a unit sold already, and for a slot filled already.
+    pub guard_hits: [Counter; 2],
     pub dead_letters: Vec<Counter>,
     pub audits: Vec<Counter>,
     pub audit_duration: Histogram,
@@ -136,10 +137,8 @@ impl Metrics {
             ledger_commit: histogram!("flashsale_ledger_commit_duration_seconds"),
             fence_trips: counter!("flashsale_fence_trips_total"),
             recoveries: by::<RecoveryResult>("flashsale_recoveries_total", "result", &[]),
-            guard_hits: by::<Rejection>("flashsale_guard_hits_total", "guard", &[])
-                .into_iter()
-                .take(Rejection::Invalid.index())
-                .collect(),
+            guard_hits: [Rejection::UnitSold, Rejection::SlotFilled]
+                .map(|guard| counter!("flashsale_guard_hits_total", "guard" => guard.word())),
             dead_letters: by::<Rejection>("flashsale_dead_letters_total", "reason", &[]),
             audits: by::<AuditResult>("flashsale_audits_total", "result", &[]),
             audit_duration: histogram!("flashsale_audit_duration_seconds"),
