@@ -52,9 +52,63 @@ impl LiveSale {
     /// The `page`-th page, from 1, of all items or of those that are (`true`) or are not left.
     pub fn page(&self, page: usize, per_page: usize, available: Option<bool>) -> Page {
         let projection = self.projection();
+        let (all, sold_out) = (self.catalog.items() as usize, projection.sold_out() as usize);
+        let total = match available {
+            None => all,
+            Some(true) => all - sold_out,
+            Some(false) => sold_out,
+        };
+        let before = (page - 1).saturating_mul(per_page);
+        if before >= total {
+            return Page { items: Vec::new(), total };
+        }
         let left = self.catalog.iter().map(|(ordinal, _)| (ordinal, projection.of(ordinal)));
-        let wanted: Vec<_> = left.filter(|(_, left)| available.is_none_or(|wanted| wanted == (*left > 0))).collect();
-        let items = wanted.iter().skip((page - 1).saturating_mul(per_page)).take(per_page).copied().collect();
-        Page { items, total: wanted.len() }
+        let wanted = left.filter(|(_, left)| available.is_none_or(|wanted| wanted == (*left > 0)));
+        Page { items: wanted.skip(before).take(per_page).collect(), total }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::{Catalog, CheckoutCode, LedgerEntry, LedgerEvent, Sold, SoldUnit, Window};
+
+    use super::*;
+
+    /// Twenty items, of which every third is sold.
+    fn sale() -> LiveSale {
+        let (id, catalog): (SaleId, _) = ("20261120T09".parse().unwrap(), Catalog::generated(20).unwrap());
+        let start = chrono::DateTime::from_timestamp(1_795_165_200, 0).unwrap();
+        let window = Window::new(start, start + chrono::TimeDelta::hours(1)).unwrap();
+        let (currency, items, units) = (catalog.currency(), catalog.items(), catalog.units());
+        let sale = LiveSale::new(
+            Sale { id, window, user_limit: 10, currency, items, units, closed: false },
+            Arc::new(catalog),
+        );
+        let unit = |number: u32| SoldUnit { ordinal: Ordinal::try_from(number).unwrap(), unit: 1, slot: number };
+        let sold = Sold {
+            code: CheckoutCode::new(id, 1),
+            user: "ann".parse().unwrap(),
+            request: None,
+            units: (1..=6).map(|third| unit(third * 3)).collect(),
+            missed: Vec::new(),
+        };
+        sale.apply(&[LedgerEntry { id: "1-1".parse().unwrap(), event: LedgerEvent::Sold(sold) }]);
+        sale
+    }
+
+    #[test]
+    fn pages_together_show_each_item_once_and_none_more() {
+        let sale = sale();
+        for (available, expected) in [(None, 20), (Some(true), 14), (Some(false), 6)] {
+            for per_page in [1, 3, 7, 20, 500] {
+                let pages = (1..=20).map(|page| sale.page(page, per_page, available));
+                let shown: Vec<_> =
+                    pages.inspect(|page| assert_eq!(page.total, expected)).flat_map(|page| page.items).collect();
+                let is_shown = |left: u32| available.is_none_or(|wanted| wanted == (left > 0));
+                assert_eq!(shown.len(), expected);
+                assert!(shown.is_sorted() && shown.iter().all(|(_, left)| is_shown(*left)), "{shown:?}");
+            }
+        }
+        assert!(sale.page(usize::MAX, 500, None).items.is_empty());
     }
 }

@@ -26,7 +26,7 @@ pub struct LiveSale {
     pub arrived: Notify,
     /// Checkout attempts that are not archived yet, when they were last counted.
     pub attempts_pending: AtomicUsize,
-    /// The last self-audit, on the instance that writes the ledger.
+    /// How far its audit has got, where that is this instance's part.
     pub audited: ArcSwapOption<Audited>,
 }
 

@@ -116,7 +116,8 @@ impl Shop {
             self.sale_store.end(sale.id, sale.window.ends_at).await?;
         }
         if is_over && self.is_written(&live).await? {
-            self.sale_store.retire(sale.id, sale.window.ends_at + RECEIPTS_KEPT).await?;
+            // Of a sale that ended long ago nothing expires at once: it is not closed yet.
+            self.sale_store.retire(sale.id, sale.window.ends_at.max(now) + RECEIPTS_KEPT).await?;
             self.archive.close_sale(sale.id).await?;
             self.sales.close(sale.id);
             tracing::info!(sale = %sale.id, "closed: everything of it is in PostgreSQL");

@@ -57,6 +57,8 @@ pub struct Shop {
     /// Loading sales that are not in memory: few at a time, so that asking for many cannot take all
     /// connections to PostgreSQL.
     loading: Semaphore,
+    /// Audits of live sales: one at a time, so that they leave connections for recovery.
+    pub(super) auditing: Semaphore,
 }
 
 /// The clock of Redis, estimated. Good enough to look at; decisions are made by the real one.
@@ -93,6 +95,7 @@ impl Shop {
             refusals: Refusals::default(),
             sale_added: Notify::new(),
             loading: Semaphore::new(2),
+            auditing: Semaphore::new(1),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::application::Shop;
 use crate::application::attempts::AttemptsWriter;
+use crate::application::audit::Auditing;
 use crate::application::follow::Follower;
 use crate::application::live_sale::LiveSale;
 use crate::application::persist::{LedgerWriter, Progress};
@@ -21,6 +22,7 @@ use crate::application::verify::Findings;
 use crate::domain::SaleId;
 
 use super::metrics::{self, AuditResult, RecoveryResult};
+use super::telemetry::Chain;
 
 /// How long after an error the same thing is tried again.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -37,11 +39,15 @@ const CATCH_UP_AFTER: Duration = Duration::from_millis(200);
 /// How often attempts are archived.
 const ATTEMPTS_EVERY: Duration = Duration::from_millis(100);
 
-/// How often a live sale is audited: with the time that it takes, a difference is found within ten seconds.
+/// How long after an audit of a live sale the next one begins. With the time that an audit takes, a difference in a
+/// sale of 10,000 is found within ten seconds.
 const AUDIT_EVERY: Duration = Duration::from_secs(5);
 
-/// A large sale is audited less often: never more than this part of the time.
+/// A large sale is audited less often, so that audits take no more than this part of the time,
 const AUDIT_SHARE: u32 = 20;
+
+/// but never less often than this.
+const AUDIT_REST_MAX: Duration = Duration::from_secs(20);
 
 /// How often refused checkouts are archived.
 const REFUSALS_EVERY: Duration = Duration::from_secs(1);
@@ -262,23 +268,20 @@ async fn write_attempts(shop: &Shop, sale: &LiveSale) {
     }
 }
 
-/// Audits a sale for as long as this instance writes its ledger. Others have no say in it: their results would go on
-/// being shown.
+/// Audits a sale for as long as this instance writes its ledger: so each sale is audited by one.
 async fn audit(shop: Arc<Shop>, sale: Arc<LiveSale>) {
-    let _outdated = scopeguard::guard(sale.clone(), |sale| sale.audited.store(None));
+    let auditing = Auditing::of(sale.clone(), shop.clock.now());
     let mut known = Findings::default();
-    let mut pause = AUDIT_EVERY;
     loop {
-        sleep(pause).await;
+        sleep(AUDIT_EVERY).await;
         let begun = Instant::now();
-        let result = match shop.audit(&sale).await {
-            Ok(Some(findings)) if findings.is_sound() => AuditResult::Sound,
+        let result = match shop.audit(&auditing).await {
             Ok(Some(findings)) => {
-                if findings.faults() != known.faults() {
+                if !findings.is_sound() && findings.faults() != known.faults() {
                     tracing::error!(sale = %sale.sale().id, %findings, "Redis and PostgreSQL, or both and the rules, differ");
                 }
                 known = findings;
-                AuditResult::Unsound
+                if findings.is_sound() { AuditResult::Sound } else { AuditResult::Unsound }
             }
             Ok(None) => AuditResult::Failed,
             Err(error) => {
@@ -286,19 +289,15 @@ async fn audit(shop: Arc<Shop>, sale: Arc<LiveSale>) {
                 AuditResult::Failed
             }
         };
-        metrics::audit(result, begun.elapsed());
-        pause = AUDIT_EVERY.max(begun.elapsed() * AUDIT_SHARE);
+        let took = begun.elapsed();
+        metrics::audit(result, took);
+        sleep((took * AUDIT_SHARE).min(AUDIT_REST_MAX).saturating_sub(AUDIT_EVERY)).await;
     }
 }
 
 /// Says once what went wrong, with all its causes.
 fn log<T, E: std::error::Error>(result: Result<T, E>, what: &str) {
-    let Err(error) = result else { return };
-    let mut causes = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        causes.extend([": ", &cause.to_string()]);
-        source = cause.source();
+    if let Err(error) = result {
+        tracing::warn!(causes = %Chain(&error), "{what}");
     }
-    tracing::warn!(causes, "{what}");
 }

@@ -2,6 +2,7 @@
 //!
 //! Spans and events of single requests are of level `debug`: at the default level each costs one look at an atomic.
 
+mod chain;
 mod json;
 #[cfg(feature = "otlp")]
 mod otlp;
@@ -21,6 +22,7 @@ use crate::config::LogFormat;
 
 use json::OneObject;
 
+pub use chain::Chain;
 pub use otlp::{Traces, TracesError, began};
 
 /// Logs to standard error from here on, as text or as one JSON object a line, and exports traces if there are any.

@@ -1,5 +1,6 @@
 //! What `GET /metrics` says of a sale, and the audit that it has of itself.
 
+use flashsale::application::audit::Auditing;
 use flashsale::infrastructure::http::AdminToken;
 
 use crate::harness::eventually;
@@ -87,4 +88,22 @@ async fn one_unit_of_drift_is_found() {
     let units = format!("{{{}}}:units", shop.sale());
     let () = redis::cmd("HSET").arg(&units).arg(1).arg("1").query_async(&mut redis).await.expect("Redis answers");
     eventually("the unit that is free again is found", || async { drift().await == 1.0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_redis_forgot_is_no_drift() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    shop.client.buy_now("ann", "r", "1").await.expect(200);
+    let sale = shop.shop.current_sale().expect("a sale is on");
+    let auditing = Auditing::of(sale, shop.shop.clock.now());
+    let mut redis = world.redis_connection().await;
+    let () = redis::cmd("FLUSHALL").query_async(&mut redis).await.expect("Redis answers");
+    // Whether or not somebody has noticed yet.
+    let found = shop.shop.audit(&auditing).await;
+    assert!(!matches!(found, Ok(Some(findings)) if !findings.is_sound()), "{found:?}");
+    eventually("it is restored", || async {
+        matches!(shop.shop.audit(&auditing).await, Ok(Some(findings)) if findings.is_sound() && findings.sold == 1)
+    })
+    .await;
 }

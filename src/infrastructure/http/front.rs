@@ -109,7 +109,7 @@ impl Front {
         let asked = Asked { route, params, address: caller.address, head, body };
         let answering = self.admit_and_answer(limited, caller, asked).instrument(observation.span());
         let answered = AssertUnwindSafe(answering).catch_unwind().await;
-        let request_id = request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let request_id = request_id::text(request_id.as_ref());
         let answer = match answered {
             Ok(Ok(answer)) => answer,
             Ok(Err(problem)) => {

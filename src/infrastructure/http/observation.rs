@@ -48,7 +48,7 @@ impl Observation {
 fn span(route: Route, head: &Parts) -> Span {
     let span = tracing::debug_span!(
         "request",
-        request_id = %request_id::of(&head.headers),
+        request_id = %request_id::text(head.headers.get(request_id::X_REQUEST_ID)),
         method = %head.method,
         route = route.pattern(),
         status = Empty,

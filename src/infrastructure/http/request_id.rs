@@ -1,15 +1,15 @@
 //! What a request is called in the logs of both sides.
 
+use hyper::Request;
 use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Request};
 use tower_http::request_id::{MakeRequestId, RequestId};
 
 /// The header that carries it.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of a request that has one; empty before.
-pub fn of(headers: &HeaderMap) -> &str {
-    headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
+/// The id as text; empty where there is none yet.
+pub fn text(id: Option<&HeaderValue>) -> &str {
+    id.and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
 /// Drops an id that is not 1 to 128 of `[A-Za-z0-9._-]`, so that the request gets one of ours: what comes

@@ -1,13 +1,12 @@
 //! What a request needs and does not get: a store that cannot do it, or a service with too much to do.
 
-use std::error::Error;
-use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use chrono::Utc;
 
 use crate::application::ports::StoreError;
 use crate::infrastructure::metrics;
+use crate::infrastructure::telemetry::Chain;
 
 use super::problem::Problem;
 use super::router::Route;
@@ -57,16 +56,6 @@ pub fn report(problem: &Problem, route: Route, request_id: &str) {
             }
         }
         _ => {}
-    }
-}
-
-/// An error with everything that led to it.
-struct Chain<'a>(&'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        std::iter::successors(self.0.source(), |error| (*error).source()).try_for_each(|error| write!(f, ": {error}"))
     }
 }
 

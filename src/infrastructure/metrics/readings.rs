@@ -71,20 +71,20 @@ fn of_sale(live: &LiveSale, now: DateTime<Utc>) {
     let gauges = SaleGauges::new(&sale.id.to_string(), sale.id.kind(), sale.window.status(now));
     gauges.set("flashsale_sale_start_timestamp_seconds", seconds(sale.window.starts_at));
     gauges.set("flashsale_sale_end_timestamp_seconds", seconds(sale.window.ends_at));
-    let (remaining, entries, as_of) = {
+    let (remaining, entries) = {
         let projection = live.projection();
-        (projection.units(), projection.entries(), projection.as_of())
+        (projection.units(), projection.entries())
     };
     gauges.set("flashsale_sale_units", sale.units.into());
     gauges.set("flashsale_sale_units_sold", sale.units.saturating_sub(remaining).into());
     gauges.set("flashsale_sale_units_remaining", remaining.into());
-    of_filter(live, as_of, &gauges);
+    of_filter(live, &gauges);
     let confirmations = &live.confirmations;
     gauges.set("flashsale_ledger_entries", entries as f64);
     gauges.set("flashsale_ledger_pending_entries", confirmations.pending() as f64);
     gauges.set("flashsale_ledger_lag_seconds", confirmations.lag().as_secs_f64());
     let persisted = confirmations.persisted();
-    if persisted > LedgerId::ZERO {
+    if persisted > LedgerId::ZERO && persisted < LedgerId::MAX {
         gauges.set("flashsale_ledger_watermark_timestamp_seconds", seconds(persisted.time()));
     }
     gauges.set("flashsale_attempts_pending", live.attempts_pending.load(Ordering::Relaxed) as f64);
@@ -93,19 +93,26 @@ fn of_sale(live: &LiveSale, now: DateTime<Utc>) {
     }
 }
 
-fn of_filter(live: &LiveSale, known: LedgerId, gauges: &SaleGauges) {
+fn of_filter(live: &LiveSale, gauges: &SaleGauges) {
     let filter = live.filter();
-    let behind =
-        if filter.as_of() == LedgerId::ZERO { 0.0 } else { seconds(known.time()) - seconds(filter.as_of().time()) };
     gauges.set("flashsale_sold_filter_items", filter.sold_items().into());
     gauges.set("flashsale_sold_filter_let_through_items", filter.let_through().len() as f64);
     gauges.set("flashsale_sold_filter_size_bytes", filter.size_bytes() as f64);
-    gauges.set("flashsale_sold_filter_age_seconds", behind.max(0.0));
+    gauges.set("flashsale_sold_filter_age_seconds", filter_age(live, filter.as_of()));
+}
+
+/// How much older the filter is than the newest entry that this instance has heard of: from the ledger, or from
+/// whoever archives it. Nothing is sold before the start of a sale.
+fn filter_age(live: &LiveSale, as_of: LedgerId) -> f64 {
+    let persisted = Some(live.confirmations.persisted()).filter(|id| *id < LedgerId::MAX);
+    let newest = live.projection().as_of().max(persisted.unwrap_or(LedgerId::ZERO));
+    let start = live.sale().window.starts_at;
+    (seconds(newest.time().max(start)) - seconds(as_of.time().max(start))).max(0.0)
 }
 
 fn of_audit(audited: &Audited, gauges: &SaleGauges) {
-    let Findings { sold, lost, oversold, over_limit, drift } = audited.findings;
     gauges.set("flashsale_audit_timestamp_seconds", seconds(audited.at));
+    let Some(Findings { sold, lost, oversold, over_limit, drift }) = audited.findings else { return };
     gauges.set("flashsale_audit_units_sold", sold as f64);
     for (finding, count) in [("lost", lost), ("oversold", oversold), ("over_limit", over_limit), ("drift", drift)] {
         let labels = gauges.labels.iter().cloned().chain([Pair::from_static_parts("finding", finding)]);
@@ -167,7 +174,11 @@ fn describe() {
         "Time of the newest entry that is in PostgreSQL."
     );
     describe_gauge!("flashsale_attempts_pending", "Checkout attempts that are not in PostgreSQL.");
-    describe_gauge!("flashsale_audit_timestamp_seconds", Unit::Seconds, "When the last self-audit ended.");
+    describe_gauge!(
+        "flashsale_audit_timestamp_seconds",
+        Unit::Seconds,
+        "When the last self-audit ended, or since when this instance makes them."
+    );
     describe_gauge!("flashsale_audit_units_sold", "Units that PostgreSQL says are sold, at the last self-audit.");
     describe_gauge!("flashsale_audit_findings", "What the last self-audit found to be wrong: each must be 0.");
 }

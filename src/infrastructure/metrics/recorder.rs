@@ -20,6 +20,7 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// 50 ms is what the goal for purchases is measured against.
 const LATENCY_SECONDS: [f64; 15] =
     [0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.064, 0.128, 0.25, 0.5, 1.0, 5.0];
+const AUDIT_SECONDS: [f64; 12] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 120.0];
 const BATCH_ENTRIES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
 /// Handles of every metric but those of HTTP requests.
@@ -94,6 +95,7 @@ fn recorder() -> Result<PrometheusRecorder, BuildError> {
     let recorder = PrometheusBuilder::new()
         .set_buckets(&LATENCY_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("flashsale_ledger_batch_entries".into()), &BATCH_ENTRIES)?
+        .set_buckets_for_metric(Matcher::Full("flashsale_audit_duration_seconds".into()), &AUDIT_SECONDS)?
         .build_recorder();
     Ok(recorder)
 }

@@ -1,0 +1,14 @@
+//! Errors as they are logged.
+
+use std::error::Error;
+use std::fmt;
+
+/// An error with everything that led to it.
+pub struct Chain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        std::iter::successors(self.0.source(), |error| (*error).source()).try_for_each(|error| write!(f, ": {error}"))
+    }
+}
