@@ -115,7 +115,11 @@ impl Shopper {
                 self.world.told.borrow_mut().refuse(order.item);
                 None
             }
-            Bought::Refused(..) | Bought::Unknown => None,
+            Bought::Unknown => {
+                self.world.recorder.gave_up(due.elapsed());
+                None
+            }
+            Bought::Refused(..) => None,
         }
     }
 
@@ -139,17 +143,22 @@ impl Shopper {
     /// Asks for what is bought already, which must be answered as before.
     async fn repeat(&mut self, order: &Order, before: &Bytes) {
         let answer = self.ask(order.operation, &order.ask).await;
-        if answer.outcome == Outcome::TurnedAway {
-            return;
-        }
-        let known = self.world.told.borrow_mut().acknowledge(&answer.body) == Acknowledged::Again;
-        let is_right = known && answer.is_replayed();
+        let (after, is_marked) = match answer.outcome {
+            // The one is counted, and the other decides nothing.
+            Outcome::Unexpected | Outcome::TurnedAway => return,
+            Outcome::Confirming => match confirmed(&self.world, &answer).await {
+                Some(receipt) => (receipt, true),
+                None => return,
+            },
+            Outcome::Done | Outcome::Refused(_) => (answer.body.clone(), answer.is_replayed()),
+        };
+        let is_right = is_marked && self.world.told.borrow_mut().acknowledge(&after) == Acknowledged::Again;
         self.world.recorder.count(|totals| {
             totals.repeats += 1;
             totals.wrong_repeats += u64::from(!is_right);
         });
         if !is_right {
-            let texts = [before, &answer.body].map(|body| String::from_utf8_lossy(body).into_owned());
+            let texts = [before, &after].map(|body| String::from_utf8_lossy(body).into_owned());
             self.world.recorder.unexpected(format!("a repetition is answered differently: {texts:?}"));
         }
     }

@@ -62,7 +62,7 @@ pub struct Funnel {
 pub struct Totals {
     pub operations: [Latencies; Operation::ALL.len()],
     pub refusals: [u64; Refusal::ALL.len()],
-    pub turned_away: u64,
+    pub turned_away: [u64; Operation::ALL.len()],
     pub unexpected: u64,
     pub unexpected_samples: Vec<String>,
     pub funnels: [Funnel; profiles::ALL.len()],
@@ -70,6 +70,8 @@ pub struct Totals {
     /// How late this client itself was in starting what was due.
     pub lateness: Latencies,
     pub acknowledged: u64,
+    /// Purchases of which shoppers stopped asking what became of them.
+    pub given_up: u64,
     pub units_told: u64,
     pub hung_up: u64,
     pub repeats: u64,
@@ -94,13 +96,14 @@ impl Recorder {
         Recorder(RefCell::new(Totals {
             operations: std::array::from_fn(|_| Latencies::new()),
             refusals: Default::default(),
-            turned_away: 0,
+            turned_away: Default::default(),
             unexpected: 0,
             unexpected_samples: Vec::new(),
             funnels: Default::default(),
             buying: Latencies::new(),
             lateness: Latencies::new(),
             acknowledged: 0,
+            given_up: 0,
             units_told: 0,
             hung_up: 0,
             repeats: 0,
@@ -129,7 +132,7 @@ impl Recorder {
                 totals.now.refusals[refusal as usize] += 1;
             }
             Outcome::TurnedAway => {
-                totals.turned_away += 1;
+                totals.turned_away[operation as usize] += 1;
                 totals.now.turned_away += 1;
             }
             Outcome::Done | Outcome::Confirming | Outcome::Unexpected => {}
@@ -152,6 +155,14 @@ impl Recorder {
         totals.acknowledged += 1;
         totals.units_told += units;
         totals.now.acknowledged += 1;
+        totals.buying.record(took);
+        totals.now_buying.record(took);
+    }
+
+    /// A shopper stopped asking what became of a purchase, so long after it was due: it took longer than that.
+    pub fn gave_up(&self, took: Duration) {
+        let totals = &mut *self.0.borrow_mut();
+        totals.given_up += 1;
         totals.buying.record(took);
         totals.now_buying.record(took);
     }
@@ -193,7 +204,17 @@ impl Recorder {
 impl Totals {
     /// Requests that were answered.
     pub fn answers(&self) -> u64 {
-        self.operations.iter().map(|latencies| latencies.summary().count).sum()
+        self.answers_to(&Operation::ALL)
+    }
+
+    /// Requests of these kinds that were answered.
+    pub fn answers_to(&self, operations: &[Operation]) -> u64 {
+        operations.iter().map(|operation| self.operations[*operation as usize].summary().count).sum()
+    }
+
+    /// Requests of these kinds that were turned away.
+    pub fn turned_away(&self, operations: &[Operation]) -> u64 {
+        operations.iter().map(|operation| self.turned_away[*operation as usize]).sum()
     }
 }
 

@@ -92,11 +92,13 @@ impl Report {
         self.refusals.values().sum()
     }
 
-    /// Writes `report.json` and `report.html` into the directory of the run. Returns the page.
+    /// Writes `report.json` and `report.html` into the directory of the run, to which `latest` leads from then on.
+    /// Returns the page.
     pub fn write(&self, directory: &Path) -> io::Result<PathBuf> {
         fs::write(directory.join("report.json"), serde_json::to_vec_pretty(self)?)?;
         let page = directory.join("report.html");
         fs::write(&page, html::page(self))?;
+        link_latest(directory)?;
         Ok(page)
     }
 }
@@ -115,17 +117,22 @@ pub fn profiles(totals: &Totals) -> Vec<ProfileReport> {
     all.map(|(profile, funnel)| ProfileReport { name: profile.name, funnel }).collect()
 }
 
-/// A new directory for a run, below that of all results, where `latest` leads to it.
+/// A new directory for a run, below that of all results.
 pub fn make_directory(results: &Path, started_at: DateTime<Utc>, mode: &str) -> io::Result<PathBuf> {
     let name = format!("{}-{mode}", started_at.format("%Y%m%dT%H%M%SZ"));
-    let directory = results.join(&name);
+    let directory = results.join(name);
     fs::create_dir_all(&directory)?;
+    Ok(directory)
+}
+
+/// Lets `latest` beside the directories of all runs lead to this one.
+fn link_latest(directory: &Path) -> io::Result<()> {
+    let (Some(results), Some(name)) = (directory.parent(), directory.file_name()) else { return Ok(()) };
     let latest = results.join("latest");
     match fs::remove_file(&latest) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => symlink(&name, &latest)?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => symlink(name, &latest),
     }
-    Ok(directory)
 }
 
 #[cfg(test)]

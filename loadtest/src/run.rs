@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::drive::drive;
 use crate::machine::Machine;
 use crate::modes::{Arrivals, Mode};
-use crate::outcome::Refusal;
+use crate::outcome::{Operation, Refusal};
 use crate::private::{self, Private};
 use crate::recorder::Recorder;
 use crate::report::{self, Report};
@@ -193,7 +193,7 @@ impl Run<'_> {
                 lateness: totals.lateness.summary(),
                 operations: report::operations(totals),
                 refusals: Refusal::ALL.into_iter().zip(totals.refusals).collect(),
-                turned_away: totals.turned_away,
+                turned_away: totals.turned_away(&Operation::ALL),
                 unexpected: totals.unexpected,
                 unexpected_samples: totals.unexpected_samples.clone(),
                 hung_up: totals.hung_up,
