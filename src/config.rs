@@ -216,7 +216,12 @@ impl HttpConfig {
 }
 
 fn plain_http(text: &str) -> Result<String, String> {
-    let is_plain = |url: &Uri| url.scheme_str() == Some("http") && url.host().is_some() && url.query().is_none();
+    let is_plain = |url: &Uri| {
+        url.scheme_str() == Some("http")
+            && url.host().is_some()
+            && url.query().is_none()
+            && !url.authority().is_some_and(|authority| authority.as_str().contains('@'))
+    };
     match text.parse::<Uri>() {
         Ok(url) if is_plain(&url) => Ok(text.to_owned()),
         _ => Err("must be such as http://127.0.0.1:4318".to_owned()),
