@@ -6,9 +6,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use crate::application::Shop;
 use crate::application::attempts::AttemptsWriter;
@@ -204,7 +205,9 @@ async fn write(shop: Arc<Shop>, sale: Arc<LiveSale>) {
     loop {
         match shop.archive.try_lock(LockName::Writer(sale.sale().id)).await {
             Ok(Some(lock)) => {
-                let _auditing = AbortOnDropHandle::new(tokio::spawn(audit(shop.clone(), sale.clone())));
+                let lost = CancellationToken::new();
+                let _lost = lost.clone().drop_guard();
+                start_auditing(shop.clone(), sale.clone(), lost);
                 tokio::select! {
                     () = until_lost(lock) => tracing::warn!(sale = %sale.sale().id, "lost the lock of the ledger writer"),
                     () = write_ledger(&shop, &sale) => {}
@@ -266,6 +269,12 @@ async fn write_attempts(shop: &Shop, sale: &LiveSale) {
             }
         }
     }
+}
+
+/// Audits a sale on a thread of its own: comparing it takes longer than those who serve requests may be held up.
+fn start_auditing(shop: Arc<Shop>, sale: Arc<LiveSale>, stop: CancellationToken) {
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(stop.run_until_cancelled(audit(shop, sale))));
 }
 
 /// Audits a sale for as long as this instance writes its ledger: so each sale is audited by one.
