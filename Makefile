@@ -12,7 +12,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .PHONY: help run bench test test-otlp check fmt fmt-check lint deny monitoring-check prepare stores watchers \
 	realistic-test realistic-test-light realistic-test-heavy realistic-test-stress rush-test loadtest \
-	up down logs monitoring-up monitoring-down db-shell redis-cli clean
+	engine up down logs monitoring-up monitoring-down db-shell redis-cli clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,7 +68,7 @@ loadtest: $(if $(BASE_URL),,stores)
 
 # --- What a change must pass
 
-check: fmt-check lint deny monitoring-check test ## All that CI checks
+check: fmt-check lint deny monitoring-check test test-otlp ## What a change must pass
 
 test: stores watchers ## Run every test, against a Redis, PostgreSQL and Prometheus that the tests start themselves
 	cargo test --workspace
@@ -119,24 +119,29 @@ endef
 
 # --- In containers (secrets in .env, see .env.example)
 
-up: ## Build and start everything in containers
+# Says what is missing, rather than what Docker makes of it.
+engine:
+	@docker info >/dev/null 2>&1 && $(COMPOSE) version >/dev/null 2>&1 || { \
+		echo 'needs a running Docker engine with its compose plugin; without containers: make run' >&2; exit 1; }
+
+up: engine ## Build and start everything in containers
 	$(COMPOSE) up --build --detach --wait
 
-down: ## Stop the containers; the data stay in their volumes
+down: engine ## Stop the containers; the data stay in their volumes
 	$(COMPOSE) down
 
-logs: ## Follow the logs of the containers
+logs: engine ## Follow the logs of the containers
 	$(COMPOSE) logs --follow --tail 100
 
 MONITORING := $(COMPOSE) --env-file .env --file monitoring/docker-compose.yml
 
-monitoring-up: ## Start Prometheus, Alertmanager and Grafana beside the containers of `make up`
+monitoring-up: engine ## Start Prometheus, Alertmanager and Grafana beside the containers of `make up`
 	@docker network inspect flashsale_default >/dev/null 2>&1 || { echo 'start the service first: make up' >&2; exit 1; }
 	$(MONITORING) up --detach --wait
 	@grep -qs '^ALERT_WEBHOOK_URL=.' .env || echo 'nobody is told of alerts: set ALERT_WEBHOOK_URL in .env'
 	@echo 'Grafana: http://127.0.0.1:3000 (admin, GRAFANA_PASSWORD)  Prometheus: http://127.0.0.1:9090'
 
-monitoring-down: ## Stop them; the measurements stay in their volumes
+monitoring-down: engine ## Stop them; the measurements stay in their volumes
 	$(MONITORING) down
 
 # --- What must be installed

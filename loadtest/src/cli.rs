@@ -41,7 +41,7 @@ pub struct Cli {
     #[arg(long, env = "GOAL_P99", value_parser = positive)]
     goal_p99: Option<Duration>,
     /// Items of the sale of a private service
-    #[arg(long, env = "ITEMS", value_parser = clap::value_parser!(u32).range(1..=99_999))]
+    #[arg(long, env = "ITEMS", conflicts_with = "base_url", value_parser = clap::value_parser!(u32).range(1..=99_999))]
     items: Option<u32>,
     /// Makes shoppers do the same again
     #[arg(long, env = "SEED", default_value_t = 1)]

@@ -34,7 +34,7 @@ const OPEN_PATIENCE: Duration = Duration::from_secs(30);
 pub enum Error {
     #[error(transparent)]
     Private(#[from] private::Error),
-    #[error("no sale is on at {0}: {1}")]
+    #[error("{0} shows no sale that is on: {1}. Is it running?")]
     NoSale(String, String),
     #[error("{0} is only for {1} tests")]
     Misplaced(&'static str, &'static str),

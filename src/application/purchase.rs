@@ -49,10 +49,7 @@ impl Shop {
     /// calls buy once and return the same receipt.
     pub async fn purchase(&self, code: CheckoutCode, partial: bool) -> Result<Purchased, PurchaseError> {
         let found = self.find_sale(code.sale).await.map_err(|error| PurchaseError::Failed(unknown(error)))?;
-        let refused = |refusal| {
-            tracing::debug!(sale = %code.sale, code = %code.shortened(), ?refusal, "refused");
-            PurchaseError::Refused(code.sale, refusal)
-        };
+        let refused = |refusal| PurchaseError::Refused(code.sale, refusal);
         let sale = found.ok_or_else(|| refused(PurchaseRefusal::CheckoutNotFound))?;
         if sale.sale().closed || self.is_behind(&sale) {
             let before = self.purchased(&sale, code).await;
@@ -127,10 +124,7 @@ impl Shop {
         request: &RequestId,
     ) -> Result<Purchased, BuyNowError> {
         let about = sale.sale();
-        let refused = |refusal| {
-            tracing::debug!(sale = %about.id, ?refusal, "refused");
-            BuyNowError::Refused(about.id, refusal)
-        };
+        let refused = |refusal| BuyNowError::Refused(about.id, refusal);
         if about.closed || self.is_behind(sale) {
             let before = self.bought_by(sale, user, request).await;
             let before = before.map_err(|error| BuyNowError::Failed(unknown(error)))?;

@@ -106,7 +106,7 @@ impl Shop {
         if !lock.is_held().await || self.archive.epoch().await? != epoch {
             return Err(StoreError::Busy("another instance has begun to recover"));
         }
-        tracing::info!(sale = %id, %epoch, purchases = stock.sold.len(), "restoring a sale from PostgreSQL");
+        tracing::info!(sale = %id, epoch = epoch.0, purchases = stock.sold.len(), "restoring a sale from PostgreSQL");
         self.sale_store.restore(epoch, &stock, ledger, attempts).await
     }
 

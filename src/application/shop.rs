@@ -162,7 +162,10 @@ impl Shop {
     /// Passes an error on, and wakes recovery if it means that Redis forgot a sale that is live.
     pub fn noticing(&self, epoch: Epoch, error: StoreError) -> StoreError {
         if matches!(error, StoreError::Fenced) && self.fence.trip(epoch) {
-            tracing::warn!(%epoch, "Redis does not hold the state of this epoch: purchases are refused until it is restored");
+            tracing::warn!(
+                epoch = epoch.0,
+                "Redis does not hold the state of this epoch: purchases are refused until it is restored"
+            );
         }
         error
     }

@@ -83,11 +83,11 @@ async fn keep_recovered(shop: Arc<Shop>) {
         match shop.recover().await {
             Ok(Recovered::Intact(epoch)) => {
                 metrics::recovery(RecoveryResult::Intact);
-                tracing::info!(%epoch, "Redis holds the state of this epoch");
+                tracing::info!(epoch = epoch.0, "Redis holds the state of this epoch");
             }
             Ok(Recovered::Restored(epoch)) => {
                 metrics::recovery(RecoveryResult::Restored);
-                tracing::info!(%epoch, "Redis holds what PostgreSQL says, in a new epoch");
+                tracing::info!(epoch = epoch.0, "Redis holds what PostgreSQL says, in a new epoch");
             }
             Ok(Recovered::Elsewhere) => sleep(AFTER_ERROR).await,
             Err(error) => {
@@ -167,7 +167,7 @@ async fn tend_sales(shop: Arc<Shop>, stop: CancellationToken) {
         for sale in live {
             tended.entry(sale.sale().id).or_insert_with(|| {
                 let stop_sale = stop.child_token();
-                let (follower, writer) = (follow(shop.clone(), sale.clone()), write(shop.clone(), sale));
+                let (follower, writer) = (follow(shop.clone(), sale.clone()), write(shop.clone(), sale, tasks.clone()));
                 let stopped = stop_sale.clone();
                 tasks.spawn(async move { stopped.run_until_cancelled(async { tokio::join!(follower, writer) }).await });
                 stop_sale
@@ -201,13 +201,13 @@ async fn follow(shop: Arc<Shop>, sale: Arc<LiveSale>) {
 }
 
 /// Writes the logs of a sale to the archive whenever this instance holds the lock for it.
-async fn write(shop: Arc<Shop>, sale: Arc<LiveSale>) {
+async fn write(shop: Arc<Shop>, sale: Arc<LiveSale>, tasks: TaskTracker) {
     loop {
         match shop.archive.try_lock(LockName::Writer(sale.sale().id)).await {
             Ok(Some(lock)) => {
                 let lost = CancellationToken::new();
                 let _lost = lost.clone().drop_guard();
-                start_auditing(shop.clone(), sale.clone(), lost);
+                start_auditing(shop.clone(), sale.clone(), lost, &tasks);
                 tokio::select! {
                     () = until_lost(lock) => tracing::warn!(sale = %sale.sale().id, "lost the lock of the ledger writer"),
                     () = write_ledger(&shop, &sale) => {}
@@ -272,9 +272,10 @@ async fn write_attempts(shop: &Shop, sale: &LiveSale) {
 }
 
 /// Audits a sale on a thread of its own: comparing it takes longer than those who serve requests may be held up.
-fn start_auditing(shop: Arc<Shop>, sale: Arc<LiveSale>, stop: CancellationToken) {
+/// The service waits for it when it stops, since nothing can sleep on a runtime that is shut down.
+fn start_auditing(shop: Arc<Shop>, sale: Arc<LiveSale>, stop: CancellationToken, tasks: &TaskTracker) {
     let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(stop.run_until_cancelled(audit(shop, sale))));
+    tasks.spawn_blocking(move || runtime.block_on(stop.run_until_cancelled(audit(shop, sale))));
 }
 
 /// Audits a sale for as long as this instance writes its ledger: so each sale is audited by one.

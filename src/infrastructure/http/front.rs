@@ -114,6 +114,7 @@ impl Front {
             Ok(Ok(answer)) => answer,
             Ok(Err(problem)) => {
                 store_failure::report(&problem, route, request_id);
+                observation.refused(problem.code());
                 problem.into_answer()
             }
             Err(panic) => panicked(panic.as_ref(), route, request_id),

@@ -10,6 +10,7 @@ use tracing::field::Empty;
 use crate::infrastructure::metrics::{self, Verb};
 use crate::infrastructure::telemetry;
 
+use super::code::Code;
 use super::request_id;
 use super::router::Route;
 
@@ -38,6 +39,11 @@ impl Observation {
         self.span.clone()
     }
 
+    /// The request is answered with a problem of this code.
+    pub fn refused(&self, code: Code) {
+        self.span.record("problem", code.word());
+    }
+
     /// The request is answered.
     pub fn answered(mut self, status: StatusCode) {
         self.status = Some(status);
@@ -52,6 +58,7 @@ fn span(route: Route, head: &Parts) -> Span {
         method = %head.method,
         route = route.pattern(),
         status = Empty,
+        problem = Empty,
         otel.name = Empty,
         otel.kind = Empty,
         otel.status_code = Empty,
@@ -72,6 +79,9 @@ impl Drop for Observation {
         self.span.record("status", status);
         if status >= 500 {
             self.span.record("otel.status_code", "ERROR");
+        }
+        if self.span.is_disabled() {
+            return;
         }
         let _entered = self.span.enter();
         tracing::debug!(took_ms = took.as_micros() as f64 / 1e3, "ended");
