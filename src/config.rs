@@ -248,3 +248,18 @@ fn whole_seconds(text: &str) -> Result<Duration, String> {
     }
     Ok(duration)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_go_where_no_password_is_needed() {
+        assert!(plain_http("http://127.0.0.1:4318").is_ok() && plain_http("http://collector/").is_ok());
+        for text in
+            ["http://user:secret@collector", "https://collector", "collector:4318", "http://collector/?key=secret"]
+        {
+            assert!(plain_http(text).is_err(), "{text}");
+        }
+    }
+}

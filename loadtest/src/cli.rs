@@ -180,5 +180,7 @@ mod tests {
         assert_eq!(mode(&["rush", "--rate", "9"]).unwrap().arrivals, Arrivals::Rush { per_second: 9 });
         assert!(mode(&["rush", "--users", "7"]).is_err());
         assert!(mode(&["realistic", "--rate", "7"]).is_err());
+        let of_private = ["loadtest", "rush", "--items", "7", "--base-url", "http://shop"];
+        assert!(Cli::try_parse_from(of_private).is_err());
     }
 }

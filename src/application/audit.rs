@@ -55,3 +55,19 @@ impl Shop {
         Ok(Some(findings))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::application::live_sale::sample;
+
+    use super::*;
+
+    #[test]
+    fn who_no_longer_audits_shows_nothing() {
+        let (sale, since) = (Arc::new(sample(1)), Utc::now());
+        let auditing = Auditing::of(sale.clone(), since);
+        assert_eq!(sale.audited.load_full().as_deref(), Some(&Audited { at: since, findings: None }));
+        drop(auditing);
+        assert!(sale.audited.load_full().is_none());
+    }
+}

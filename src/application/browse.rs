@@ -70,23 +70,17 @@ impl LiveSale {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::{Catalog, CheckoutCode, LedgerEntry, LedgerEvent, Sold, SoldUnit, Window};
+    use crate::application::live_sale::sample;
+    use crate::domain::{CheckoutCode, LedgerEntry, LedgerEvent, Sold, SoldUnit};
 
     use super::*;
 
     /// Twenty items, of which every third is sold.
     fn sale() -> LiveSale {
-        let (id, catalog): (SaleId, _) = ("20261120T09".parse().unwrap(), Catalog::generated(20).unwrap());
-        let start = chrono::DateTime::from_timestamp(1_795_165_200, 0).unwrap();
-        let window = Window::new(start, start + chrono::TimeDelta::hours(1)).unwrap();
-        let (currency, items, units) = (catalog.currency(), catalog.items(), catalog.units());
-        let sale = LiveSale::new(
-            Sale { id, window, user_limit: 10, currency, items, units, closed: false },
-            Arc::new(catalog),
-        );
+        let sale = sample(20);
         let unit = |number: u32| SoldUnit { ordinal: Ordinal::try_from(number).unwrap(), unit: 1, slot: number };
         let sold = Sold {
-            code: CheckoutCode::new(id, 1),
+            code: CheckoutCode::new(sale.sale().id, 1),
             user: "ann".parse().unwrap(),
             request: None,
             units: (1..=6).map(|third| unit(third * 3)).collect(),

@@ -180,3 +180,14 @@ impl LiveSale {
         self.filter.load().is_sold(ordinal)
     }
 }
+
+/// A sale of so many made-up items, from nine to ten o'clock, of which nothing is sold.
+#[cfg(test)]
+pub fn sample(items: u32) -> LiveSale {
+    let catalog = Catalog::generated(items).unwrap();
+    let start = chrono::DateTime::from_timestamp(1_795_165_200, 0).unwrap();
+    let window = crate::domain::Window::containing(start, std::time::Duration::from_secs(3_600));
+    let (currency, items, units) = (catalog.currency(), catalog.items(), catalog.units());
+    let id = crate::domain::SaleId::hourly(window.starts_at);
+    LiveSale::new(Sale { id, window, user_limit: 10, currency, items, units, closed: false }, Arc::new(catalog))
+}

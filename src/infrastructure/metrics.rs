@@ -117,10 +117,9 @@ pub fn store_failure(error: &StoreError) {
     metrics().store_failures[StoreTrouble::of(error).index()].increment(1);
 }
 
-/// A batch of this many ledger entries was committed, in this time.
-pub fn ledger_committed(entries: usize, took: Duration) {
+/// A batch of this many ledger entries was committed.
+pub fn ledger_committed(entries: usize) {
     metrics().ledger_batch.record(entries as f64);
-    metrics().ledger_commit.record(took.as_secs_f64());
 }
 
 /// The fence was closed because Redis had forgotten.

@@ -2,6 +2,7 @@
 
 use flashsale::application::audit::Auditing;
 use flashsale::infrastructure::http::AdminToken;
+use sqlx::Executor;
 
 use crate::harness::eventually;
 use crate::harness::service::{Instance, World};
@@ -106,4 +107,46 @@ async fn what_redis_forgot_is_no_drift() {
         matches!(shop.shop.audit(&auditing).await, Ok(Some(findings)) if findings.is_sound() && findings.sold == 1)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_postgresql_is_seen_waiting() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    eventually("the opening is archived", || async {
+        !series(&shop, "flashsale_ledger_watermark_timestamp_seconds", "").await.is_empty()
+    })
+    .await;
+    let mut freeze = world.database.begin().await.expect("PostgreSQL answers");
+    freeze.execute("LOCK TABLE purchases, checkout_attempts IN EXCLUSIVE MODE").await.expect("nobody writes any more");
+    let code = shop.client.cart("ann", &["1"]).await;
+    let (client, bought) = (shop.client.clone(), code.clone());
+    let buying = tokio::spawn(async move { client.purchase(&bought).await });
+    let waiting = async || {
+        let text = shop.client.get("/metrics").await.expect(200).body;
+        String::from_utf8_lossy(&text).contains("\nflashsale_purchases_waiting 1\n")
+    };
+    eventually("the purchase waits", &waiting).await;
+    eventually("its entry is pending", || async { reading(&shop, "flashsale_ledger_pending_entries").await == 1.0 })
+        .await;
+    assert!(reading(&shop, "flashsale_ledger_lag_seconds").await > 0.0);
+    eventually("the attempt is pending", || async { reading(&shop, "flashsale_attempts_pending").await == 1.0 }).await;
+    freeze.rollback().await.expect("PostgreSQL answers");
+    buying.await.expect("it does not panic").expect(200);
+    assert!(!waiting().await);
+    for name in ["flashsale_ledger_pending_entries", "flashsale_ledger_lag_seconds", "flashsale_attempts_pending"] {
+        eventually(name, || async { reading(&shop, name).await == 0.0 }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_instance_audits_and_when_it_stops_the_other_does() {
+    let world = World::new().await;
+    let (one, other) = (world.start().await, world.start().await);
+    let audits = async |shop: &Instance| !series(shop, "flashsale_audit_timestamp_seconds", "").await.is_empty();
+    eventually("somebody audits", || async { audits(&one).await || audits(&other).await }).await;
+    let (auditor, heir) = if audits(&one).await { (one, other) } else { (other, one) };
+    assert!(!audits(&heir).await);
+    auditor.stop().await;
+    eventually("the other takes over", || async { audits(&heir).await }).await;
 }

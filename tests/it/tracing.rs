@@ -53,6 +53,23 @@ async fn a_purchase_is_followed_by_its_request_id_to_its_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_logged_with_its_code_and_a_probe_not_at_all() {
+    let world = World::new().await;
+    let program = Program::start(&world, &[("LOG", "debug")]).await;
+    buy(&program).await;
+    for (method, path) in [(Method::POST, "/checkout?user_id=late&id=1"), (Method::GET, "/health/ready")] {
+        let request = program.client.request(method, path).header("x-request-id", "refuse-me");
+        program.client.send(request, "").await;
+    }
+    let lines = objects(&program.stop());
+    let ended: Vec<_> = lines.iter().filter(|line| line["message"] == "ended").collect();
+    assert!(ended.iter().all(|line| line["request_id"].is_string()), "{ended:#?}");
+    let refused: Vec<_> = ended.into_iter().filter(|line| line["request_id"] == "refuse-me").collect();
+    assert_eq!(refused.len(), 1, "{refused:#?}");
+    assert_eq!((&refused[0]["status"], &refused[0]["problem"]), (&409.into(), &"item_sold".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn at_the_default_level_a_purchase_says_nothing() {
     let world = World::new().await;
     let program = Program::start(&world, &[]).await;

@@ -182,3 +182,23 @@ fn describe() {
     describe_gauge!("flashsale_audit_units_sold", "Units that PostgreSQL says are sold, at the last self-audit.");
     describe_gauge!("flashsale_audit_findings", "What the last self-audit found to be wrong: each must be 0.");
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::application::fence::Epoch;
+    use crate::application::live_sale::sample;
+
+    use super::*;
+
+    #[test]
+    fn a_filter_that_follows_no_more_ages_by_what_is_archived_meanwhile() {
+        let sale = sample(3);
+        let at = |seconds: i64| format!("{}-0", sale.sale().window.starts_at.timestamp_millis() + seconds * 1_000);
+        assert_eq!(filter_age(&sale, LedgerId::ZERO), 0.0);
+        sale.confirmations.advance(Epoch(1), at(30).parse().unwrap(), []);
+        assert_eq!(filter_age(&sale, LedgerId::ZERO), 30.0);
+        assert_eq!(filter_age(&sale, at(20).parse().unwrap()), 10.0);
+        sale.confirmations.close();
+        assert_eq!(filter_age(&sale, at(20).parse().unwrap()), 0.0);
+    }
+}

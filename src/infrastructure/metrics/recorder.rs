@@ -43,7 +43,6 @@ pub struct Metrics {
     pub postgres_pools: Vec<PoolGauges>,
     pub store_failures: Vec<Counter>,
     pub ledger_batch: Histogram,
-    pub ledger_commit: Histogram,
     pub fence_trips: Counter,
     pub recoveries: Vec<Counter>,
     /// For a unit sold already, and for a slot filled already.
@@ -136,7 +135,6 @@ impl Metrics {
             postgres_pools: Pool::all().into_iter().map(PoolGauges::of).collect(),
             store_failures: by::<StoreTrouble>("flashsale_store_failures_total", "kind", &[]),
             ledger_batch: histogram!("flashsale_ledger_batch_entries"),
-            ledger_commit: histogram!("flashsale_ledger_commit_duration_seconds"),
             fence_trips: counter!("flashsale_fence_trips_total"),
             recoveries: by::<RecoveryResult>("flashsale_recoveries_total", "result", &[]),
             guard_hits: [Rejection::UnitSold, Rejection::SlotFilled]
@@ -194,12 +192,7 @@ fn describe() {
     describe_gauge!("flashsale_postgres_pool_connections", "Connections to PostgreSQL, by pool and state.");
     describe_gauge!("flashsale_postgres_pool_connections_max", "How many connections a pool may have.");
     describe_counter!("flashsale_store_failures_total", "Requests that a store did not serve, by kind of failure.");
-    describe_histogram!("flashsale_ledger_batch_entries", "Ledger entries in one batch.");
-    describe_histogram!(
-        "flashsale_ledger_commit_duration_seconds",
-        Unit::Seconds,
-        "Time to commit a batch to PostgreSQL."
-    );
+    describe_histogram!("flashsale_ledger_batch_entries", "Ledger entries in one batch that was committed.");
     describe_counter!("flashsale_fence_trips_total", "Times that Redis was found to have forgotten.");
     describe_counter!("flashsale_recoveries_total", "Attempts to make sure of Redis, by result.");
     describe_counter!("flashsale_guard_hits_total", "Oversells and passed limits averted by PostgreSQL, by guard.");
@@ -221,14 +214,14 @@ mod tests {
 
     #[test]
     fn every_metric_has_a_help_text_and_histograms_have_buckets() {
-        metrics().ledger_commit.record(0.003);
+        metrics().acknowledgement_wait.record(0.003);
         let text = render();
         let named =
             |line: &str| line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()).map(str::to_owned);
         for name in text.lines().filter_map(named) {
             assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help text");
         }
-        assert!(text.contains("flashsale_ledger_commit_duration_seconds_bucket{le=\"0.004\"}"), "{text}");
+        assert!(text.contains("flashsale_acknowledgement_wait_seconds_bucket{le=\"0.004\"}"), "{text}");
         assert!(text.contains("flashsale_purchases_total{kind=\"cart\",outcome=\"items_sold\"} 0"), "{text}");
     }
 }

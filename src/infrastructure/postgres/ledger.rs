@@ -1,7 +1,5 @@
 //! Where the logs of sales are copied to.
 
-use std::time::Instant;
-
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -40,7 +38,6 @@ impl LedgerArchive for PgArchive {
         entries: &[LedgerEntry],
     ) -> Result<(), PersistError> {
         let Some(last) = entries.last() else { return Ok(()) };
-        let started = Instant::now();
         let batch = Batch::of(catalog, entries);
         let row = sqlx::query_file!(
             "src/infrastructure/postgres/queries/persist.sql",
@@ -64,7 +61,7 @@ impl LedgerArchive for PgArchive {
         );
         let row = Statement::Persist.time(row.fetch_one(&self.writers)).await.map_err(persist_error)?;
         written(row.in_epoch, row.moved)?;
-        metrics::ledger_committed(entries.len(), started.elapsed());
+        metrics::ledger_committed(entries.len());
         Ok(())
     }
 
