@@ -1,3 +1,3 @@
-DROP VIEW purchase_records;
+DROP VIEW recorded_purchases;
 DROP TABLE purchase_units;
 DROP TABLE purchases;

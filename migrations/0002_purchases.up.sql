@@ -7,11 +7,11 @@ CREATE TABLE purchases (
     ledger_id    bigint        NOT NULL,
     code         text          NOT NULL,
     user_id      text          NOT NULL,
-    -- What the buyer named the request by, where there was no cart.
+    -- The request id of a purchase without a cart.
     request_id   text,
     units        integer       NOT NULL CHECK (units > 0),
     total        numeric(14,2) NOT NULL CHECK (total >= 0),
-    -- What a partial purchase wanted and did not get: [{"ordinal":42,"quantity":1}].
+    -- The lines that a partial purchase did not get: [{"ordinal":42,"quantity":1}].
     missed       jsonb         NOT NULL,
     purchased_at timestamptz   NOT NULL,
     PRIMARY KEY (sale_id, ledger_id),
@@ -19,10 +19,9 @@ CREATE TABLE purchases (
 );
 
 CREATE UNIQUE INDEX purchases_one_per_request ON purchases (sale_id, user_id, request_id) WHERE request_id IS NOT NULL;
-CREATE INDEX purchases_by_user ON purchases (user_id, purchased_at);
+CREATE INDEX purchases_by_user ON purchases (user_id, ledger_id);
 
--- The last word on what is sold: no unit twice, none that does not exist, and no user beyond the limit, whatever
--- Redis says.
+-- The last word on what is sold, whatever Redis says: no unit twice, none that does not exist, no user over the limit.
 CREATE TABLE purchase_units (
     sale_id    text          NOT NULL,
     ordinal    integer       NOT NULL,
@@ -42,7 +41,7 @@ CREATE TABLE purchase_units (
 CREATE INDEX purchase_units_by_purchase ON purchase_units (sale_id, ledger_id);
 
 -- A purchase as the ledger has it. Slots are filled in the order of the cart.
-CREATE VIEW purchase_records AS
+CREATE VIEW recorded_purchases AS
 SELECT p.sale_id, p.ledger_id, p.code, p.user_id, p.request_id, p.missed, p.purchased_at,
        array_agg(u.ordinal ORDER BY u.slot) AS ordinals,
        array_agg(u.unit ORDER BY u.slot) AS units,

@@ -1,3 +1,3 @@
-DROP TABLE dead_letters;
+DROP TABLE rejected_entries;
 DROP TABLE ledger_cursors;
 DROP TABLE epoch;

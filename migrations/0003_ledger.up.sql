@@ -1,4 +1,4 @@
--- Raised by each recovery. What was decided in an older epoch is not written any more.
+-- Raised by each recovery. Nothing decided in an older epoch is written.
 CREATE TABLE epoch (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     number   bigint  NOT NULL CHECK (number >= 0)
@@ -6,19 +6,20 @@ CREATE TABLE epoch (
 
 INSERT INTO epoch (number) VALUES (0);
 
--- How far the ledger of each sale is archived: the id of the last entry.
+-- The progress of archiving each ledger: the id of the last archived entry.
 CREATE TABLE ledger_cursors (
     sale_id    text        PRIMARY KEY REFERENCES sales ON DELETE CASCADE,
     last_id    bigint      NOT NULL DEFAULT 0,
     updated_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
--- Ledger entries that these tables refused.
-CREATE TABLE dead_letters (
+-- Ledger entries that these tables rejected.
+CREATE TABLE rejected_entries (
     sale_id     text        NOT NULL REFERENCES sales ON DELETE CASCADE,
     ledger_id   bigint      NOT NULL,
-    rejection   text        NOT NULL CHECK (rejection IN ('unit_sold', 'slot_filled', 'invalid')),
-    reason      text        NOT NULL,
+    reason      text        NOT NULL CHECK (reason IN ('unit_sold', 'slot_filled', 'invalid')),
+    -- The message of PostgreSQL.
+    message     text        NOT NULL,
     entry       text        NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now(),
     -- When its units were made free again in Redis.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Args;
 use hyper::Uri;
 
-use crate::application::Settings;
-use crate::domain::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
+use crate::application::sale::Settings;
+use crate::domain::shared::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
 use crate::infrastructure::http::{AdminToken, HttpSettings, Rate};
 use crate::infrastructure::local;
 use crate::startup::StoreUrls;

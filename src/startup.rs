@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::application::fence::Fence;
-use crate::application::{Ports, Settings, Shop};
+use crate::application::sale::{Settings, Shop};
 use crate::config::HttpConfig;
 use crate::infrastructure::http::{self, HttpSettings, Surface};
 use crate::infrastructure::postgres::{self, PgArchive};
@@ -29,7 +28,7 @@ pub enum StartError {
     #[error("the database lacks the migration \"{0}\": run `flashsale migrate up`")]
     OldSchema(String),
     #[error(transparent)]
-    Invalid(#[from] crate::domain::Invalid),
+    Invalid(#[from] crate::domain::shared::Invalid),
     #[error("{0} cannot be listened on")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
 }
@@ -58,15 +57,13 @@ impl Listeners {
 
 /// A shop over these stores. It decides nothing until it has recovered.
 pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Arc<Shop>, StartError> {
-    let fence = Arc::new(Fence::default());
     let archive = Arc::new(connect_postgres(stores).await?);
     if let Some(missing) = archive.migrations().await?.into_iter().find(|step| !step.is_applied) {
         return Err(StartError::OldSchema(missing.description));
     }
     tokio::spawn(postgres::measure(Arc::downgrade(&archive)));
-    let redis = Arc::new(connect_redis(&stores.redis, &fence).await?);
-    let ports = Ports { stock: redis.clone(), sale_store: redis.clone(), ledger: redis, archive };
-    Ok(Arc::new(Shop::new(ports, fence, settings)))
+    let redis = Arc::new(connect_redis(&stores.redis).await?);
+    Ok(Arc::new(Shop::new(redis, archive, settings)))
 }
 
 /// Where the stores are.
@@ -91,10 +88,10 @@ pub async fn connect_postgres(stores: &StoreUrls) -> Result<PgArchive, postgres:
     }
 }
 
-async fn connect_redis(url: &str, fence: &Arc<Fence>) -> Result<RedisStore, redis::ConnectError> {
+async fn connect_redis(url: &str) -> Result<RedisStore, redis::ConnectError> {
     let deadline = Instant::now() + STORES_PATIENCE;
     loop {
-        match RedisStore::connect(url, fence.clone()).await {
+        match RedisStore::connect(url).await {
             Err(redis::ConnectError::Unreachable(error)) if Instant::now() < deadline => {
                 tracing::warn!(%error, "Redis cannot be reached yet");
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,22 +1,6 @@
-//! What the service does, one use case a file, in terms of the domain and of narrow [`ports`].
+//! The use cases, in terms of the domain and of narrow ports.
+//!
+//! A folder per bounded context; [`shared`] holds what all of them use.
 
-pub mod attempts;
-pub mod audit;
-pub mod browse;
-pub mod checkout;
-pub mod confirmations;
-pub mod fence;
-pub mod follow;
-pub mod live_sale;
-pub mod persist;
-pub mod ports;
-pub mod purchase;
-pub mod recover;
-pub mod refusals;
-pub mod sales;
-pub mod schedule;
-pub mod shop;
-pub mod sold_filter;
-pub mod verify;
-
-pub use shop::{Ports, Settings, Shop};
+pub mod sale;
+pub mod shared;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::application::Shop;
+use crate::application::sale::Shop;
 use crate::config::{DataDirConfig, HttpConfig, SaleConfig};
 use crate::infrastructure::local::Stores;
 use crate::startup::{self, Listeners, StoreUrls};
@@ -66,8 +66,8 @@ impl Local {
 async fn announce(shop: Arc<Shop>, address: std::net::SocketAddr) {
     let sale = loop {
         match shop.current_sale() {
-            Some(sale) => break sale.sale(),
-            None => tokio::time::sleep(Duration::from_millis(10)).await,
+            Ok(sale) => break sale.sale(),
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     };
     println!("sale {} of {} items is open until {}", sale.id, sale.items, sale.window.ends_at.format("%H:%M:%S UTC"));

@@ -9,12 +9,13 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
-use crate::application::Shop;
-use crate::application::recover::Recovered;
-use crate::application::schedule::{NewSale, Offer};
+use crate::application::sale::Shop;
+use crate::application::sale::create_sale::{NewSale, Offer};
+use crate::application::sale::recover::Recovered;
 use crate::config::{SaleConfig, StoreConfig};
-use crate::domain::limits::USER_UNITS_MAX;
-use crate::domain::{Currency, Item, Money, Sale, SaleId, SaleStatus};
+use crate::domain::sale::{Item, Sale, SaleStatus};
+use crate::domain::shared::limits::USER_UNITS_MAX;
+use crate::domain::shared::{Currency, Money, SaleId};
 use crate::startup;
 
 use super::Failure;
@@ -115,8 +116,9 @@ impl SaleCommand {
             }
             Action::List(list) => {
                 let shop = startup::connect(&list.stores.urls()?, list.sales.settings()).await?;
-                shop.clock.set(shop.sale_store.now().await?);
-                shop.list_sales(list.status).await?.iter().for_each(|sale| print(sale, shop.clock.now()));
+                shop.clock.set(shop.store.now().await?);
+                let sales = shop.all_sales(list.status).await?;
+                sales.iter().for_each(|sale| print(sale, shop.clock.now()));
             }
             Action::End(end) => {
                 let shop = connect_recovered(&end.stores, &end.sales).await?;
@@ -161,11 +163,7 @@ fn read_items(file: &PathBuf) -> Result<Vec<Item>, Failure> {
 }
 
 fn print(sale: &Sale, now: DateTime<Utc>) {
-    let status = match sale.window.status(now) {
-        SaleStatus::Scheduled => "scheduled",
-        SaleStatus::Open => "open",
-        SaleStatus::Ended => "ended",
-    };
+    let status = sale.window.status(now);
     let (starts_at, ends_at) = (sale.window.starts_at.to_rfc3339(), sale.window.ends_at.to_rfc3339());
     println!("{} {status} {starts_at} {ends_at} items={} units={}", sale.id, sale.items, sale.units);
 }

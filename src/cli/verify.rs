@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::application::verify::Findings;
+use crate::application::sale::verify::Findings;
 use crate::config::{SaleConfig, StoreConfig};
-use crate::domain::SaleId;
+use crate::domain::shared::SaleId;
 use crate::startup;
 
 use super::Failure;
@@ -44,7 +44,7 @@ impl Verify {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
         let sales = match self.sale {
-            None => shop.list_sales(None).await?,
+            None => shop.all_sales(None).await?,
             Some(id) => {
                 let sale = shop.archive.sale(id).await?;
                 vec![sale.ok_or_else(|| format!("there is no sale {id}: see `flashsale sale list`"))?]

@@ -11,16 +11,16 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::application::Shop;
-use crate::application::attempts::AttemptsWriter;
-use crate::application::audit::Auditing;
-use crate::application::follow::Follower;
-use crate::application::live_sale::LiveSale;
-use crate::application::persist::{LedgerWriter, Progress};
-use crate::application::ports::{Lock, LockName, PersistError, StoreError};
-use crate::application::recover::Recovered;
-use crate::application::verify::Findings;
-use crate::domain::SaleId;
+use crate::application::sale::Shop;
+use crate::application::sale::attempts::AttemptsWriter;
+use crate::application::sale::follow::Follower;
+use crate::application::sale::live_sale::LiveSale;
+use crate::application::sale::persist::{LedgerWriter, Progress};
+use crate::application::sale::ports::{Lock, LockName, PersistError};
+use crate::application::sale::recover::Recovered;
+use crate::application::sale::verify::Findings;
+use crate::application::shared::StoreError;
+use crate::domain::shared::SaleId;
 
 use super::metrics::{self, AuditResult, RecoveryResult};
 use super::telemetry::Chain;
@@ -44,7 +44,7 @@ const ATTEMPTS_EVERY: Duration = Duration::from_millis(100);
 /// sale of 10,000 is found within ten seconds.
 const AUDIT_EVERY: Duration = Duration::from_secs(5);
 
-/// A large sale is audited less often, so that audits take no more than this part of the time,
+/// A large sale is last_audit less often, so that audits take no more than this part of the time,
 const AUDIT_SHARE: u32 = 20;
 
 /// but never less often than this.
@@ -62,7 +62,7 @@ pub fn start(shop: &Arc<Shop>, stop: &CancellationToken) -> TaskTracker {
     };
     spawn(Box::pin(keep_recovered(shop.clone())));
     spawn(Box::pin(keep_schedule(shop.clone())));
-    spawn(Box::pin(hear_news(shop.clone())));
+    spawn(Box::pin(follow_watermarks(shop.clone())));
     spawn(Box::pin(catch_up(shop.clone())));
     spawn(Box::pin(count_attempts(shop.clone())));
     spawn(Box::pin(archive_refusals(shop.clone())));
@@ -113,11 +113,11 @@ async fn keep_schedule(shop: Arc<Shop>) {
     }
 }
 
-async fn hear_news(shop: Arc<Shop>) {
+async fn follow_watermarks(shop: Arc<Shop>) {
     loop {
-        if let Ok(mut news) = shop.ledger.news().await {
+        if let Ok(mut news) = shop.store.subscribe().await {
             while let Ok(watermark) = news.next().await {
-                log(shop.hear(watermark).await, "the archive could not be asked how far it is");
+                log(shop.apply_watermark(watermark).await, "the archive could not be asked how far it is");
             }
         }
         sleep(AFTER_ERROR).await;
@@ -158,14 +158,14 @@ async fn tend_sales(shop: Arc<Shop>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let live = shop.sales.all_live();
         tended.retain(|id, stop_sale| {
-            let is_live = live.iter().any(|sale| sale.sale().id == *id);
+            let is_live = live.iter().any(|sale| sale.id() == *id);
             if !is_live {
                 stop_sale.cancel();
             }
             is_live
         });
         for sale in live {
-            tended.entry(sale.sale().id).or_insert_with(|| {
+            tended.entry(sale.id()).or_insert_with(|| {
                 let stop_sale = stop.child_token();
                 let (follower, writer) = (follow(shop.clone(), sale.clone()), write(shop.clone(), sale, tasks.clone()));
                 let stopped = stop_sale.clone();
@@ -182,7 +182,7 @@ async fn tend_sales(shop: Arc<Shop>, stop: CancellationToken) {
 async fn follow(shop: Arc<Shop>, sale: Arc<LiveSale>) {
     let mut follower = Follower::default();
     loop {
-        let Ok(mut reader) = shop.ledger.follow(sale.sale().id).await else {
+        let Ok(mut reader) = shop.store.follow(sale.id()).await else {
             sleep(AFTER_ERROR).await;
             continue;
         };
@@ -203,20 +203,20 @@ async fn follow(shop: Arc<Shop>, sale: Arc<LiveSale>) {
 /// Writes the logs of a sale to the archive whenever this instance holds the lock for it.
 async fn write(shop: Arc<Shop>, sale: Arc<LiveSale>, tasks: TaskTracker) {
     loop {
-        match shop.archive.try_lock(LockName::Writer(sale.sale().id)).await {
+        match shop.archive.try_lock(LockName::Writer(sale.id())).await {
             Ok(Some(lock)) => {
                 let lost = CancellationToken::new();
                 let _lost = lost.clone().drop_guard();
                 start_auditing(shop.clone(), sale.clone(), lost, &tasks);
                 tokio::select! {
-                    () = until_lost(lock) => tracing::warn!(sale = %sale.sale().id, "lost the lock of the ledger writer"),
+                    () = until_lost(lock) => tracing::warn!(sale = %sale.id(), "lost the lock of the ledger writer"),
                     () = write_ledger(&shop, &sale) => {}
                     () = write_attempts(&shop, &sale) => {}
                 }
             }
             Ok(None) if sale.confirmations.lag() > shop.settings.lag_limit => {
                 // Whoever holds the lock does not write. The cursor, not the lock, makes writing safe.
-                tracing::warn!(sale = %sale.sale().id, "the ledger writer is behind: helping it out");
+                tracing::warn!(sale = %sale.id(), "the ledger writer is behind: helping it out");
                 let _behind = timeout(CHECK_EVERY, write_ledger(&shop, &sale)).await;
             }
             Ok(None) => {}
@@ -245,7 +245,7 @@ async fn write_ledger(shop: &Shop, sale: &LiveSale) {
                 Ok(Progress::Idle) => break,
                 Ok(Progress::More) | Err(PersistError::CursorMoved) => {}
                 Err(PersistError::EpochPassed) => {
-                    shop.noticing(epoch, StoreError::Fenced);
+                    shop.fence.trip(epoch);
                     break;
                 }
                 Err(error) => {
@@ -278,24 +278,24 @@ fn start_auditing(shop: Arc<Shop>, sale: Arc<LiveSale>, stop: CancellationToken,
     tasks.spawn_blocking(move || runtime.block_on(stop.run_until_cancelled(audit(shop, sale))));
 }
 
-/// Audits a sale for as long as this instance writes its ledger: so each sale is audited by one.
+/// Audits a sale for as long as this instance writes its ledger: so each sale is last_audit by one.
 async fn audit(shop: Arc<Shop>, sale: Arc<LiveSale>) {
-    let auditing = Auditing::of(sale.clone(), shop.clock.now());
+    sale.begin_audits(shop.clock.now());
     let mut known = Findings::default();
     loop {
         sleep(AUDIT_EVERY).await;
         let begun = Instant::now();
-        let result = match shop.audit(&auditing).await {
+        let result = match shop.audit(&sale).await {
             Ok(Some(findings)) => {
                 if !findings.is_sound() && findings.faults() != known.faults() {
-                    tracing::error!(sale = %sale.sale().id, %findings, "Redis and PostgreSQL, or both and the rules, differ");
+                    tracing::error!(sale = %sale.id(), %findings, "Redis and PostgreSQL, or both and the rules, differ");
                 }
                 known = findings;
                 if findings.is_sound() { AuditResult::Sound } else { AuditResult::Unsound }
             }
             Ok(None) => AuditResult::Failed,
             Err(error) => {
-                log::<(), _>(Err(error), "a sale could not be audited and will be again");
+                log::<(), _>(Err(error), "a sale could not be last_audit and will be again");
                 AuditResult::Failed
             }
         };

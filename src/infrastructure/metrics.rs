@@ -13,14 +13,15 @@ use std::time::Duration;
 
 use metrics::Counter;
 
-use crate::application::Shop;
-use crate::application::ports::{Rejection, StoreError};
+use crate::application::sale::Shop;
+use crate::application::sale::ports::RejectionReason;
+use crate::application::shared::StoreError;
 
 use super::postgres::Statement;
 use super::redis::ScriptName;
 
-pub use labels::{AuditResult, Label, Outcome, Pool, PurchaseKind, RecoveryResult, StoreTrouble};
-pub use requests::{Verb, http_request};
+pub use labels::{AuditResult, Label, Outcome, Pool, PurchaseKind, RecoveryResult, StoreErrorKind};
+pub use requests::{MethodLabel, http_request};
 
 use recorder::metrics;
 
@@ -91,7 +92,7 @@ pub fn redis_script(script: ScriptName, took: Duration) {
 
 /// Redis did not do what it was asked.
 pub fn redis_error(error: &StoreError) {
-    metrics().redis_errors[StoreTrouble::of(error).index()].increment(1);
+    metrics().redis_errors[StoreErrorKind::of(error).index()].increment(1);
 }
 
 /// A statement was answered, or not, in this time.
@@ -101,7 +102,7 @@ pub fn postgres_statement(statement: Statement, took: Duration) {
 
 /// PostgreSQL did not do what it was asked.
 pub fn postgres_error(error: &StoreError) {
-    metrics().postgres_errors[StoreTrouble::of(error).index()].increment(1);
+    metrics().postgres_errors[StoreErrorKind::of(error).index()].increment(1);
 }
 
 /// How many connections of a pool are idle, how many are in use, and how many there may be.
@@ -114,7 +115,7 @@ pub fn postgres_pool(pool: Pool, idle: usize, in_use: usize, max: u32) {
 
 /// A store could not do what a request needed.
 pub fn store_failure(error: &StoreError) {
-    metrics().store_failures[StoreTrouble::of(error).index()].increment(1);
+    metrics().store_failures[StoreErrorKind::of(error).index()].increment(1);
 }
 
 /// A batch of this many ledger entries was committed.
@@ -134,13 +135,13 @@ pub fn recovery(result: RecoveryResult) {
 
 /// PostgreSQL refused a ledger entry, which went to the dead letters. Where that was for a unit sold already,
 /// or for a slot filled already, a guard has kept a promise that Redis had broken.
-pub fn dead_letter(rejection: Rejection) {
-    metrics().dead_letters[rejection.index()].increment(1);
+pub fn entry_rejected(reason: RejectionReason) {
+    metrics().rejected_entries[reason.index()].increment(1);
     let [unit_sold, slot_filled] = &metrics().guard_hits;
-    match rejection {
-        Rejection::UnitSold => unit_sold.increment(1),
-        Rejection::SlotFilled => slot_filled.increment(1),
-        Rejection::Invalid => {}
+    match reason {
+        RejectionReason::UnitSold => unit_sold.increment(1),
+        RejectionReason::SlotFilled => slot_filled.increment(1),
+        RejectionReason::Invalid => {}
     }
 }
 

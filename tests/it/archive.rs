@@ -1,9 +1,9 @@
 //! PostgreSQL by itself: what it refuses, whoever asks.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use flashsale::application::fence::Epoch;
-use flashsale::application::ports::*;
-use flashsale::domain::*;
+use flashsale::application::sale::ports::*;
+use flashsale::domain::shared::Epoch;
+use flashsale::domain::{sale::*, shared::*};
 use flashsale::infrastructure::postgres::PgArchive;
 
 use crate::harness::stores;
@@ -41,7 +41,7 @@ impl Fixture {
             unit: *unit,
             slot: *slot,
         };
-        let sold = Sold {
+        let sold = Purchase {
             code: CheckoutCode::new(self.sale.id, at.to_i64() as u128),
             user: user.parse().expect("a user"),
             request: None,
@@ -63,7 +63,7 @@ async fn a_batch_of_an_older_epoch_is_refused_whole() {
     fixture.archive.raise_epoch().await.expect("it answers");
     let late = fixture.persist(LedgerId::ZERO, std::slice::from_ref(&entry)).await;
     assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
-    let refused = Refused { rejection: Rejection::Invalid, reason: "late".into() };
+    let refused = Refused { rejection: RejectionReason::Invalid, reason: "late".into() };
     let late = fixture.archive.reject(fixture.epoch, fixture.sale.id, LedgerId::ZERO, &entry, &refused).await;
     assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
     assert!(fixture.archive.sold_in(fixture.sale.id).await.expect("it answers").is_empty());
@@ -88,11 +88,11 @@ async fn every_guard_is_told_by_its_name_and_leaves_the_batch_unwritten() {
     let fixture = Fixture::new().await;
     fixture.persist(LedgerId::ZERO, &[fixture.sold(id(1), "ann", &[(1, 1, 1)])]).await.expect("it is right");
     for (units, user, expected) in [
-        (&[(2, 1, 1), (1, 1, 2)][..], "bob", Rejection::UnitSold),
-        (&[(2, 2, 1)], "bob", Rejection::UnitSold),
-        (&[(2, 1, 1)], "ann", Rejection::SlotFilled),
-        (&[(2, 1, 3)], "bob", Rejection::SlotFilled),
-        (&[(11, 1, 1)], "bob", Rejection::Invalid),
+        (&[(2, 1, 1), (1, 1, 2)][..], "bob", RejectionReason::UnitSold),
+        (&[(2, 2, 1)], "bob", RejectionReason::UnitSold),
+        (&[(2, 1, 1)], "ann", RejectionReason::SlotFilled),
+        (&[(2, 1, 3)], "bob", RejectionReason::SlotFilled),
+        (&[(11, 1, 1)], "bob", RejectionReason::Invalid),
     ] {
         let good = fixture.sold(id(2), "cat", &[(3, 1, 1)]);
         let result = fixture.persist(id(1), &[good, fixture.sold(id(3), user, units)]).await;

@@ -143,7 +143,7 @@ async fn a_rejection_outlives_the_writer_that_made_it() {
         redis::cmd("HSET").arg(key("receipts")).arg(&code).arg(&id).query_async(&mut redis).await.expect("set");
     let _: i64 = redis::cmd("HSET").arg(key("units")).arg("2").arg("").query_async(&mut redis).await.expect("set");
     let _: i64 = redis::cmd("HSET").arg(key("slots")).arg("bob").arg("11").query_async(&mut redis).await.expect("set");
-    let packed = id.parse::<flashsale::domain::LedgerId>().expect("an id").to_i64();
+    let packed = id.parse::<flashsale::domain::shared::LedgerId>().expect("an id").to_i64();
     sqlx::query(
         "INSERT INTO dead_letters (sale_id, ledger_id, rejection, reason, entry) VALUES ($1, $2, 'unit_sold', '', '')",
     )

@@ -73,7 +73,7 @@ async fn instances_that_start_at_once_make_one_sale() {
     let world = World::new().await;
     let instances = futures::future::join_all((0..4).map(|_| world.start_at_once())).await;
     for instance in &instances {
-        eventually("a sale is on", || async { instance.shop.current_sale().is_some() }).await;
+        eventually("a sale is on", || async { instance.shop.current_sale().is_ok() }).await;
     }
     assert_eq!(world.count("SELECT count(*) FROM sales WHERE starts_at <= now()").await, 1);
     assert_eq!(world.count("SELECT count(*) FROM items").await % 100, 0);
@@ -92,7 +92,7 @@ async fn receipts_outlive_their_sale() {
         }
     };
     eventually("the sale is closed", || async {
-        shop.shop.sales.live(code.parse::<flashsale::domain::CheckoutCode>().expect("a code").sale).is_none()
+        shop.shop.sales.live(code.parse::<flashsale::domain::shared::CheckoutCode>().expect("a code").sale).is_none()
     })
     .await;
     assert_eq!(shop.client.purchase(&code).await.expect(200).body, receipt);
@@ -157,9 +157,9 @@ async fn an_administrator_makes_and_ends_a_sale() {
 async fn a_sale_that_is_ended_before_it_began_has_ended() {
     let world = World::new().await;
     let shop = world.start().await;
-    let offer = flashsale::application::schedule::Offer::Generated(5);
+    let offer = flashsale::application::sale::schedule::Offer::Generated(5);
     let starts_at = Some(Utc::now() + TimeDelta::hours(5));
-    let wanted = flashsale::application::schedule::NewSale { starts_at, ends_at: None, offer, user_limit: None };
+    let wanted = flashsale::application::sale::schedule::NewSale { starts_at, ends_at: None, offer, user_limit: None };
     let sale = shop.shop.create_sale(wanted).await.expect("it can be made");
     let item = format!("{}-00001", sale.id);
     shop.client.checkout("ann", &item).await.expect_problem(409, "sale_not_started");
@@ -179,16 +179,16 @@ async fn a_sale_that_is_ended_before_it_began_has_ended() {
 async fn so_many_sales_are_live_at_once_and_no_more() {
     let world = World::new().await;
     let shop = world.start().await;
-    let offer = flashsale::application::schedule::Offer::Generated(1);
+    let offer = flashsale::application::sale::schedule::Offer::Generated(1);
     let starts_at = Some(Utc::now() + TimeDelta::hours(5));
-    let wanted = flashsale::application::schedule::NewSale { starts_at, ends_at: None, offer, user_limit: None };
+    let wanted = flashsale::application::sale::schedule::NewSale { starts_at, ends_at: None, offer, user_limit: None };
     let mut made = 0;
     let refused = loop {
         match shop.shop.create_sale(wanted.clone()).await {
             Ok(_) => made += 1,
             Err(error) => break error.to_string(),
         }
-        assert!(made < flashsale::domain::limits::LIVE_SALES_MAX, "no bound");
+        assert!(made < flashsale::domain::shared::limits::LIVE_SALES_MAX, "no bound");
     };
     assert!(made > 50 && refused.contains("end one first"), "{made}: {refused}");
     shop.client.buy_now("ann", "r", "1").await.expect(200);
@@ -199,9 +199,9 @@ async fn seventy_two_sales_one_after_the_other_leave_every_unsold_item_for_sale(
     let world = World::new().await;
     let shop = world.start().await;
     for round in 0..72u32 {
-        let offer = flashsale::application::schedule::Offer::Generated(100);
+        let offer = flashsale::application::sale::schedule::Offer::Generated(100);
         let wanted =
-            flashsale::application::schedule::NewSale { starts_at: None, ends_at: None, offer, user_limit: None };
+            flashsale::application::sale::schedule::NewSale { starts_at: None, ends_at: None, offer, user_limit: None };
         // So many are live at once; those that were ended are closed soon after.
         let sale = loop {
             match shop.shop.create_sale(wanted.clone()).await {

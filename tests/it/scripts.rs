@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use flashsale::application::fence::{Epoch, Fence};
-use flashsale::application::ports::{Declined, Found, SaleStore, StockStore};
-use flashsale::domain::stock::{CheckedOut, Decision};
-use flashsale::domain::*;
+use flashsale::application::sale::ports::{DecideError, Found, SaleStore, StockStore};
+use flashsale::domain::sale::{Cart, Decision};
+use flashsale::domain::shared::Epoch;
+use flashsale::domain::{sale::*, shared::*};
 use flashsale::infrastructure::redis::RedisStore;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -114,7 +114,7 @@ impl Pair {
         self.codes.get(index).copied().unwrap_or(CheckoutCode::new(self.model.sale.id, 0))
     }
 
-    fn append(&mut self, id: LedgerId, sold: Sold) {
+    fn append(&mut self, id: LedgerId, sold: Purchase) {
         self.model.apply(&LedgerEntry { id, event: LedgerEvent::Sold(sold) });
     }
 
@@ -145,7 +145,7 @@ impl Pair {
         }
         let real = self.store.checkout(&user, new_code, &wanted).await;
         let expected = self.model.checkout(self.now, &user, new_code, &wanted);
-        if let Ok(CheckedOut { code, .. }) = &expected
+        if let Ok(Cart { code, .. }) = &expected
             && !self.codes.contains(code)
         {
             self.codes.push(*code);
@@ -187,7 +187,7 @@ impl Pair {
 
     fn same_purchase(
         &mut self,
-        real: flashsale::application::ports::Decided,
+        real: flashsale::application::sale::ports::RecordedPurchase,
         expected: Decision,
     ) -> Result<(), TestCaseError> {
         match expected {
@@ -208,7 +208,9 @@ impl Pair {
     async fn find(&mut self, cart: usize) -> Result<(), TestCaseError> {
         let code = self.code(cart);
         match (self.store.find(code).await.unwrap(), self.model.holdings.receipts.get(&code)) {
-            (Some(Found::Sold(real)), Some(id)) => prop_assert_eq!((real.id, &real.sold), (*id, &self.model.sold[id])),
+            (Some(Found::Purchase(real)), Some(id)) => {
+                prop_assert_eq!((real.id, &real.sold), (*id, &self.model.sold[id]))
+            }
             (Some(Found::Cart(real)), None) => prop_assert_eq!(Some(&real), self.model.carts.get(&code)),
             (None, None) => prop_assert!(!self.model.carts.contains_key(&code)),
             (real, expected) => prop_assert!(false, "{:?} instead of {:?}", real, expected),
@@ -228,7 +230,7 @@ impl Pair {
         let units: Vec<SoldUnit> =
             sold.units.iter().enumerate().filter(|(index, _)| *index != kept).map(|(_, unit)| *unit).collect();
         let slots = units.iter().map(|unit| unit.slot).collect();
-        let released = Released { sold: *id, units, slots };
+        let released = Release { sold: *id, units, slots };
         for _again in 0..2 {
             self.store.release(self.model.sale.id, &released).await.unwrap();
         }
@@ -260,7 +262,7 @@ impl Pair {
     async fn same_state(&self) -> Result<(), TestCaseError> {
         let snapshot = self.store.snapshot(self.model.sale.id).await.unwrap().unwrap();
         prop_assert_eq!(self.model.holdings.drift(&snapshot.holdings), 0, "{:?}", snapshot.holdings);
-        let purchases: BTreeMap<LedgerId, &Sold> = snapshot
+        let purchases: BTreeMap<LedgerId, &Purchase> = snapshot
             .ledger
             .iter()
             .filter_map(|entry| match &entry.event {
@@ -282,10 +284,10 @@ fn line(item: u32, quantity: u32) -> CartLine {
     CartLine { ordinal: Ordinal::try_from(item).unwrap(), quantity: Quantity::try_from(quantity).unwrap() }
 }
 
-fn decided<T, R>(result: Result<T, Declined<R>>) -> Result<T, R> {
+fn decided<T, R>(result: Result<T, DecideError<R>>) -> Result<T, R> {
     result.map_err(|declined| match declined {
-        Declined::Refused(refusal) => refusal,
-        Declined::Failed(error) => panic!("{error:?}"),
+        DecideError::Refused(refusal) => refusal,
+        DecideError::Failed(error) => panic!("{error:?}"),
     })
 }
 

@@ -2,22 +2,22 @@
 
 use tracing::Instrument;
 
-use crate::application::schedule::NewSaleError;
-use crate::domain::{Invalid, SaleId};
+use crate::application::sale::create_sale::NewSaleError;
+use crate::domain::shared::{Invalid, SaleId};
 
 use super::answer::{self, Answer};
 use super::checkout::sale_not_found;
-use super::code::Code;
-use super::faults::Faults;
+use super::code::ProblemCode;
+use super::faults::FieldErrors;
 use super::front::Front;
 use super::new_sale;
 use super::problem::Problem;
 use super::query;
-use super::request::Asked;
+use super::request::ApiRequest;
 use super::sales::About;
 
 /// Makes a sale.
-pub async fn create(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn create(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     front.admit_admin(&asked.head.headers)?;
     let [] = query::read(asked.query(), [])?;
     let wanted = asked.required_json::<new_sale::Body>()?.into_new_sale()?;
@@ -25,14 +25,15 @@ pub async fn create(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
     let created = undisturbed(async move { shop.create_sale(wanted).await }).await?;
     let sale = created.map_err(|error| match error {
         // All else about it has been checked: only its window depends on the time it is.
-        NewSaleError::Invalid(Invalid(message)) => Faults::one("ended_at", message),
+        NewSaleError::Invalid(Invalid(message)) => FieldErrors::one("ended_at", message),
+        NewSaleError::TooMany => Problem::new(ProblemCode::TooManySales, error.to_string()),
         NewSaleError::Failed(error) => error.into(),
     })?;
     Ok(answer::created(&format!("/sales/{}", sale.id), &About::of(&sale, front.shop.clock.now())))
 }
 
 /// Ends a sale now.
-pub async fn end(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn end(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     front.admit_admin(&asked.head.headers)?;
     let id: SaleId = asked.params.parse("id")?;
     let [] = query::read(asked.query(), [])?;
@@ -46,6 +47,6 @@ pub async fn end(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
 async fn undisturbed<T: Send + 'static>(doing: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
     tokio::spawn(doing.in_current_span()).await.map_err(|error| {
         tracing::error!(%error, "an administrator's request broke off");
-        Problem::new(Code::Internal, "Something went wrong. See whether it was done before trying again.")
+        Problem::new(ProblemCode::Internal, "Something went wrong. See whether it was done before trying again.")
     })
 }

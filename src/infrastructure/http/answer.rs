@@ -8,7 +8,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::CheckoutCode;
+use crate::domain::shared::CheckoutCode;
 
 /// A response, complete.
 pub type Answer = Response<Full<Bytes>>;

@@ -5,7 +5,7 @@ use std::fmt;
 use hyper::{HeaderMap, header::AUTHORIZATION};
 use subtle::ConstantTimeEq;
 
-use super::code::Code;
+use super::code::ProblemCode;
 use super::problem::Problem;
 
 /// The secret of the administrators. Never printed.
@@ -21,12 +21,15 @@ impl AdminToken {
     /// Lets through whoever shows the token. The time it takes tells nothing about the token but its length.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let Some(shown) = bearer(headers) else {
-            return Err(Problem::new(Code::Unauthorized, "Send the admin token as Authorization: Bearer <token>."));
+            return Err(Problem::new(
+                ProblemCode::Unauthorized,
+                "Send the admin token as Authorization: Bearer <token>.",
+            ));
         };
         if bool::from(shown.ct_eq(self.0.as_bytes())) {
             return Ok(());
         }
-        Err(Problem::new(Code::Forbidden, "This is not the admin token."))
+        Err(Problem::new(ProblemCode::Forbidden, "This is not the admin token."))
     }
 }
 
@@ -45,7 +48,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    fn shown(text: &'static str) -> Option<Code> {
+    fn shown(text: &'static str) -> Option<ProblemCode> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, text.parse().unwrap());
         AdminToken::new("s3cret".into()).unwrap().check(&headers).err().map(|problem| problem.code())
@@ -56,10 +59,10 @@ mod tests {
         assert_eq!(shown("Bearer s3cret"), None);
         assert_eq!(shown("bearer s3cret"), None);
         for wrong in ["Bearer ", "Bearer s3cre", "Bearer s3crets", "Bearer S3CRET"] {
-            assert_eq!(shown(wrong), Some(Code::Forbidden), "{wrong}");
+            assert_eq!(shown(wrong), Some(ProblemCode::Forbidden), "{wrong}");
         }
         for none in ["", "s3cret", "Basic s3cret", "Bearer"] {
-            assert_eq!(shown(none), Some(Code::Unauthorized), "{none}");
+            assert_eq!(shown(none), Some(ProblemCode::Unauthorized), "{none}");
         }
     }
 

@@ -4,21 +4,22 @@ use hyper::HeaderMap;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::application::purchase::{BuyNowError, Purchased};
-use crate::domain::{BuyNowRefusal, ItemRef, Quantity, RequestId, UserId};
+use crate::application::sale::{buy_now::BuyNowError, purchase::PurchaseOutcome};
+use crate::domain::sale::{BuyNowRefusal, ItemRef, Quantity};
+use crate::domain::shared::{RequestId, UserId};
 use crate::infrastructure::metrics::{self, PurchaseKind};
 
 use super::answer::{self, Answer};
-use super::bought::Bought;
 use super::checkout::{ended, not_started, sale_not_found, user_limit_reached};
-use super::code::Code;
-use super::faults::Faults;
+use super::code::ProblemCode;
+use super::faults::FieldErrors;
 use super::front::Front;
 use super::json;
 use super::problem::Problem;
 use super::purchase::{outcome, replayed};
 use super::query;
-use super::request::Asked;
+use super::receipt::ReceiptBody;
+use super::request::ApiRequest;
 use super::store_failure::while_selling;
 
 /// What a buyer is told whose purchase may have happened.
@@ -51,7 +52,7 @@ enum Named {
 }
 
 /// Buys units of one item.
-pub async fn post(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn post(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let [] = query::read(asked.query(), [])?;
     let mut body: Body = asked.required_json()?;
     let named = named(body.request_id.take(), &asked.head.headers)?;
@@ -59,22 +60,22 @@ pub async fn post(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
     let result = buy(front, &body, &named).await;
     metrics::purchase(PurchaseKind::BuyNow, outcome(&result));
     match (result?, named) {
-        (Purchased::Receipt { receipt, replayed: false, waited }, _) => {
-            metrics::acknowledged(receipt.total_purchased, waited);
-            Ok(answer::ok(&Bought::item(&receipt)))
+        (PurchaseOutcome::Durable { receipt, replayed: false, waited }, _) => {
+            metrics::acknowledged(receipt.units, waited);
+            Ok(answer::ok(&ReceiptBody::of_item(receipt)))
         }
-        (Purchased::Receipt { receipt, replayed: true, .. }, Named::InHeader(_)) => {
-            Ok(replayed(answer::ok(&Bought::item(&receipt))))
+        (PurchaseOutcome::Durable { receipt, replayed: true, .. }, Named::InHeader(_)) => {
+            Ok(replayed(answer::ok(&ReceiptBody::of_item(receipt))))
         }
-        (Purchased::Receipt { receipt, replayed: true, .. }, Named::InBody(_)) => {
+        (PurchaseOutcome::Durable { receipt, replayed: true, .. }, Named::InBody(_)) => {
             let detail = "This request has bought already, as `original` shows. To buy again, name it differently.";
-            Err(Problem::new(Code::DuplicateRequest, detail).original(receipt))
+            Err(Problem::new(ProblemCode::DuplicateRequest, detail).original(receipt))
         }
-        (Purchased::Confirming(code), _) => Ok(answer::confirming(code)),
+        (PurchaseOutcome::Confirming(code), _) => Ok(answer::confirming(code)),
     }
 }
 
-async fn buy(front: &Front, body: &Body, named: &Named) -> Result<Purchased, Problem> {
+async fn buy(front: &Front, body: &Body, named: &Named) -> Result<PurchaseOutcome, Problem> {
     let (Named::InBody(request) | Named::InHeader(request)) = named;
     let bought = front.shop.buy_now(&body.user_id, request, body.item_id, body.quantity).await;
     bought.map_err(|error| match error {
@@ -88,11 +89,13 @@ fn named(in_body: Option<RequestId>, headers: &HeaderMap) -> Result<Named, Probl
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     match (in_body, keys.next()) {
         (Some(request), None) => Ok(Named::InBody(request)),
-        (None, None) => Err(Faults::one("request_id", "is required, here or as the header Idempotency-Key")),
-        (Some(_), Some(_)) => Err(Faults::one("request_id", "is given here and as Idempotency-Key: give one of them")),
-        (None, Some(_)) if keys.next().is_some() => Err(Faults::one(IDEMPOTENCY_KEY, "is given twice")),
+        (None, None) => Err(FieldErrors::one("request_id", "is required, here or as the header Idempotency-Key")),
+        (Some(_), Some(_)) => {
+            Err(FieldErrors::one("request_id", "is given here and as Idempotency-Key: give one of them"))
+        }
+        (None, Some(_)) if keys.next().is_some() => Err(FieldErrors::one(IDEMPOTENCY_KEY, "is given twice")),
         (None, Some(key)) => {
-            let mut faults = Faults::default();
+            let mut faults = FieldErrors::default();
             // Bytes that are no ASCII become an empty text, which names nothing.
             let request = faults.parse(IDEMPOTENCY_KEY, Some(key.to_str().unwrap_or_default()));
             request.map(Named::InHeader).ok_or_else(|| faults.into_problem())
@@ -105,15 +108,16 @@ fn refused(refusal: BuyNowRefusal) -> Problem {
         BuyNowRefusal::NotStarted => not_started(),
         BuyNowRefusal::Ended => ended(),
         BuyNowRefusal::ItemNotFound => {
-            Problem::new(Code::ItemNotFound, "The sale has no such item. GET /sales/{id}/items lists them.")
+            Problem::new(ProblemCode::ItemNotFound, "The sale has no such item. GET /sales/{id}/items lists them.")
         }
-        BuyNowRefusal::SoldOut => {
-            Problem::new(Code::SoldOut, "Too few units of the item are left. Nothing was taken: choose another item.")
-        }
+        BuyNowRefusal::SoldOut => Problem::new(
+            ProblemCode::SoldOut,
+            "Too few units of the item are left. Nothing was taken: choose another item.",
+        ),
         BuyNowRefusal::UserLimitReached => user_limit_reached(),
         BuyNowRefusal::RequestMismatch => {
             let detail = "A request of this name has bought another item or quantity. Name a new request differently.";
-            Problem::new(Code::RequestMismatch, detail)
+            Problem::new(ProblemCode::RequestMismatch, detail)
         }
     }
 }

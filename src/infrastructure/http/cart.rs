@@ -4,79 +4,83 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::application::checkout::{Basket, RemoveError};
-use crate::domain::purchase::as_milliseconds;
-use crate::domain::{CartLine, CheckoutCode, Currency, ItemId, Money, RemoveRefusal, SaleId, SaleStatus};
+use super::receipt::as_milliseconds;
+use crate::application::sale::{cart::OpenCart, ports::DecideError};
+use crate::application::shared::StoreError;
+use crate::domain::sale::{CartLine, RemoveRefusal, SaleStatus, UnknownItem};
+use crate::domain::shared::{CheckoutCode, Currency, ItemId, Money, SaleId};
 
 use super::answer::{self, Answer};
-use super::code::Code;
+use super::code::ProblemCode;
 use super::front::Front;
 use super::problem::Problem;
 use super::query;
-use super::request::Asked;
+use super::request::ApiRequest;
 
 /// The cart of a code, each item with whether it can still be had.
-pub async fn get(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn get(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let code: CheckoutCode = asked.params.parse("code")?;
     let [] = query::read(asked.query(), [])?;
     match front.shop.cart(code).await? {
-        Some(basket) => Ok(with_availability(front, &basket)),
+        Some(open_cart) => with_availability(front, &open_cart),
         None => Err(not_found()),
     }
 }
 
 /// Takes an item out of a cart.
-pub async fn delete_item(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn delete_item(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let (code, item) = (asked.params.parse("code")?, asked.params.parse("id")?);
     let [] = query::read(asked.query(), [])?;
-    front.shop.remove(code, item).await.map(|basket| with_availability(front, &basket)).map_err(|error| match error {
-        RemoveError::Failed(error) => error.into(),
-        RemoveError::Refused(RemoveRefusal::CheckoutNotFound) => not_found(),
-        RemoveError::Refused(RemoveRefusal::ItemNotInCart) => Problem::new(
-            Code::ItemNotFound,
+    let removed = front.shop.remove(code, item).await.map_err(|error| match error {
+        DecideError::Failed(error) => error.into(),
+        DecideError::Refused(RemoveRefusal::CheckoutNotFound) => not_found(),
+        DecideError::Refused(RemoveRefusal::ItemNotInCart) => Problem::new(
+            ProblemCode::ItemNotFound,
             "The cart does not hold this item. GET /checkout/{code} shows what it holds.",
         ),
-        RemoveError::Refused(RemoveRefusal::Ended) => {
-            Problem::new(Code::SaleEnded, "The sale of this cart has ended: the cart can be forgotten.")
+        DecideError::Refused(RemoveRefusal::Ended) => {
+            Problem::new(ProblemCode::SaleEnded, "The sale of this cart has ended: the cart can be forgotten.")
         }
-    })
+    })?;
+    with_availability(front, &removed)
 }
 
 /// No cart of this code.
 pub fn not_found() -> Problem {
     let detail = "No cart has this code. If it has been bought, GET /purchase/{code} shows its receipt; otherwise \
                   POST /checkout makes a new cart.";
-    Problem::new(Code::CheckoutNotFound, detail)
+    Problem::new(ProblemCode::CheckoutNotFound, detail)
 }
 
 /// The cart as it was checked out.
-pub fn checked_out(basket: &Basket) -> Answer {
-    shown(basket, |_| None)
+pub fn checked_out(open_cart: &OpenCart) -> Result<Answer, Problem> {
+    shown(open_cart, |_| None)
 }
 
-fn with_availability(front: &Front, basket: &Basket) -> Answer {
-    let is_over = basket.sale.sale().window.status(front.shop.clock.now()) == SaleStatus::Ended;
-    let left = basket.sale.projection();
-    shown(basket, |line| Some(!is_over && left.of(line.ordinal) >= line.quantity.get()))
+fn with_availability(front: &Front, open_cart: &OpenCart) -> Result<Answer, Problem> {
+    let is_over = open_cart.sale.sale().window.status(front.shop.clock.now()) == SaleStatus::Ended;
+    let projection = open_cart.sale.projection();
+    shown(open_cart, |line| Some(!is_over && projection.left_of(line.ordinal) >= line.quantity.get()))
 }
 
-fn shown(basket: &Basket, available: impl Fn(&CartLine) -> Option<bool>) -> Answer {
-    let (sale, catalog) = (basket.sale.sale(), &basket.sale.catalog);
+fn shown(open_cart: &OpenCart, available: impl Fn(&CartLine) -> Option<bool>) -> Result<Answer, Problem> {
+    let (sale, catalog, cart) = (open_cart.sale.sale(), &open_cart.sale.catalog, &open_cart.cart);
     let line = |line: &CartLine| {
-        let item = catalog.item(line.ordinal)?;
+        let item = catalog.item(line.ordinal).ok_or(UnknownItem(line.ordinal))?;
         let id = ItemId { sale: sale.id, ordinal: line.ordinal };
         let (name, image_url, price) = (item.name(), item.image_url(), item.price());
-        Some(Line { id, name, image_url, price, quantity: line.quantity.get(), available: available(line) })
+        Ok(Line { id, name, image_url, price, quantity: line.quantity.get(), available: available(line) })
     };
-    answer::ok(&Body {
-        code: basket.code,
+    let items: Result<Vec<Line>, UnknownItem> = cart.lines.iter().map(line).collect();
+    Ok(answer::ok(&Body {
+        code: cart.code,
         sale_id: sale.id,
-        items_count: basket.cart.units(),
-        items: basket.cart.lines.iter().filter_map(line).collect(),
-        total: catalog.total(&basket.cart.lines),
+        items_count: cart.units(),
+        items: items.map_err(StoreError::corrupt)?,
+        total: catalog.total(&cart.lines).map_err(StoreError::corrupt)?,
         currency: sale.currency,
         sale_ends_at: sale.window.ends_at,
-    })
+    }))
 }
 
 /// A cart, which reserves nothing.

@@ -3,19 +3,20 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::application::checkout::CheckoutError;
-use crate::domain::{CheckoutRefusal, ItemId, ItemRef, Ordinal, Quantity, SaleId, UserId};
+use crate::application::sale::checkout::CheckoutError;
+use crate::domain::sale::{CheckoutRefusal, ItemRef, Quantity};
+use crate::domain::shared::{ItemId, Ordinal, SaleId, UserId};
 use crate::infrastructure::metrics::{self, Outcome};
 
 use super::answer::Answer;
 use super::cart;
-use super::code::Code;
-use super::faults::{self, Faults};
+use super::code::ProblemCode;
+use super::faults::{self, FieldErrors};
 use super::front::Front;
 use super::json::{self, Object};
 use super::problem::Problem;
 use super::query;
-use super::request::Asked;
+use super::request::ApiRequest;
 
 /// Items of one request. More than a cart holds, so that a request for too many is answered as what it is.
 const ITEMS_MAX: usize = 100;
@@ -51,7 +52,7 @@ fn one() -> Quantity {
 }
 
 /// Puts items into the cart of a user: all of them, or none.
-pub async fn post(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn post(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let result = checkout(front, asked).await;
     metrics::checkout(match &result {
         Ok(_) => Outcome::Accepted,
@@ -60,18 +61,18 @@ pub async fn post(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
     result
 }
 
-async fn checkout(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+async fn checkout(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let (user, items) = wanted(asked)?;
     front.rates.check_user(&user)?;
-    let basket = front.shop.checkout(&user, &items).await.map_err(problem)?;
-    Ok(cart::checked_out(&basket))
+    let open_cart = front.shop.checkout(&user, &items).await.map_err(problem)?;
+    cart::checked_out(&open_cart)
 }
 
 /// The user and the items, from the query or from the body.
-fn wanted(asked: &Asked) -> Result<(UserId, Vec<(ItemRef, Quantity)>), Problem> {
+fn wanted(asked: &ApiRequest) -> Result<(UserId, Vec<(ItemRef, Quantity)>), Problem> {
     let [user_id, id, item_id, quantity] = query::read(asked.query(), ["user_id", "id", "item_id", "quantity"])?;
     let body: Body = asked.json()?.unwrap_or_default();
-    let mut faults = Faults::default();
+    let mut faults = FieldErrors::default();
 
     let user_id = faults.parse("user_id", user_id);
     let user = faults.either("user_id", user_id, body.user_id);
@@ -115,7 +116,7 @@ fn wanted(asked: &Asked) -> Result<(UserId, Vec<(ItemRef, Quantity)>), Problem> 
 
 fn problem(error: CheckoutError) -> Problem {
     match error {
-        CheckoutError::Invalid(message) => Faults::one("items", message),
+        CheckoutError::Invalid(message) => FieldErrors::one("items", message),
         CheckoutError::SaleNotFound => sale_not_found(),
         CheckoutError::Refused(sale, refusal) => refused(sale, refusal),
         CheckoutError::Failed(error) => error.into(),
@@ -129,10 +130,10 @@ fn refused(sale: SaleId, refusal: CheckoutRefusal) -> Problem {
         CheckoutRefusal::ItemNotFound(ordinal) => item_not_found(ItemId { sale, ordinal }),
         CheckoutRefusal::ItemSold(items) => {
             let detail = "Too few are left of the items in `unavailable`. Nothing was added: choose others.";
-            Problem::new(Code::ItemSold, detail).sold(of_sale(sale, items))
+            Problem::new(ProblemCode::ItemSold, detail).sold(of_sale(sale, items))
         }
         CheckoutRefusal::CartFull => {
-            Problem::new(Code::CartFull, "A cart holds at most 10 units. Buy it or take something out first.")
+            Problem::new(ProblemCode::CartFull, "A cart holds at most 10 units. Buy it or take something out first.")
         }
         CheckoutRefusal::UserLimitReached => user_limit_reached(),
     }
@@ -145,26 +146,29 @@ pub fn of_sale(sale: SaleId, items: Vec<Ordinal>) -> Vec<ItemId> {
 
 /// No sale of this id, or none that is on.
 pub fn sale_not_found() -> Problem {
-    Problem::new(Code::SaleNotFound, "There is no such sale. GET /sales/active shows the one that is on.")
+    Problem::new(ProblemCode::SaleNotFound, "There is no such sale. GET /sales/active shows the one that is on.")
 }
 
 /// The sale has no such item.
 pub fn item_not_found(item: ItemId) -> Problem {
-    Problem::new(Code::ItemNotFound, format!("There is no item {item}. GET /sales/{}/items lists them.", item.sale))
+    Problem::new(
+        ProblemCode::ItemNotFound,
+        format!("There is no item {item}. GET /sales/{}/items lists them.", item.sale),
+    )
 }
 
 /// The sale is not open yet.
 pub fn not_started() -> Problem {
-    Problem::new(Code::SaleNotStarted, "The sale has not started. GET /sales/{id} shows when it does.")
+    Problem::new(ProblemCode::SaleNotStarted, "The sale has not started. GET /sales/{id} shows when it does.")
 }
 
 /// The sale is over.
 pub fn ended() -> Problem {
-    Problem::new(Code::SaleEnded, "The sale has ended. GET /sales/active shows the one that is on.")
+    Problem::new(ProblemCode::SaleEnded, "The sale has ended. GET /sales/active shows the one that is on.")
 }
 
 /// The user owns as much as one user may.
 pub fn user_limit_reached() -> Problem {
     let detail = "With this the user would own more units of the sale than allowed. Nothing was taken: take fewer.";
-    Problem::new(Code::UserLimitReached, detail)
+    Problem::new(ProblemCode::UserLimitReached, detail)
 }

@@ -25,7 +25,7 @@ pub struct Patience {
 
 /// What is going on on a connection. Times are in milliseconds since it was opened.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Activity {
     opened: Instant,
     requests: AtomicUsize,
     /// When the last request ended.
@@ -38,10 +38,10 @@ pub struct Pulse {
     is_http2: AtomicBool,
 }
 
-impl Pulse {
+impl Activity {
     /// A connection is opened.
     pub fn new() -> Arc<Self> {
-        Arc::new(Pulse {
+        Arc::new(Activity {
             opened: Instant::now(),
             requests: AtomicUsize::new(0),
             quiet_since: AtomicU64::new(0),
@@ -52,14 +52,14 @@ impl Pulse {
     }
 
     /// A request has come; it ends when what is returned is dropped.
-    pub fn request(self: &Arc<Self>, version: Version) -> Serving {
+    pub fn request(self: &Arc<Self>, version: Version) -> ActiveRequest {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
         if self.is_new.load(Ordering::Relaxed) {
             self.is_http2.store(version == Version::HTTP_2, Ordering::Relaxed);
             self.is_new.store(false, Ordering::Relaxed);
         }
-        Serving(self.clone())
+        ActiveRequest(self.clone())
     }
 
     /// Waits until nothing has been asked for too long.
@@ -104,40 +104,40 @@ impl Pulse {
 
 /// A request that is being served.
 #[derive(Debug)]
-pub struct Serving(Arc<Pulse>);
+pub struct ActiveRequest(Arc<Activity>);
 
-impl Drop for Serving {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.0.quiet_since.store(self.0.now().as_millis() as u64, Ordering::Relaxed);
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The bytes of a connection, with its pulse felt.
-pub struct Felt {
+/// The bytes of a connection, with its activity felt.
+pub struct TimedStream {
     stream: TcpStream,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
 }
 
-impl Felt {
-    /// The connection, whose bytes this pulse is told of.
-    pub fn new(stream: TcpStream, pulse: Arc<Pulse>) -> Self {
-        Felt { stream, pulse }
+impl TimedStream {
+    /// The connection, whose bytes this activity is told of.
+    pub fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+        TimedStream { stream, activity }
     }
 }
 
-impl AsyncRead for Felt {
+impl AsyncRead for TimedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, into));
         if into.filled().len() > before {
-            self.pulse.bytes_came();
+            self.activity.bytes_came();
         }
         Poll::Ready(read)
     }
 }
 
-impl AsyncWrite for Felt {
+impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -171,37 +171,37 @@ mod tests {
 
     #[test]
     fn the_first_head_must_come_soon_whatever_is_sent() {
-        let pulse = Pulse::new();
-        assert_eq!(pulse.deadline(PATIENCE), Some(PATIENCE.head));
-        pulse.bytes_came();
-        assert_eq!(pulse.deadline(PATIENCE), Some(PATIENCE.head));
+        let activity = Activity::new();
+        assert_eq!(activity.deadline(PATIENCE), Some(PATIENCE.head));
+        activity.bytes_came();
+        assert_eq!(activity.deadline(PATIENCE), Some(PATIENCE.head));
     }
 
     #[test]
     fn a_request_being_served_is_waited_for() {
-        let pulse = Pulse::new();
-        let serving = pulse.request(Version::HTTP_11);
-        assert_eq!(pulse.deadline(PATIENCE), None);
+        let activity = Activity::new();
+        let serving = activity.request(Version::HTTP_11);
+        assert_eq!(activity.deadline(PATIENCE), None);
         drop(serving);
-        assert!(pulse.deadline(PATIENCE) >= Some(PATIENCE.idle));
+        assert!(activity.deadline(PATIENCE) >= Some(PATIENCE.idle));
     }
 
     #[test]
     fn a_head_that_begins_later_must_be_complete_soon_too() {
-        let pulse = Pulse::new();
-        drop(pulse.request(Version::HTTP_11));
-        pulse.bytes_came();
-        let deadline = pulse.deadline(PATIENCE).unwrap();
+        let activity = Activity::new();
+        drop(activity.request(Version::HTTP_11));
+        activity.bytes_came();
+        let deadline = activity.deadline(PATIENCE).unwrap();
         assert!(deadline >= PATIENCE.head && deadline < PATIENCE.head * 2, "{deadline:?}");
-        drop(pulse.request(Version::HTTP_11));
-        assert!(pulse.deadline(PATIENCE) >= Some(PATIENCE.idle));
+        drop(activity.request(Version::HTTP_11));
+        assert!(activity.deadline(PATIENCE) >= Some(PATIENCE.idle));
     }
 
     #[test]
     fn bytes_between_the_requests_of_http_2_are_no_head() {
-        let pulse = Pulse::new();
-        drop(pulse.request(Version::HTTP_2));
-        pulse.bytes_came();
-        assert!(pulse.deadline(PATIENCE) >= Some(PATIENCE.idle));
+        let activity = Activity::new();
+        drop(activity.request(Version::HTTP_2));
+        activity.bytes_came();
+        assert!(activity.deadline(PATIENCE) >= Some(PATIENCE.idle));
     }
 }

@@ -14,7 +14,7 @@ use super::answer::{self, Answer};
 use super::etag;
 use super::front::{Front, not_found};
 use super::problem::Problem;
-use super::request::Asked;
+use super::request::ApiRequest;
 
 /// The files of Swagger UI that its page needs, and what they are.
 const FILES: [(&str, &str); 8] = [
@@ -33,7 +33,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The document of a listener.
-pub fn document(front: &Front, asked: &Asked) -> Answer {
+pub fn document(front: &Front, asked: &ApiRequest) -> Answer {
     front.document().answer(&asked.head.headers)
 }
 
@@ -46,7 +46,7 @@ pub fn page() -> Answer {
 }
 
 /// A file of Swagger UI.
-pub fn file(asked: &Asked) -> Result<Answer, Problem> {
+pub fn file(asked: &ApiRequest) -> Result<Answer, Problem> {
     static PAGES: LazyLock<HashMap<&str, Page>> = LazyLock::new(swagger_ui);
     PAGES.get(asked.params.text("file")).map(|page| page.answer(&asked.head.headers)).ok_or_else(not_found)
 }

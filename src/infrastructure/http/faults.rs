@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use crate::domain::{Invalid, Quantity};
+use crate::domain::sale::Quantity;
+use crate::domain::shared::Invalid;
 
-use super::code::Code;
+use super::code::ProblemCode;
 use super::problem::Problem;
 
 /// Characters of a name or a message that came from the caller and goes back to him.
@@ -13,12 +14,12 @@ const ECHO_CHARS_MAX: usize = 200;
 
 /// Field by field, what is wrong with it. The first fault of a field counts.
 #[derive(Debug, Default)]
-pub struct Faults(BTreeMap<String, String>);
+pub struct FieldErrors(BTreeMap<String, String>);
 
-impl Faults {
+impl FieldErrors {
     /// One fault.
     pub fn one(field: &str, message: &str) -> Problem {
-        let mut faults = Faults::default();
+        let mut faults = FieldErrors::default();
         faults.add(field, message);
         faults.into_problem()
     }
@@ -59,8 +60,11 @@ impl Faults {
 
     /// The problem with these fields.
     pub fn into_problem(self) -> Problem {
-        Problem::new(Code::InvalidRequest, "Correct what `errors` says of each field, and send the request again.")
-            .errors(self.0)
+        Problem::new(
+            ProblemCode::InvalidRequest,
+            "Correct what `errors` says of each field, and send the request again.",
+        )
+        .errors(self.0)
     }
 }
 
@@ -100,8 +104,8 @@ mod tests {
 
     #[test]
     fn the_first_fault_of_a_field_counts() {
-        let mut faults = Faults::default();
-        assert_eq!(faults.parse::<crate::domain::UserId>("user_id", Some("a b")), None);
+        let mut faults = FieldErrors::default();
+        assert_eq!(faults.parse::<crate::domain::shared::UserId>("user_id", Some("a b")), None);
         faults.missing("user_id");
         assert_eq!(faults.0.len(), 1);
         assert!(faults.0["user_id"].starts_with("must be"));

@@ -17,17 +17,17 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tracing::Instrument;
 
-use crate::application::Shop;
+use crate::application::sale::Shop;
 use crate::infrastructure::metrics;
 
 use super::answer::{self, Answer};
-use super::code::Code;
+use super::code::ProblemCode;
 use super::docs::{self, Page};
 use super::health::{self, Health};
 use super::observation::Observation;
 use super::problem::Problem;
 use super::rate_limit::RateLimits;
-use super::request::Asked;
+use super::request::ApiRequest;
 use super::request_id;
 use super::router::{self, Route};
 use super::settings::{HttpSettings, Surface};
@@ -82,7 +82,7 @@ impl Front {
             .layer(LoadShedLayer::new())
             .layer(self.in_flight.clone())
             .layer(TimeoutLayer::new(self.settings.request_timeout))
-            .service_fn(move |asked: Asked<B>| {
+            .service_fn(move |asked: ApiRequest<B>| {
                 let front = front.clone();
                 async move { Ok::<_, Infallible>(front.answer(asked).await) }
             });
@@ -99,14 +99,14 @@ impl Front {
 
     async fn receive<B, L>(&self, limited: L, caller: Caller, request: Request<B>) -> Answer
     where
-        L: Service<Asked<B>, Response = Result<Answer, Problem>, Error = BoxError>,
+        L: Service<ApiRequest<B>, Response = Result<Answer, Problem>, Error = BoxError>,
     {
         let (head, body) = request.into_parts();
         let (route, params) = router::find(self.surface, head.uri.path());
         let observation = Observation::begin(route, &head);
         let is_head = head.method == Method::HEAD;
         let request_id = head.headers.get(request_id::X_REQUEST_ID).cloned();
-        let asked = Asked { route, params, address: caller.address, head, body };
+        let asked = ApiRequest { route, params, address: caller.address, head, body };
         let answering = self.admit_and_answer(limited, caller, asked).instrument(observation.span());
         let answered = AssertUnwindSafe(answering).catch_unwind().await;
         let request_id = request_id::text(request_id.as_ref());
@@ -123,9 +123,9 @@ impl Front {
         if is_head { answer::to_head(answer) } else { answer }
     }
 
-    async fn admit_and_answer<B, L>(&self, limited: L, caller: Caller, asked: Asked<B>) -> Result<Answer, Problem>
+    async fn admit_and_answer<B, L>(&self, limited: L, caller: Caller, asked: ApiRequest<B>) -> Result<Answer, Problem>
     where
-        L: Service<Asked<B>, Response = Result<Answer, Problem>, Error = BoxError>,
+        L: Service<ApiRequest<B>, Response = Result<Answer, Problem>, Error = BoxError>,
     {
         let route = asked.route;
         self.admit(caller, &asked)?;
@@ -136,7 +136,7 @@ impl Front {
     }
 
     /// What can be refused without reading any further.
-    fn admit<B>(&self, caller: Caller, asked: &Asked<B>) -> Result<(), Problem> {
+    fn admit<B>(&self, caller: Caller, asked: &ApiRequest<B>) -> Result<(), Problem> {
         let route = asked.route;
         if !caller.is_admitted {
             return Err(Problem::unavailable("Too many connections are open. Try again in a second."));
@@ -146,7 +146,7 @@ impl Front {
         }
         if !route.allows(&asked.head.method) {
             let detail = "Use a method that the Allow header names.";
-            return Err(Problem::new(Code::MethodNotAllowed, detail).allow(route.methods()));
+            return Err(Problem::new(ProblemCode::MethodNotAllowed, detail).allow(route.methods()));
         }
         if route.is_operational() || route.is_admin() { Ok(()) } else { self.rates.check_address(caller.address) }
     }
@@ -177,7 +177,7 @@ impl Front {
         }
     }
 
-    async fn answer<B>(&self, asked: Asked<B>) -> Result<Answer, Problem>
+    async fn answer<B>(&self, asked: ApiRequest<B>) -> Result<Answer, Problem>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
@@ -211,7 +211,7 @@ impl Front {
 
 /// No such path, or nothing behind it.
 pub fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "This path leads nowhere. GET /openapi.json lists those that lead somewhere.")
+    Problem::new(ProblemCode::NotFound, "This path leads nowhere. GET /openapi.json lists those that lead somewhere.")
 }
 
 /// A request that was shed, or that took too long.
@@ -232,5 +232,5 @@ fn panicked(panic: &(dyn Any + Send), route: Route, request_id: &str) -> Answer 
     let (panic, route) = (text.unwrap_or("of another kind"), route.pattern());
     tracing::error!(panic, route, request_id, "answering a request panicked");
     let detail = "The service has a fault here, which has been logged. Trying again may help.";
-    Problem::new(Code::Internal, detail).into_answer()
+    Problem::new(ProblemCode::Internal, detail).into_answer()
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use crate::application::Shop;
-use crate::application::ports::StoreError;
+use crate::application::sale::Shop;
+use crate::application::shared::StoreError;
 
 use super::answer::{self, Answer};
 
@@ -106,7 +106,7 @@ impl Health {
 
 impl Services {
     async fn look(shop: &Shop) -> Self {
-        let (database, redis) = tokio::join!(answers(shop.archive.ping()), answers(shop.sale_store.ping()));
+        let (database, redis) = tokio::join!(answers(shop.archive.ping()), answers(shop.store.ping()));
         Services { app: Status::Up, database, redis, ledger_writer: is_written(shop).into() }
     }
 }

@@ -3,24 +3,24 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::application::live_sale::LiveSale;
-use crate::domain::{Currency, Invalid, ItemId, Money, Ordinal, SaleId};
+use crate::application::sale::live_sale::LiveSale;
+use crate::domain::shared::{Currency, Invalid, ItemId, Money, Ordinal, SaleId};
 
 use super::answer::{self, Answer};
 use super::checkout::sale_not_found;
-use super::code::Code;
-use super::faults::{self, Faults};
+use super::code::ProblemCode;
+use super::faults::{self, FieldErrors};
 use super::front::Front;
 use super::problem::Problem;
 use super::query;
-use super::request::Asked;
+use super::request::ApiRequest;
 
 const PER_PAGE: usize = 100;
 /// Items of one page.
 pub const PER_PAGE_MAX: usize = 500;
 
 /// One page of the items of a sale.
-pub async fn list(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn list(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let id: SaleId = asked.params.parse("id")?;
     let (page, per_page, available) = wanted(asked.query())?;
     let sale = front.shop.find_sale(id).await?.ok_or_else(sale_not_found)?;
@@ -31,7 +31,7 @@ pub async fn list(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
 
 fn wanted(query: Option<&str>) -> Result<(usize, usize, Option<bool>), Problem> {
     let [page, per_page, available] = query::read(query, ["page", "per_page", "available"])?;
-    let mut faults = Faults::default();
+    let mut faults = FieldErrors::default();
     let within = |text: &str, most: usize, otherwise: &'static str| match faults::number(text, otherwise)? {
         number if (1..=most).contains(&number) => Ok(number),
         _ => Err(Invalid(otherwise)),
@@ -47,12 +47,13 @@ fn wanted(query: Option<&str>) -> Result<(usize, usize, Option<bool>), Problem> 
 }
 
 /// One item.
-pub async fn get(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn get(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let item = asked.params.parse("id")?;
     let [] = query::read(asked.query(), [])?;
-    let not_found = || Problem::new(Code::ItemNotFound, "There is no such item. GET /sales/{id}/items lists them.");
+    let not_found =
+        || Problem::new(ProblemCode::ItemNotFound, "There is no such item. GET /sales/{id}/items lists them.");
     let (sale, id) = front.shop.item(item).await?.ok_or_else(not_found)?;
-    let left = sale.projection().of(id.ordinal);
+    let left = sale.projection().left_of(id.ordinal);
     let shown = Shown::of(&sale, id.sale, id.ordinal, left).ok_or_else(not_found)?;
     Ok(answer::ok(&shown))
 }

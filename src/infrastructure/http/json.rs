@@ -8,9 +8,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::domain::Invalid;
+use crate::domain::shared::Invalid;
 
-use super::faults::Faults;
+use super::faults::FieldErrors;
 use super::problem::Problem;
 
 /// The object that the body is.
@@ -22,24 +22,24 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let error = match serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer) {
-        Ok(_) => return Faults::one("body", "must be one JSON object, and nothing after it"),
+        Ok(_) => return FieldErrors::one("body", "must be one JSON object, and nothing after it"),
         Err(error) => error,
     };
     let message = error.inner().to_string();
     if !error.inner().is_data() {
-        return Faults::one("body", &format!("must be JSON: {message}"));
+        return FieldErrors::one("body", &format!("must be JSON: {message}"));
     }
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
     let path = error.path().to_string();
     // Of these two, serde knows only the object that the field is in.
     let in_object = |start: &str| message.strip_prefix(start)?.split_once('`').map(|(field, _)| below(&path, field));
     if let Some(field) = in_object("missing field `") {
-        return Faults::one(&field, "is required");
+        return FieldErrors::one(&field, "is required");
     }
     if let Some(field) = in_object("duplicate field `") {
-        return Faults::one(&field, "is given twice");
+        return FieldErrors::one(&field, "is given twice");
     }
-    Faults::one(if path == NO_PATH { "body" } else { &path }, message)
+    FieldErrors::one(if path == NO_PATH { "body" } else { &path }, message)
 }
 
 /// What serde calls the path of the body itself.
@@ -87,7 +87,7 @@ mod tests {
     use http_body_util::BodyExt;
     use serde_json::Value;
 
-    use crate::domain::{ItemRef, Quantity};
+    use crate::domain::sale::{ItemRef, Quantity};
 
     use super::*;
 

@@ -7,7 +7,6 @@
 mod admin;
 mod answer;
 mod bearer;
-mod bought;
 mod buy_now;
 mod cart;
 mod checkout;
@@ -27,6 +26,7 @@ mod problem;
 mod purchase;
 mod query;
 mod rate_limit;
+mod receipt;
 mod request;
 mod request_id;
 mod router;
@@ -39,14 +39,14 @@ mod store_failure;
 mod users;
 
 #[cfg(test)]
-mod closed_shop;
+mod failing_stores;
 #[cfg(test)]
 mod socket_tests;
 #[cfg(test)]
 mod tests;
 
 pub use bearer::AdminToken;
-pub use code::Code;
+pub use code::ProblemCode;
 pub use front::{Caller, Front};
 pub use problem::Problem;
 pub use router::Route;

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use utoipa::ToSchema;
 
-use crate::application::schedule::{NewSale, Offer};
-use crate::domain::limits::{SALE_ITEMS_MAX, SALE_UNITS_MAX, USER_UNITS_MAX};
-use crate::domain::{Currency, Invalid, Item, Money};
+use crate::application::sale::create_sale::{NewSale, Offer};
+use crate::domain::sale::Item;
+use crate::domain::shared::limits::{SALE_ITEMS_MAX, SALE_UNITS_MAX, USER_UNITS_MAX};
+use crate::domain::shared::{Currency, Invalid, Money};
 
-use super::faults::Faults;
+use super::faults::FieldErrors;
 use super::json::{self, Object};
 use super::problem::Problem;
 
@@ -74,7 +75,7 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Ut
 impl Body {
     /// What to make, or everything that is wrong with the description.
     pub fn into_new_sale(self) -> Result<NewSale, Problem> {
-        let mut faults = Faults::default();
+        let mut faults = FieldErrors::default();
         if let (Some(start), Some(end)) = (self.started_at, self.ended_at)
             && end <= start
         {
@@ -105,7 +106,7 @@ impl Body {
     }
 }
 
-fn listed(faults: &mut Faults, lines: Vec<Object<Line>>) -> Option<Offer> {
+fn listed(faults: &mut FieldErrors, lines: Vec<Object<Line>>) -> Option<Offer> {
     let Some(Object(first)) = lines.first() else {
         faults.add("items", "must be at least one item");
         return None;

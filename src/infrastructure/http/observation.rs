@@ -7,10 +7,10 @@ use hyper::http::request::Parts;
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::infrastructure::metrics::{self, Verb};
+use crate::infrastructure::metrics::{self, MethodLabel};
 use crate::infrastructure::telemetry;
 
-use super::code::Code;
+use super::code::ProblemCode;
 use super::request_id;
 use super::router::Route;
 
@@ -20,7 +20,7 @@ const NOBODY_WAITED: u16 = 499;
 /// One request, counted when it ends, however it ends.
 pub struct Observation {
     route: Route,
-    verb: Verb,
+    verb: MethodLabel,
     begun: Instant,
     status: Option<StatusCode>,
     span: Span,
@@ -31,7 +31,7 @@ impl Observation {
     pub fn begin(route: Route, head: &Parts) -> Self {
         metrics::http_request_begun();
         let span = if route.is_operational() { Span::none() } else { span(route, head) };
-        Observation { route, verb: Verb::of(&head.method), begun: Instant::now(), status: None, span }
+        Observation { route, verb: MethodLabel::of(&head.method), begun: Instant::now(), status: None, span }
     }
 
     /// Around all that is done about the request.
@@ -40,7 +40,7 @@ impl Observation {
     }
 
     /// The request is answered with a problem of this code.
-    pub fn refused(&self, code: Code) {
+    pub fn refused(&self, code: ProblemCode) {
         self.span.record("problem", code.word());
     }
 

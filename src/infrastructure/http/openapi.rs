@@ -1,7 +1,7 @@
 //! The interface, described for machines as OpenAPI has it.
 //!
 //! Paths and methods come from [`Route`], bodies from the types that are read and written, statuses and titles of
-//! problems from [`Code`]. What is left to say of an operation stands in the file of its kind.
+//! problems from [`ProblemCode`]. What is left to say of an operation stands in the file of its kind.
 
 mod examples;
 mod looking;

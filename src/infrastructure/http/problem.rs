@@ -8,17 +8,19 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTIC
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::application::ports::StoreError;
-use crate::domain::{ItemId, Receipt};
+use crate::application::shared::StoreError;
+use crate::domain::sale::Receipt;
+use crate::domain::shared::ItemId;
 
 use super::answer::{Answer, with_body};
-use super::code::Code;
+use super::code::ProblemCode;
+use super::receipt::ReceiptFields;
 
 /// Why a request is not answered as it would like. The detail is for the caller and says what to do next;
 /// the cause is for the log.
 #[derive(Debug)]
 pub struct Problem {
-    code: Code,
+    code: ProblemCode,
     detail: Cow<'static, str>,
     more: Option<Box<More>>,
 }
@@ -31,20 +33,20 @@ struct More {
     available: Option<Vec<ItemId>>,
     retry_after: Option<Duration>,
     outcome: Option<&'static str>,
-    original: Option<Receipt>,
+    original: Option<ReceiptFields>,
     allow: Option<&'static str>,
     cause: Option<StoreError>,
 }
 
 impl Problem {
     /// A problem about which there is no more to say.
-    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Problem { code, detail: detail.into(), more: None }
     }
 
     /// Something that may work if it is tried again after a second.
     pub fn unavailable(detail: &'static str) -> Self {
-        Problem::new(Code::Unavailable, detail).retry_after(Duration::from_secs(1))
+        Problem::new(ProblemCode::Unavailable, detail).retry_after(Duration::from_secs(1))
     }
 
     /// Names what is wrong with each field.
@@ -74,7 +76,7 @@ impl Problem {
 
     /// Shows what was answered the first time.
     pub fn original(self, receipt: Receipt) -> Self {
-        self.with(|more| more.original = Some(receipt))
+        self.with(|more| more.original = Some(receipt.into()))
     }
 
     /// Says which methods there are instead.
@@ -93,7 +95,7 @@ impl Problem {
     }
 
     /// The stable word.
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> ProblemCode {
         self.code
     }
 
@@ -140,7 +142,7 @@ impl Problem {
         if let Some(methods) = more.allow {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
         }
-        if self.code == Code::Unauthorized {
+        if self.code == ProblemCode::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         answer
@@ -187,7 +189,7 @@ pub struct Body<'a> {
     /// What this request bought the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    original: Option<&'a Receipt>,
+    original: Option<&'a ReceiptFields>,
 }
 
 #[cfg(test)]
@@ -203,7 +205,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_says_no_more_than_it_has_to_say() {
-        let answer = Problem::new(Code::SaleEnded, "Look at GET /sales/active.").into_answer();
+        let answer = Problem::new(ProblemCode::SaleEnded, "Look at GET /sales/active.").into_answer();
         assert_eq!(answer.status(), 410);
         assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
         let expected = json!({
@@ -225,7 +227,8 @@ mod tests {
     #[tokio::test]
     async fn sold_items_are_named_by_their_ids() {
         let item: ItemId = "20261120T09-00042".parse().unwrap();
-        let body = body_of(Problem::new(Code::ItemsSold, "Buy the rest.").sold(vec![item]).left(vec![]).into_answer());
+        let body =
+            body_of(Problem::new(ProblemCode::ItemsSold, "Buy the rest.").sold(vec![item]).left(vec![]).into_answer());
         let body = body.await;
         assert_eq!((&body["unavailable"], &body["available"]), (&json!(["20261120T09-00042"]), &json!([])));
     }

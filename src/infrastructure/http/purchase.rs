@@ -4,21 +4,22 @@ use hyper::header::HeaderValue;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::application::purchase::{PurchaseError, Purchased};
-use crate::domain::{CheckoutCode, PurchaseRefusal, SaleId};
+use crate::application::sale::purchase::{PurchaseError, PurchaseOutcome};
+use crate::domain::sale::PurchaseRefusal;
+use crate::domain::shared::{CheckoutCode, SaleId};
 use crate::infrastructure::metrics::{self, Outcome, PurchaseKind};
 
 use super::answer::{self, Answer, REPLAYED};
-use super::bought::Bought;
 use super::cart;
 use super::checkout::{ended, not_started, of_sale, user_limit_reached};
-use super::code::Code;
-use super::faults::{self, Faults};
+use super::code::ProblemCode;
+use super::faults::{self, FieldErrors};
 use super::front::Front;
 use super::json;
 use super::problem::Problem;
 use super::query;
-use super::request::Asked;
+use super::receipt::ReceiptBody;
+use super::request::ApiRequest;
 use super::store_failure::while_selling;
 
 /// What a buyer is told whose purchase may have happened.
@@ -40,27 +41,31 @@ pub struct Body {
 }
 
 /// Buys a cart.
-pub async fn post(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn post(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let result = purchase(front, asked).await;
     metrics::purchase(PurchaseKind::Cart, outcome(&result));
     Ok(match result? {
-        Purchased::Receipt { receipt, replayed: false, waited } => {
-            metrics::acknowledged(receipt.total_purchased, waited);
-            answer::ok(&Bought::cart(&receipt))
+        PurchaseOutcome::Durable { receipt, replayed: false, waited } => {
+            metrics::acknowledged(receipt.units, waited);
+            answer::ok(&ReceiptBody::of_cart(receipt))
         }
-        Purchased::Receipt { receipt, replayed: true, .. } => replayed(answer::ok(&Bought::cart(&receipt))),
-        Purchased::Confirming(code) => answer::confirming(code),
+        PurchaseOutcome::Durable { receipt, replayed: true, .. } => {
+            replayed(answer::ok(&ReceiptBody::of_cart(receipt)))
+        }
+        PurchaseOutcome::Confirming(code) => answer::confirming(code),
     })
 }
 
 /// What a cart was bought for, if it was.
-pub async fn get(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn get(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let code = asked.params.parse("code")?;
     let [] = query::read(asked.query(), [])?;
     match front.shop.receipt(code).await? {
-        Some(Purchased::Receipt { receipt, .. }) => Ok(answer::ok(&Bought::cart(&receipt))),
-        Some(Purchased::Confirming(code)) => Ok(answer::confirming(code)),
-        None => Err(Problem::new(Code::CheckoutNotFound, "Nothing was bought with this code. POST /purchase buys.")),
+        Some(PurchaseOutcome::Durable { receipt, .. }) => Ok(answer::ok(&ReceiptBody::of_cart(receipt))),
+        Some(PurchaseOutcome::Confirming(code)) => Ok(answer::confirming(code)),
+        None => {
+            Err(Problem::new(ProblemCode::CheckoutNotFound, "Nothing was bought with this code. POST /purchase buys."))
+        }
     }
 }
 
@@ -71,17 +76,17 @@ pub fn replayed(mut answer: Answer) -> Answer {
 }
 
 /// What a purchase came to.
-pub fn outcome(result: &Result<Purchased, Problem>) -> Outcome {
+pub fn outcome(result: &Result<PurchaseOutcome, Problem>) -> Outcome {
     match result {
-        Ok(Purchased::Receipt { replayed: false, .. }) => Outcome::Accepted,
-        Ok(Purchased::Receipt { replayed: true, .. }) => Outcome::Replayed,
-        Ok(Purchased::Confirming(_)) => Outcome::Confirming,
+        Ok(PurchaseOutcome::Durable { replayed: false, .. }) => Outcome::Accepted,
+        Ok(PurchaseOutcome::Durable { replayed: true, .. }) => Outcome::Replayed,
+        Ok(PurchaseOutcome::Confirming(_)) => Outcome::Confirming,
         Err(problem) if problem.is_of_unknown_outcome() => Outcome::Unknown,
         Err(problem) => Outcome::Refused(problem.code()),
     }
 }
 
-async fn purchase(front: &Front, asked: &Asked) -> Result<Purchased, Problem> {
+async fn purchase(front: &Front, asked: &ApiRequest) -> Result<PurchaseOutcome, Problem> {
     let (code, partial) = wanted(asked)?;
     front.shop.purchase(code, partial).await.map_err(|error| match error {
         PurchaseError::Refused(sale, refusal) => refused(sale, refusal),
@@ -90,10 +95,10 @@ async fn purchase(front: &Front, asked: &Asked) -> Result<Purchased, Problem> {
 }
 
 /// The code, and whether a part of the cart will do, from the query or from the body.
-fn wanted(asked: &Asked) -> Result<(CheckoutCode, bool), Problem> {
+fn wanted(asked: &ApiRequest) -> Result<(CheckoutCode, bool), Problem> {
     let [code, partial] = query::read(asked.query(), ["code", "partial"])?;
     let body: Body = asked.json()?.unwrap_or_default();
-    let mut faults = Faults::default();
+    let mut faults = FieldErrors::default();
     let code = faults.parse("code", code);
     let partial = partial.and_then(|text| faults.take("partial", faults::flag(&text)));
     let code = faults.either("code", code, body.code);
@@ -111,10 +116,13 @@ fn refused(sale: SaleId, refusal: PurchaseRefusal) -> Problem {
         PurchaseRefusal::NotStarted => not_started(),
         PurchaseRefusal::Ended => ended(),
         PurchaseRefusal::UserLimitReached => user_limit_reached(),
+        PurchaseRefusal::CartEmpty => {
+            Problem::new(ProblemCode::CartEmpty, "The cart is empty. Put items into it with POST /checkout first.")
+        }
         PurchaseRefusal::ItemsSold { unavailable, available } => {
             let detail = "Nothing was bought. The items in `unavailable` are gone and have left the cart: asking again \
                           with the same code buys those in `available`.";
-            Problem::new(Code::ItemsSold, detail).sold(of_sale(sale, unavailable)).left(of_sale(sale, available))
+            Problem::new(ProblemCode::ItemsSold, detail).sold(of_sale(sale, unavailable)).left(of_sale(sale, available))
         }
     }
 }

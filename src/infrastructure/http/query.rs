@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::faults::Faults;
+use super::faults::FieldErrors;
 use super::problem::Problem;
 
 /// The values of these parameters, in this order. Each may be given once, and no other.
@@ -11,7 +11,7 @@ pub fn read<'a, const N: usize>(
     names: [&'static str; N],
 ) -> Result<[Option<Cow<'a, str>>; N], Problem> {
     let mut values = [const { None }; N];
-    let mut faults = Faults::default();
+    let mut faults = FieldErrors::default();
     // Bytes that are not UTF-8 come out as a character that no parameter allows.
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         match names.iter().position(|known| *known == name) {
@@ -47,6 +47,6 @@ mod tests {
     #[test]
     fn what_is_not_utf_8_is_no_valid_value() {
         let [user] = read(Some("user_id=%ff%fe"), ["user_id"]).unwrap();
-        assert!(user.unwrap().parse::<crate::domain::UserId>().is_err());
+        assert!(user.unwrap().parse::<crate::domain::shared::UserId>().is_err());
     }
 }

@@ -9,9 +9,9 @@ use arc_swap::ArcSwap;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-use crate::domain::UserId;
+use crate::domain::shared::UserId;
 
-use super::code::Code;
+use super::code::ProblemCode;
 use super::problem::Problem;
 use super::settings::{HttpSettings, Rate};
 
@@ -83,7 +83,7 @@ impl Limiter {
         }
         let key = self.hasher.hash_one(caller);
         self.states.load().check_key(&key).map_err(|not_until| {
-            Problem::new(Code::RateLimited, "Wait for `retry_after_seconds`, and then ask less often.")
+            Problem::new(ProblemCode::RateLimited, "Wait for `retry_after_seconds`, and then ask less often.")
                 .retry_after(not_until.wait_time_from(self.clock.now()))
         })
     }

@@ -11,8 +11,8 @@ use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 use tower::BoxError;
 
-use super::code::Code;
-use super::faults::Faults;
+use super::code::ProblemCode;
+use super::faults::FieldErrors;
 use super::json;
 use super::problem::Problem;
 use super::router::{Params, Route};
@@ -25,7 +25,7 @@ const DISCARDING_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A request whose route is known.
 #[derive(Debug)]
-pub struct Asked<B = Bytes> {
+pub struct ApiRequest<B = Bytes> {
     pub route: Route,
     pub params: Params,
     pub address: IpAddr,
@@ -33,7 +33,7 @@ pub struct Asked<B = Bytes> {
     pub body: B,
 }
 
-impl Asked {
+impl ApiRequest {
     /// The query, as it was sent.
     pub fn query(&self) -> Option<&str> {
         self.head.uri.query()
@@ -46,7 +46,7 @@ impl Asked {
         }
         if !self.says_json() {
             return Err(Problem::new(
-                Code::UnsupportedMediaType,
+                ProblemCode::UnsupportedMediaType,
                 "Send the body as Content-Type: application/json, in UTF-8 and without a Content-Encoding.",
             ));
         }
@@ -55,7 +55,7 @@ impl Asked {
 
     /// The JSON body of a request that makes no sense without one.
     pub fn required_json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        self.json()?.ok_or_else(|| Faults::one("body", "is required: send a JSON object"))
+        self.json()?.ok_or_else(|| FieldErrors::one("body", "is required: send a JSON object"))
     }
 
     fn says_json(&self) -> bool {
@@ -75,19 +75,19 @@ impl Asked {
     }
 }
 
-impl<B> Asked<B>
+impl<B> ApiRequest<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
     /// The request with its body read, if it is one that may have a body.
-    pub async fn read(self, patience: Duration) -> Result<Asked, Problem> {
-        let Asked { route, params, address, head, mut body } = self;
+    pub async fn read(self, patience: Duration) -> Result<ApiRequest, Problem> {
+        let ApiRequest { route, params, address, head, mut body } = self;
         let bytes = match route.takes_body() && !body.is_end_stream() {
             true => read(&mut body, head.headers.contains_key(EXPECT), patience).await?,
             false => Bytes::new(),
         };
-        Ok(Asked { route, params, address, head, body: bytes })
+        Ok(ApiRequest { route, params, address, head, body: bytes })
     }
 }
 
@@ -96,7 +96,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let too_large = Problem::new(Code::BodyTooLarge, "A body has at most 65536 bytes: send less.");
+    let too_large = Problem::new(ProblemCode::BodyTooLarge, "A body has at most 65536 bytes: send less.");
     if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         // Who asks whether to send the body has not sent it.
         if !asks_first {
@@ -110,8 +110,10 @@ where
             discard(body).await;
             Err(too_large)
         }
-        Ok(Err(_)) => Err(Faults::one("body", "ended before it was complete")),
-        Err(_) => Err(Problem::new(Code::RequestTimeout, "The body did not arrive in time: send the request again.")),
+        Ok(Err(_)) => Err(FieldErrors::one("body", "ended before it was complete")),
+        Err(_) => {
+            Err(Problem::new(ProblemCode::RequestTimeout, "The body did not arrive in time: send the request again."))
+        }
     }
 }
 
@@ -137,16 +139,16 @@ mod tests {
 
     use super::*;
 
-    fn asked(content_type: Option<&str>, body: &'static [u8]) -> Asked<Full<Bytes>> {
+    fn asked(content_type: Option<&str>, body: &'static [u8]) -> ApiRequest<Full<Bytes>> {
         let mut request = Request::new(Full::from(body));
         if let Some(content_type) = content_type {
             request.headers_mut().insert(CONTENT_TYPE, content_type.parse().unwrap());
         }
         let (head, body) = request.into_parts();
-        Asked { route: Route::Purchase, params: Params::default(), address: [127, 0, 0, 1].into(), head, body }
+        ApiRequest { route: Route::Purchase, params: Params::default(), address: [127, 0, 0, 1].into(), head, body }
     }
 
-    async fn code(content_type: Option<&str>, body: &'static [u8]) -> Option<Code> {
+    async fn code(content_type: Option<&str>, body: &'static [u8]) -> Option<ProblemCode> {
         let read = match asked(content_type, body).read(Duration::from_secs(1)).await {
             Ok(asked) => asked.required_json::<serde::de::IgnoredAny>().err(),
             Err(problem) => Some(problem),
@@ -160,16 +162,16 @@ mod tests {
             assert_eq!(code(Some(good), b"{}").await, None, "{good}");
         }
         for bad in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")] {
-            assert_eq!(code(bad, b"{}").await, Some(Code::UnsupportedMediaType), "{bad:?}");
+            assert_eq!(code(bad, b"{}").await, Some(ProblemCode::UnsupportedMediaType), "{bad:?}");
         }
-        assert_eq!(code(None, b"").await, Some(Code::InvalidRequest));
+        assert_eq!(code(None, b"").await, Some(ProblemCode::InvalidRequest));
     }
 
     #[tokio::test]
     async fn a_body_has_at_most_64_kib() {
         static LARGEST: [u8; BODY_BYTES_MAX] = [b' '; BODY_BYTES_MAX];
         static TOO_LARGE: [u8; BODY_BYTES_MAX + 1] = [b' '; BODY_BYTES_MAX + 1];
-        assert_eq!(code(Some("application/json"), &LARGEST).await, Some(Code::InvalidRequest));
-        assert_eq!(code(Some("application/json"), &TOO_LARGE).await, Some(Code::BodyTooLarge));
+        assert_eq!(code(Some("application/json"), &LARGEST).await, Some(ProblemCode::InvalidRequest));
+        assert_eq!(code(Some("application/json"), &TOO_LARGE).await, Some(ProblemCode::BodyTooLarge));
     }
 }

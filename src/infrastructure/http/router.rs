@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
-use crate::domain::Invalid;
+use crate::domain::shared::Invalid;
 
-use super::faults::Faults;
+use super::faults::FieldErrors;
 use super::problem::Problem;
 use super::settings::Surface;
 
@@ -153,7 +153,7 @@ impl Params {
     pub fn parse<T: FromStr<Err = Invalid>>(&self, name: &str) -> Result<T, Problem> {
         // A byte that is no UTF-8 is a character here that nothing allows.
         let decoded: Cow<'_, str> = percent_decode_str(self.text(name)).decode_utf8_lossy();
-        decoded.parse().map_err(|Invalid(message)| Faults::one(name, message))
+        decoded.parse().map_err(|Invalid(message)| FieldErrors::one(name, message))
     }
 }
 
@@ -180,7 +180,7 @@ static ROUTES: LazyLock<matchit::Router<Route>> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{SaleId, UserId};
+    use crate::domain::shared::{SaleId, UserId};
 
     #[test]
     fn every_route_has_its_place_and_its_path() {

@@ -4,48 +4,55 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::application::live_sale::LiveSale;
-use crate::domain::purchase::as_milliseconds;
-use crate::domain::{Currency, Sale, SaleId, SaleStatus};
+use super::receipt::as_milliseconds;
+use crate::application::sale::live_sale::LiveSale;
+use crate::domain::sale::{Sale, SaleStatus};
+use crate::domain::shared::{Currency, SaleId};
 
 use super::answer::{self, Answer};
 use super::checkout::sale_not_found;
-use super::faults::Faults;
+use super::faults::FieldErrors;
 use super::front::Front;
 use super::problem::Problem;
 use super::query;
-use super::request::Asked;
+use super::request::ApiRequest;
 
 /// The periodic sale that is on.
-pub async fn active(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn active(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let [] = query::read(asked.query(), [])?;
-    let sale = front.shop.current_sale().ok_or_else(sale_not_found)?;
+    let sale = front.shop.current_sale()?;
     Ok(answer::ok(&Progress::of(&sale, front.shop.clock.now())))
 }
 
 /// One sale.
-pub async fn get(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn get(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let id = asked.params.parse("id")?;
     let [] = query::read(asked.query(), [])?;
     let sale = front.shop.find_sale(id).await?.ok_or_else(sale_not_found)?;
     Ok(answer::ok(&Progress::of(&sale, front.shop.clock.now())))
 }
 
-/// Sales by status, the latest first.
-pub async fn list(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
-    let [status] = query::read(asked.query(), ["status"])?;
-    let mut faults = Faults::default();
-    let status = faults.parse::<SaleStatus>("status", status);
+/// Lists sales, latest start first.
+pub async fn list(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
+    let [status, cursor] = query::read(asked.query(), ["status", "cursor"])?;
+    let mut faults = FieldErrors::default();
+    let status: Option<SaleStatus> = faults.parse("status", status);
+    let after: Option<SaleId> = faults.parse("cursor", cursor);
     faults.check()?;
-    let (sales, now) = (front.shop.list_sales(status).await?, front.shop.clock.now());
-    Ok(answer::ok(&Listed { sales: sales.iter().map(|sale| About::of(sale, now)).collect() }))
+    let (page, now) = (front.shop.list_sales(status, after).await?, front.shop.clock.now());
+    let sales = page.entries.iter().map(|sale| About::of(sale, now)).collect();
+    Ok(answer::ok(&Listed { sales, next_cursor: page.next }))
 }
 
-/// Sales, the latest first.
+/// One page of sales, latest start first.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Sales)]
 pub struct Listed {
     sales: Vec<About>,
+    /// The `cursor` of the next page; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_cursor: Option<SaleId>,
 }
 
 /// What is settled about a sale.

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 
-use crate::application::Shop;
+use crate::application::sale::Shop;
 use crate::infrastructure::metrics;
 
 use super::answer::{self, Answer};

@@ -20,10 +20,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::application::Shop;
+use crate::application::sale::Shop;
 use crate::infrastructure::metrics;
 
-use super::connection::{Felt, Patience, Pulse};
+use super::connection::{Activity, Patience, TimedStream};
 use super::front::{Caller, Front};
 use super::settings::{HEAD_BYTES_MAX, HttpSettings, Surface};
 
@@ -184,10 +184,10 @@ struct Connection {
 impl Connection {
     async fn serve(self, stream: TcpStream, watcher: Watcher) {
         let _open = Open::new();
-        let pulse = Pulse::new();
+        let activity = Activity::new();
         let (requests, caller) = (self.front.service(self.caller), self.caller);
         let service = service_fn(|request: Request<Incoming>| {
-            let serving = pulse.request(request.version());
+            let serving = activity.request(request.version());
             let is_http1 = request.version() < Version::HTTP_2;
             let (answering, is_closing) = (requests.clone().oneshot(request), self.is_closing.clone());
             async move {
@@ -197,12 +197,13 @@ impl Connection {
                 answer.map(|answer| if is_last { last(answer) } else { answer })
             }
         });
-        let conversation = self.protocol.serve_connection(TokioIo::new(Felt::new(stream, pulse.clone())), service);
+        let conversation =
+            self.protocol.serve_connection(TokioIo::new(TimedStream::new(stream, activity.clone())), service);
         tokio::select! {
             biased;
             // A client that breaks the rules or the connection has been told, or cannot be.
             _ended = watcher.watch(conversation) => {}
-            () = pulse.stopped(self.patience) => tracing::debug!(peer = %caller.address, "a connection was not used"),
+            () = activity.stopped(self.patience) => tracing::debug!(peer = %caller.address, "a connection was not used"),
         }
     }
 }

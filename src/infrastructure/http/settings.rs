@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::domain::Invalid;
+use crate::domain::shared::Invalid;
 
 use super::bearer::AdminToken;
 

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::closed_shop::{Trouble, shop};
+use super::failing_stores::{StoreFault, shop};
 use super::{HttpSettings, Surface, serve};
 
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -32,7 +32,7 @@ impl Server {
             idle_timeout: IDLE_TIMEOUT,
             ..HttpSettings::default()
         };
-        let shop = shop(Trouble::Unreachable);
+        let shop = shop(StoreFault::Unreachable);
         let task = tokio::spawn(serve(listener, shop, settings, Surface::Everything, stop.clone()));
         Server { address, stop, task }
     }

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue};
 
-use crate::application::sold_filter::SoldFilter;
+use crate::application::sale::sold_filter::SoldFilter;
 
 use super::answer::{self, Answer};
 use super::checkout::sale_not_found;
@@ -11,7 +11,7 @@ use super::etag;
 use super::front::Front;
 use super::problem::Problem;
 use super::query;
-use super::request::Asked;
+use super::request::ApiRequest;
 
 const BITS: HeaderName = HeaderName::from_static("x-filter-bits");
 const HASHES: HeaderName = HeaderName::from_static("x-filter-hashes");
@@ -19,7 +19,7 @@ const LET_THROUGH: HeaderName = HeaderName::from_static("x-filter-let-through");
 const LEDGER_ID: HeaderName = HeaderName::from_static("x-filter-ledger-id");
 
 /// The filter as it is, or nothing but headers where the caller has it already.
-pub async fn get(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+pub async fn get(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let id = asked.params.parse("id")?;
     let [] = query::read(asked.query(), [])?;
     let sale = front.shop.find_sale(id).await?.ok_or_else(sale_not_found)?;
@@ -52,7 +52,7 @@ mod tests {
     use http_body_util::BodyExt;
     use hyper::header::IF_NONE_MATCH;
 
-    use crate::domain::LedgerId;
+    use crate::domain::shared::LedgerId;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use chrono::Utc;
 
-use crate::application::ports::StoreError;
+use crate::application::shared::StoreError;
 use crate::infrastructure::metrics;
 use crate::infrastructure::telemetry::Chain;
 
@@ -84,7 +84,7 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
-    use super::super::code::Code;
+    use super::super::code::ProblemCode;
     use super::*;
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
         assert!(!unknown(StoreError::Busy("full")));
         assert!(unknown(StoreError::Unreachable("timed out".into())));
         assert!(unknown(StoreError::Corrupt("?".into())));
-        assert_eq!(Problem::from(StoreError::Fenced).code(), Code::Unavailable);
+        assert_eq!(Problem::from(StoreError::Fenced).code(), ProblemCode::Unavailable);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::closed_shop::{Trouble, shop};
+use super::failing_stores::{StoreFault, shop};
 use super::{AdminToken, Caller, Front, HttpSettings, Rate, Surface};
 
 /// What came back.
@@ -40,7 +40,7 @@ impl Reply {
 struct Client(Arc<Front>);
 
 impl Client {
-    fn new(trouble: Trouble, settings: HttpSettings) -> Self {
+    fn new(trouble: StoreFault, settings: HttpSettings) -> Self {
         Client(Arc::new(Front::new(shop(trouble), settings, Surface::Everything)))
     }
 
@@ -67,11 +67,11 @@ impl Client {
 }
 
 fn open() -> Client {
-    Client::new(Trouble::Unreachable, HttpSettings::default())
+    Client::new(StoreFault::Unreachable, HttpSettings::default())
 }
 
 fn code() -> String {
-    let sale = shop(Trouble::Fenced).current_sale().unwrap().sale().id;
+    let sale = shop(StoreFault::Fenced).current_sale().unwrap().id();
     format!("{sale}-{:032x}", 7)
 }
 
@@ -171,7 +171,7 @@ async fn a_body_of_another_type_is_refused() {
 #[tokio::test]
 async fn sold_items_are_refused_without_a_store() {
     let reply = open().ask(Method::POST, "/checkout?user_id=u1&id=7").await;
-    let sale = shop(Trouble::Fenced).current_sale().unwrap().sale().id;
+    let sale = shop(StoreFault::Fenced).current_sale().unwrap().id();
     assert_eq!((reply.status.as_u16(), reply.code().as_str()), (409, "item_sold"));
     assert_eq!(reply.json()["unavailable"], json!([format!("{sale}-00007")]));
 
@@ -180,11 +180,11 @@ async fn sold_items_are_refused_without_a_store() {
 }
 
 #[rstest]
-#[case(Trouble::Fenced, Value::Null)]
-#[case(Trouble::Unreachable, json!("unknown"))]
+#[case(StoreFault::Fenced, Value::Null)]
+#[case(StoreFault::Unreachable, json!("unknown"))]
 #[tokio::test]
 async fn only_a_purchase_that_may_have_happened_is_of_unknown_outcome(
-    #[case] trouble: Trouble,
+    #[case] trouble: StoreFault,
     #[case] outcome: Value,
 ) {
     let client = Client::new(trouble, HttpSettings::default());
@@ -203,7 +203,7 @@ async fn only_a_purchase_that_may_have_happened_is_of_unknown_outcome(
 #[tokio::test]
 async fn a_purchase_that_takes_too_long_is_of_unknown_outcome() {
     let settings = HttpSettings { request_timeout: Duration::from_millis(20), ..HttpSettings::default() };
-    let client = Client::new(Trouble::Hanging, settings);
+    let client = Client::new(StoreFault::Hanging, settings);
     let reply = client.ask(Method::POST, &format!("/purchase?code={}", code())).await;
     assert_eq!((reply.status.as_u16(), &reply.json()["outcome"]), (503, &json!("unknown")));
     let reply = client.ask(Method::POST, "/checkout?user_id=u1&id=1").await;
@@ -212,7 +212,7 @@ async fn a_purchase_that_takes_too_long_is_of_unknown_outcome() {
 
 #[tokio::test]
 async fn a_panic_is_a_problem_that_tells_nothing() {
-    let client = Client::new(Trouble::Panicking, HttpSettings::default());
+    let client = Client::new(StoreFault::Panicking, HttpSettings::default());
     let reply = client.ask(Method::POST, "/checkout?user_id=u1&id=1").await;
     assert_eq!((reply.status.as_u16(), reply.code().as_str()), (500, "internal_error"));
     assert!(!String::from_utf8_lossy(&reply.bytes).contains("secret") && !reply.header("x-request-id").is_empty());
@@ -224,7 +224,7 @@ async fn a_panic_is_logged_once_with_its_request_id() {
     let mut log = tempfile::tempfile().unwrap();
     let to_log = Mutex::new(log.try_clone().unwrap());
     let _logging = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(to_log).finish());
-    let client = Client::new(Trouble::Panicking, HttpSettings::default());
+    let client = Client::new(StoreFault::Panicking, HttpSettings::default());
     let request = Request::post("/checkout?user_id=u1&id=1").header("x-request-id", "follow-me");
     assert_eq!(client.send(request.body(Full::default()).unwrap()).await.status, 500);
     let mut said = String::new();
@@ -236,7 +236,7 @@ async fn a_panic_is_logged_once_with_its_request_id() {
 
 #[tokio::test]
 async fn what_is_too_much_at_once_is_refused_at_once_and_health_is_not() {
-    let client = Client::new(Trouble::Hanging, HttpSettings { in_flight: 2, ..HttpSettings::default() });
+    let client = Client::new(StoreFault::Hanging, HttpSettings { in_flight: 2, ..HttpSettings::default() });
     let hanging = || client.ask(Method::POST, "/checkout?user_id=u1&id=1");
     let asked_too_much = async {
         tokio::task::yield_now().await;
@@ -256,8 +256,10 @@ async fn what_is_too_much_at_once_is_refused_at_once_and_health_is_not() {
 #[tokio::test]
 async fn users_and_addresses_have_their_limits() {
     let rate = |burst| Some(Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(burst).unwrap() });
-    let client =
-        Client::new(Trouble::Fenced, HttpSettings { user_rate: rate(1), address_rate: rate(4), ..Default::default() });
+    let client = Client::new(
+        StoreFault::Fenced,
+        HttpSettings { user_rate: rate(1), address_rate: rate(4), ..Default::default() },
+    );
     let statuses = [
         client.ask(Method::POST, "/checkout?user_id=u1&id=7").await.status.as_u16(),
         client.ask(Method::POST, "/checkout?user_id=u1&id=7").await.status.as_u16(),
@@ -272,7 +274,7 @@ async fn users_and_addresses_have_their_limits() {
 #[tokio::test]
 async fn administrators_show_their_token() {
     let settings = HttpSettings { admin_token: AdminToken::new("s3cret".into()), ..HttpSettings::default() };
-    let client = Client::new(Trouble::Fenced, settings);
+    let client = Client::new(StoreFault::Fenced, settings);
     let ask = async |token: Option<&str>| {
         let request = Request::post("/admin/sales/20261120T09/end");
         let request = token.into_iter().fold(request, |request, token| request.header("authorization", token));
@@ -317,7 +319,7 @@ async fn head_is_get_without_a_body() {
 
 #[tokio::test]
 async fn health_says_what_is_down_and_soon() {
-    for trouble in [Trouble::Unreachable, Trouble::Hanging] {
+    for trouble in [StoreFault::Unreachable, StoreFault::Hanging] {
         let client = Client::new(trouble, HttpSettings::default());
         let ready = client.get("/health").await;
         let expected = json!({"app": "UP", "database": "DOWN", "redis": "DOWN", "ledger_writer": "UP"});

@@ -3,28 +3,36 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Receipt, SaleId, UserId};
+use crate::domain::shared::{OrderId, SaleId, UserId};
 
 use super::answer::{self, Answer};
-use super::faults::Faults;
+use super::faults::FieldErrors;
 use super::front::Front;
 use super::problem::Problem;
 use super::query;
-use super::request::Asked;
+use super::receipt::ReceiptFields;
+use super::request::ApiRequest;
 
-/// The receipts of a user, newest first.
+/// One page of a user's purchases, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Purchases {
-    purchases: Vec<Receipt>,
+    purchases: Vec<ReceiptFields>,
+    /// The `cursor` of the next page; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_cursor: Option<OrderId>,
 }
 
-/// What a user has bought.
-pub async fn purchases(front: &Front, asked: &Asked) -> Result<Answer, Problem> {
+/// Lists the purchases of a user.
+pub async fn purchases(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem> {
     let user: UserId = asked.params.parse("user_id")?;
-    let [sale_id] = query::read(asked.query(), ["sale_id"])?;
-    let mut faults = Faults::default();
+    let [sale_id, cursor] = query::read(asked.query(), ["sale_id", "cursor"])?;
+    let mut faults = FieldErrors::default();
     let sale: Option<SaleId> = faults.parse("sale_id", sale_id);
+    let after: Option<OrderId> = faults.parse("cursor", cursor);
     faults.check()?;
     front.rates.check_user(&user)?;
-    Ok(answer::ok(&Purchases { purchases: front.shop.receipts_of(&user, sale).await? }))
+    let page = front.shop.receipts_of(&user, sale, after).await?;
+    let purchases = page.entries.into_iter().map(ReceiptFields::without_code).collect();
+    Ok(answer::ok(&Purchases { purchases, next_cursor: page.next }))
 }

@@ -25,7 +25,7 @@ pub(super) fn end_leftover(pid_file: &Path, dir: &Path, goodbye: Goodbye) {
             if Instant::now() > deadline {
                 break;
             }
-            // Asked again each time: a server that is just starting may not listen yet.
+            // ApiRequest again each time: a server that is just starting may not listen yet.
             let _ = kill_process(pid, signal);
             thread::sleep(LOOK_EVERY);
         }

@@ -1,7 +1,8 @@
 //! The values that labels have.
 
-use crate::application::ports::{Rejection, StoreError};
-use crate::infrastructure::http::Code;
+use crate::application::sale::ports::RejectionReason;
+use crate::application::shared::StoreError;
+use crate::infrastructure::http::ProblemCode;
 use crate::infrastructure::postgres::Statement;
 use crate::infrastructure::redis::ScriptName;
 
@@ -50,13 +51,13 @@ pub enum Outcome {
     /// A store failed after it may have been decided.
     Unknown,
     /// It was not done.
-    Refused(Code),
+    Refused(ProblemCode),
 }
 
 impl Label for Outcome {
     fn all() -> Vec<Self> {
         let done = [Outcome::Accepted, Outcome::Replayed, Outcome::Confirming, Outcome::Unknown];
-        done.into_iter().chain(Code::ALL.map(Outcome::Refused)).collect()
+        done.into_iter().chain(ProblemCode::ALL.map(Outcome::Refused)).collect()
     }
 
     fn index(self) -> usize {
@@ -91,26 +92,26 @@ label!(PurchaseKind { Cart => "cart", BuyNow => "buy_now" });
 
 /// Why a store did not do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreTrouble {
+pub enum StoreErrorKind {
     Fenced,
     Busy,
     Unreachable,
     Corrupt,
 }
 
-impl StoreTrouble {
+impl StoreErrorKind {
     /// The kind of this error.
     pub fn of(error: &StoreError) -> Self {
         match error {
-            StoreError::Fenced => StoreTrouble::Fenced,
-            StoreError::Busy(_) => StoreTrouble::Busy,
-            StoreError::Unreachable(_) => StoreTrouble::Unreachable,
-            StoreError::Corrupt(_) => StoreTrouble::Corrupt,
+            StoreError::Fenced => StoreErrorKind::Fenced,
+            StoreError::Busy(_) => StoreErrorKind::Busy,
+            StoreError::Unreachable(_) => StoreErrorKind::Unreachable,
+            StoreError::Corrupt(_) => StoreErrorKind::Corrupt,
         }
     }
 }
 
-label!(StoreTrouble { Fenced => "fenced", Busy => "busy", Unreachable => "unreachable", Corrupt => "corrupt" });
+label!(StoreErrorKind { Fenced => "fenced", Busy => "busy", Unreachable => "unreachable", Corrupt => "corrupt" });
 
 /// How an attempt to recover ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +144,7 @@ pub enum Pool {
 
 label!(Pool { Requests => "requests", Writers => "writers", Bulk => "bulk" });
 
-label!(Rejection { UnitSold => "unit_sold", SlotFilled => "slot_filled", Invalid => "invalid" });
+label!(RejectionReason { UnitSold => "unit_sold", SlotFilled => "slot_filled", Invalid => "invalid" });
 
 label!(ScriptName {
     OpenSale => "open_sale",
@@ -167,12 +168,12 @@ label!(Statement {
     Catalog => "catalog",
     EndSale => "end_sale",
     CloseSale => "close_sale",
-    SoldByCode => "sold_by_code",
-    SoldByRequest => "sold_by_request",
+    PurchaseByCode => "purchase_by_code",
+    PurchaseByRequest => "purchase_by_request",
     ReceiptsOf => "receipts_of",
     ItemsIn => "items_in",
-    SoldIn => "sold_in",
-    Audit => "audit",
+    PurchasesIn => "purchases_in",
+    Check => "check",
     Cursors => "cursors",
     Persist => "persist",
     Reject => "reject",
@@ -193,7 +194,12 @@ mod tests {
 
     #[test]
     fn every_value_is_at_its_index() {
-        assert!(places::<Outcome>() && places::<PurchaseKind>() && places::<StoreTrouble>() && places::<Rejection>());
+        assert!(
+            places::<Outcome>()
+                && places::<PurchaseKind>()
+                && places::<StoreErrorKind>()
+                && places::<RejectionReason>()
+        );
         assert!(places::<RecoveryResult>() && places::<AuditResult>() && places::<Pool>());
         assert!(places::<ScriptName>() && places::<Statement>());
     }

@@ -10,11 +10,12 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_process::Collector;
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use crate::application::Shop;
-use crate::application::audit::Audited;
-use crate::application::live_sale::LiveSale;
-use crate::application::verify::Findings;
-use crate::domain::{LedgerId, SaleKind, SaleStatus};
+use crate::application::sale::Shop;
+use crate::application::sale::audit::LastAudit;
+use crate::application::sale::live_sale::LiveSale;
+use crate::application::sale::verify::Findings;
+use crate::domain::sale::SaleStatus;
+use crate::domain::shared::{LedgerId, SaleKind};
 
 const KINDS: [(SaleKind, &str); 2] = [(SaleKind::Hourly, "hourly"), (SaleKind::Special, "special")];
 const STATES: [(SaleStatus, &str); 3] =
@@ -88,8 +89,8 @@ fn of_sale(live: &LiveSale, now: DateTime<Utc>) {
         gauges.set("flashsale_ledger_watermark_timestamp_seconds", seconds(persisted.time()));
     }
     gauges.set("flashsale_attempts_pending", live.attempts_pending.load(Ordering::Relaxed) as f64);
-    if let Some(audited) = live.audited.load_full() {
-        of_audit(&audited, &gauges);
+    if let Some(last_audit) = live.last_audit.load_full() {
+        of_audit(&last_audit, &gauges);
     }
 }
 
@@ -110,9 +111,9 @@ fn filter_age(live: &LiveSale, as_of: LedgerId) -> f64 {
     (seconds(newest.time().max(start)) - seconds(as_of.time().max(start))).max(0.0)
 }
 
-fn of_audit(audited: &Audited, gauges: &SaleGauges) {
-    gauges.set("flashsale_audit_timestamp_seconds", seconds(audited.at));
-    let Some(Findings { sold, lost, oversold, over_limit, drift }) = audited.findings else { return };
+fn of_audit(last_audit: &LastAudit, gauges: &SaleGauges) {
+    gauges.set("flashsale_audit_timestamp_seconds", seconds(last_audit.at));
+    let Some(Findings { sold, lost, oversold, over_limit, drift }) = last_audit.findings else { return };
     gauges.set("flashsale_audit_units_sold", sold as f64);
     for (finding, count) in [("lost", lost), ("oversold", oversold), ("over_limit", over_limit), ("drift", drift)] {
         let labels = gauges.labels.iter().cloned().chain([Pair::from_static_parts("finding", finding)]);
@@ -185,8 +186,8 @@ fn describe() {
 
 #[cfg(test)]
 mod tests {
-    use crate::application::fence::Epoch;
-    use crate::application::live_sale::sample;
+    use crate::application::sale::live_sale::sample;
+    use crate::domain::shared::Epoch;
 
     use super::*;
 

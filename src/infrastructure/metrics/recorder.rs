@@ -8,11 +8,11 @@ use metrics::{Counter, Gauge, Histogram, Label as Pair, counter, describe_counte
 use metrics::{Unit, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::application::ports::Rejection;
+use crate::application::sale::ports::RejectionReason;
 use crate::infrastructure::postgres::Statement;
 use crate::infrastructure::redis::ScriptName;
 
-use super::labels::{AuditResult, Label, Outcome, Pool, PurchaseKind, RecoveryResult, StoreTrouble};
+use super::labels::{AuditResult, Label, Outcome, Pool, PurchaseKind, RecoveryResult, StoreErrorKind};
 
 /// Measurements wait in memory until they are sorted into buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ pub struct Metrics {
     pub recoveries: Vec<Counter>,
     /// For a unit sold already, and for a slot filled already.
     pub guard_hits: [Counter; 2],
-    pub dead_letters: Vec<Counter>,
+    pub rejected_entries: Vec<Counter>,
     pub audits: Vec<Counter>,
     pub audit_duration: Histogram,
 }
@@ -129,17 +129,17 @@ impl Metrics {
             units_acknowledged: counter!("flashsale_units_acknowledged_total"),
             acknowledgement_wait: histogram!("flashsale_acknowledgement_wait_seconds"),
             redis_scripts: durations::<ScriptName>("flashsale_redis_script_duration_seconds", "script"),
-            redis_errors: by::<StoreTrouble>("flashsale_redis_errors_total", "kind", &[]),
+            redis_errors: by::<StoreErrorKind>("flashsale_redis_errors_total", "kind", &[]),
             postgres_statements: durations::<Statement>("flashsale_postgres_statement_duration_seconds", "statement"),
-            postgres_errors: by::<StoreTrouble>("flashsale_postgres_errors_total", "kind", &[]),
+            postgres_errors: by::<StoreErrorKind>("flashsale_postgres_errors_total", "kind", &[]),
             postgres_pools: Pool::all().into_iter().map(PoolGauges::of).collect(),
-            store_failures: by::<StoreTrouble>("flashsale_store_failures_total", "kind", &[]),
+            store_failures: by::<StoreErrorKind>("flashsale_store_failures_total", "kind", &[]),
             ledger_batch: histogram!("flashsale_ledger_batch_entries"),
             fence_trips: counter!("flashsale_fence_trips_total"),
             recoveries: by::<RecoveryResult>("flashsale_recoveries_total", "result", &[]),
-            guard_hits: [Rejection::UnitSold, Rejection::SlotFilled]
+            guard_hits: [RejectionReason::UnitSold, RejectionReason::SlotFilled]
                 .map(|guard| counter!("flashsale_guard_hits_total", "guard" => guard.word())),
-            dead_letters: by::<Rejection>("flashsale_dead_letters_total", "reason", &[]),
+            rejected_entries: by::<RejectionReason>("flashsale_rejected_entries_total", "reason", &[]),
             audits: by::<AuditResult>("flashsale_audits_total", "result", &[]),
             audit_duration: histogram!("flashsale_audit_duration_seconds"),
         }
@@ -196,7 +196,7 @@ fn describe() {
     describe_counter!("flashsale_fence_trips_total", "Times that Redis was found to have forgotten.");
     describe_counter!("flashsale_recoveries_total", "Attempts to make sure of Redis, by result.");
     describe_counter!("flashsale_guard_hits_total", "Oversells and passed limits averted by PostgreSQL, by guard.");
-    describe_counter!("flashsale_dead_letters_total", "Ledger entries that PostgreSQL refused, by reason.");
+    describe_counter!("flashsale_rejected_entries_total", "Ledger entries that PostgreSQL refused, by reason.");
     describe_counter!("flashsale_audits_total", "Self-audits of a live sale, by result.");
     describe_histogram!("flashsale_audit_duration_seconds", Unit::Seconds, "Time that a self-audit took.");
 }

@@ -12,7 +12,7 @@ use super::recorder::metrics;
 
 /// A method as it is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
+pub enum MethodLabel {
     Get,
     Head,
     Post,
@@ -20,27 +20,27 @@ pub enum Verb {
     Other,
 }
 
-impl Verb {
+impl MethodLabel {
     const COUNT: usize = 5;
 
     /// The method, if it is one of ours.
     pub fn of(method: &Method) -> Self {
         match *method {
-            Method::GET => Verb::Get,
-            Method::HEAD => Verb::Head,
-            Method::POST => Verb::Post,
-            Method::DELETE => Verb::Delete,
-            _ => Verb::Other,
+            Method::GET => MethodLabel::Get,
+            Method::HEAD => MethodLabel::Head,
+            Method::POST => MethodLabel::Post,
+            Method::DELETE => MethodLabel::Delete,
+            _ => MethodLabel::Other,
         }
     }
 
     fn word(self) -> &'static str {
         match self {
-            Verb::Get => "GET",
-            Verb::Head => "HEAD",
-            Verb::Post => "POST",
-            Verb::Delete => "DELETE",
-            Verb::Other => "other",
+            MethodLabel::Get => "GET",
+            MethodLabel::Head => "HEAD",
+            MethodLabel::Post => "POST",
+            MethodLabel::Delete => "DELETE",
+            MethodLabel::Other => "other",
         }
     }
 }
@@ -88,22 +88,22 @@ static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
 impl Table {
     fn new() -> Self {
         let table = Table {
-            requests: empty(Route::ALL.len() * Verb::COUNT * STATUSES.len()),
+            requests: empty(Route::ALL.len() * MethodLabel::COUNT * STATUSES.len()),
             durations: empty(Route::ALL.len() * CLASSES.len()),
         };
         for route in Route::ALL {
             for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
                 for status in FAILURES.into_iter().filter(|_| route.allows(&method)) {
-                    table.requests(route, Verb::of(&method), status);
+                    table.requests(route, MethodLabel::of(&method), status);
                 }
             }
         }
         table
     }
 
-    fn requests(&self, route: Route, verb: Verb, status: u16) -> &Counter {
+    fn requests(&self, route: Route, verb: MethodLabel, status: u16) -> &Counter {
         let status = STATUSES.iter().position(|(known, _)| *known == status).unwrap_or(STATUSES.len() - 1);
-        let cell = (route as usize * Verb::COUNT + verb as usize) * STATUSES.len() + status;
+        let cell = (route as usize * MethodLabel::COUNT + verb as usize) * STATUSES.len() + status;
         let (pattern, method, status) = (route.pattern(), verb.word(), STATUSES[status].1);
         self.requests[cell].get_or_init(
             || counter!("flashsale_http_requests_total", "route" => pattern, "method" => method, "status" => status),
@@ -123,7 +123,7 @@ fn empty<T>(cells: usize) -> Vec<OnceLock<T>> {
 }
 
 /// A request that had begun was answered with this status, or left unanswered.
-pub fn http_request(route: Route, verb: Verb, status: u16, took: Duration) {
+pub fn http_request(route: Route, verb: MethodLabel, status: u16, took: Duration) {
     // Handles made before the recorder is there would count for nobody.
     metrics().in_flight.decrement(1.0);
     TABLE.requests(route, verb, status).increment(1);
@@ -142,7 +142,7 @@ mod tests {
             [(Route::Sale, Method::GET, 200), (Route::Sale, Method::GET, 404), (Route::Unknown, Method::TRACE, 299)]
         {
             http_request_begun();
-            http_request(route, Verb::of(&method), status, Duration::from_millis(3));
+            http_request(route, MethodLabel::of(&method), status, Duration::from_millis(3));
         }
         let text = render();
         for labels in [

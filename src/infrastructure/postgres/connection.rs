@@ -1,4 +1,4 @@
-//! How PostgreSQL is reached.
+//! Connections to PostgreSQL.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -6,31 +6,31 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::application::ports::StoreError;
+use crate::application::shared::StoreError;
 use crate::infrastructure::metrics;
 
-/// How long a request waits for a connection before it is refused.
+/// Longest wait of a request for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long who reads whole sales waits for a connection.
+/// Longest wait of a bulk reader for a connection.
 const BULK_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections for the ledger writers, which must not have to wait for requests.
+/// Connections of the ledger writers, which must never wait for requests.
 const WRITER_CONNECTIONS: u32 = 4;
 
-/// Connections for reading whole sales.
+/// Connections of bulk readers.
 const BULK_CONNECTIONS: u32 = 2;
 
-/// PostgreSQL, through one pool for requests, one for the ledger writers and one for what takes its time.
+/// PostgreSQL, through a pool for requests, one for ledger writers and one for bulk reading.
 #[derive(Debug, Clone)]
 pub struct PgArchive {
     pub(super) pool: PgPool,
     pub(super) writers: PgPool,
-    /// For reading whole sales: recovery, verification, sales of the past.
+    /// Reads whole sales: for recovery, verification and past sales.
     pub(super) bulk: PgPool,
 }
 
-/// Why a PostgreSQL cannot be used.
+/// A PostgreSQL that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error("DATABASE_URL is not a PostgreSQL URL such as postgres://user:password@127.0.0.1/flashsale")]
@@ -42,7 +42,7 @@ pub enum ConnectError {
 }
 
 impl PgArchive {
-    /// Connects, and makes sure that a commit is durable.
+    /// Connects, and refuses a PostgreSQL whose commits are not durable.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, ConnectError> {
         let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?.application_name("flashsale");
         // A host that vanishes must not hold its locks for hours.
@@ -53,20 +53,19 @@ impl PgArchive {
             ("tcp_user_timeout", "25s"),
         ]);
         let reading = options.clone().options([("statement_timeout", "5s"), ("lock_timeout", "2s")]);
-        // Statistics about a sale that is being sold are old: a nested loop over what they call one row may be one
-        // over all of them.
+        // Statistics about an open sale are stale: a nested loop over an estimate of one row may run over all of them.
         let bulk = options.clone().options([("statement_timeout", "120s"), ("enable_nestloop", "off")]);
         let writing = options.options([
             ("synchronous_commit", "on"),
             ("lock_timeout", "5s"),
-            // A batch's arrays are its data: planning for them anew each time gains nothing.
+            // The arrays of a batch are its data: a new plan for each batch gains nothing.
             ("plan_cache_mode", "force_generic_plan"),
         ]);
         let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
         let writers = PgPoolOptions::new()
             .max_connections(WRITER_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // Writers find out by themselves, and try again.
+            // Writers notice a dead connection by themselves, and try again.
             .test_before_acquire(false);
         let pool = pool.connect_with(reading).await.map_err(ConnectError::Unreachable)?;
         let slow = PgPoolOptions::new().max_connections(BULK_CONNECTIONS).acquire_timeout(BULK_ACQUIRE_TIMEOUT);
@@ -78,7 +77,7 @@ impl PgArchive {
     }
 }
 
-/// Counts an error of the driver, and says what it means for the caller.
+/// Counts an error of the driver, and classifies it.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     let error = match error {
         sqlx::Error::PoolTimedOut => StoreError::Busy("all connections to PostgreSQL are in use"),
@@ -86,9 +85,4 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     };
     metrics::postgres_error(&error);
     error
-}
-
-/// The error for a row that no version of this service writes.
-pub(super) fn corrupt(what: impl std::fmt::Debug) -> StoreError {
-    StoreError::Corrupt(format!("{what:?}"))
 }

@@ -3,18 +3,22 @@
 use async_trait::async_trait;
 use sqlx::{Connection, PgConnection};
 
-use crate::application::fence::Epoch;
-use crate::application::ports::{Coordination, Lock, LockName, StoreError};
+use crate::application::sale::ports::{Coordination, Lock, LockName, Probe};
+use crate::application::shared::StoreError;
+use crate::domain::shared::Epoch;
 
 use super::connection::{PgArchive, store_error};
 use super::statement::Statement;
 
 #[async_trait]
-impl Coordination for PgArchive {
+impl Probe for PgArchive {
     async fn ping(&self) -> Result<(), StoreError> {
         Statement::Ping.run(sqlx::query!("SELECT 1 AS one").fetch_one(&self.pool)).await.map(|_one| ())
     }
+}
 
+#[async_trait]
+impl Coordination for PgArchive {
     async fn try_lock(&self, name: LockName) -> Result<Option<Box<dyn Lock>>, StoreError> {
         let name = match name {
             LockName::Writer(sale) => format!("flashsale writer {sale}"),

@@ -1,5 +1,6 @@
 //! PostgreSQL: the durable truth.
 
+mod attempts;
 mod connection;
 mod coordination;
 mod ledger;

@@ -1,24 +1,22 @@
-//! What has been bought.
+//! Purchases.
 
 use std::collections::HashMap;
 
 use async_trait::async_trait;
 
-use crate::application::ports::{Audit, Decided, PurchaseArchive, StoreError};
-use crate::domain::{
-    CartLine, CheckoutCode, Currency, Item, ItemId, Ordinal, Receipt, RequestId, SaleId, Sold, SoldUnit, UserId,
-};
+use crate::application::sale::ports::{ArchiveFindings, PurchaseArchive, PurchasePage, RecordedPurchase};
+use crate::application::shared::StoreError;
+use crate::domain::sale::{CartLine, Item, Purchase, Receipt, SoldUnit};
+use crate::domain::shared::limits::CART_UNITS;
+use crate::domain::shared::{CheckoutCode, Currency, ItemId, Ordinal, RequestId, SaleId, UserId};
 
-use super::connection::{PgArchive, corrupt};
+use super::connection::PgArchive;
 use super::sales::ItemRow;
 use super::statement::Statement;
 
-/// How many purchases of a user are shown.
-const SHOWN_MAX: i64 = 100;
-
-/// A row of the view `purchase_records`, whose columns PostgreSQL does not know to be present.
+/// A row of the view `recorded_purchases`. PostgreSQL does not know that its columns are never null.
 #[derive(Debug)]
-struct PurchaseRecord {
+struct PurchaseRow {
     ledger_id: Option<i64>,
     code: Option<String>,
     user_id: Option<String>,
@@ -29,123 +27,128 @@ struct PurchaseRecord {
     slots: Option<Vec<i32>>,
 }
 
-impl PurchaseRecord {
-    fn into_decided(self) -> Result<Decided, StoreError> {
-        let unreadable = corrupt(&self);
+impl PurchaseRow {
+    fn into_recorded(self) -> Result<RecordedPurchase, StoreError> {
+        let unreadable = StoreError::corrupt(&self);
         self.read().ok_or(unreadable)
     }
 
-    fn read(self) -> Option<Decided> {
+    fn read(self) -> Option<RecordedPurchase> {
         let request: Option<RequestId> = match self.request_id {
             Some(request) => Some(request.parse().ok()?),
             None => None,
         };
         let units = self.ordinals?.into_iter().zip(self.units?).zip(self.slots?);
         let unit = |((ordinal, unit), slot): ((i32, i32), i32)| {
-            let ordinal = Ordinal::try_from(ordinal.unsigned_abs()).ok()?;
-            Some(SoldUnit { ordinal, unit: unit.unsigned_abs(), slot: slot.unsigned_abs() })
+            let ordinal = Ordinal::try_from(u32::try_from(ordinal).ok()?).ok()?;
+            Some(SoldUnit { ordinal, unit: unit.try_into().ok()?, slot: slot.try_into().ok()? })
         };
-        let sold = Sold {
+        let units: Vec<SoldUnit> = units.map(unit).collect::<Option<_>>()?;
+        let purchase = Purchase {
             code: self.code?.parse().ok()?,
             user: self.user_id?.parse().ok()?,
             request,
-            units: units.map(unit).collect::<Option<_>>()?,
+            units: Some(units).filter(|units| (1..=CART_UNITS as usize).contains(&units.len()))?,
             missed: self.missed?.0,
         };
-        Some(Decided { id: self.ledger_id?.try_into().ok()?, sold, replayed: true })
+        Some(RecordedPurchase { id: self.ledger_id?.try_into().ok()?, purchase, replayed: true })
     }
 }
 
 #[async_trait]
 impl PurchaseArchive for PgArchive {
-    async fn sold_by_code(&self, code: CheckoutCode) -> Result<Option<Decided>, StoreError> {
+    async fn purchase_by_code(&self, code: CheckoutCode) -> Result<Option<RecordedPurchase>, StoreError> {
         let record = sqlx::query_as!(
-            PurchaseRecord,
+            PurchaseRow,
             r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", ordinals, units, slots
-               FROM purchase_records WHERE sale_id = $1 AND code = $2"#,
+               FROM recorded_purchases WHERE sale_id = $1 AND code = $2"#,
             code.sale.to_string(),
             code.to_string(),
         );
-        Statement::SoldByCode
+        Statement::PurchaseByCode
             .run(record.fetch_optional(&self.pool))
             .await?
-            .map(PurchaseRecord::into_decided)
+            .map(PurchaseRow::into_recorded)
             .transpose()
     }
 
-    async fn sold_by_request(
+    async fn purchase_by_request(
         &self,
         sale: SaleId,
         user: &UserId,
         request: &RequestId,
-    ) -> Result<Option<Decided>, StoreError> {
+    ) -> Result<Option<RecordedPurchase>, StoreError> {
         let record = sqlx::query_as!(
-            PurchaseRecord,
+            PurchaseRow,
             r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", ordinals, units, slots
-               FROM purchase_records WHERE sale_id = $1 AND user_id = $2 AND request_id = $3"#,
+               FROM recorded_purchases WHERE sale_id = $1 AND user_id = $2 AND request_id = $3"#,
             sale.to_string(),
             user.as_str(),
             request.as_str(),
         );
-        Statement::SoldByRequest
+        Statement::PurchaseByRequest
             .run(record.fetch_optional(&self.pool))
             .await?
-            .map(PurchaseRecord::into_decided)
+            .map(PurchaseRow::into_recorded)
             .transpose()
     }
 
-    async fn receipts_of(&self, user: &UserId, sale: Option<SaleId>) -> Result<Vec<Receipt>, StoreError> {
-        let records = sqlx::query_as!(
-            PurchaseRecord,
+    async fn receipts_of(&self, user: &UserId, page: PurchasePage) -> Result<Vec<Receipt>, StoreError> {
+        let rows = sqlx::query_as!(
+            PurchaseRow,
             r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", ordinals, units, slots
-               FROM purchase_records WHERE user_id = $1 AND ($2::text IS NULL OR sale_id = $2)
-               ORDER BY purchased_at DESC, ledger_id DESC LIMIT $3"#,
+               FROM recorded_purchases WHERE user_id = $1 AND ($2::text IS NULL OR sale_id = $2)
+                 AND ($3::bigint IS NULL OR (ledger_id, sale_id) < ($3, $4::text))
+               ORDER BY ledger_id DESC, sale_id DESC LIMIT $5"#,
             user.as_str(),
-            sale.map(|sale| sale.to_string()),
-            SHOWN_MAX,
+            page.sale.map(|sale| sale.to_string()),
+            page.after.map(|after| after.entry.to_i64()),
+            page.after.map(|after| after.sale.to_string()),
+            page.limit as i64,
         );
-        let records = Statement::ReceiptsOf.run(records.fetch_all(&self.pool)).await?;
-        let decided: Vec<Decided> = records.into_iter().map(PurchaseRecord::into_decided).collect::<Result<_, _>>()?;
-        let items = self.items_in(&decided).await?;
-        let receipt = |decided: &Decided| {
-            let sale = decided.sold.code.sale;
-            let first = items.get(&ItemId { sale, ordinal: decided.sold.units.first()?.ordinal })?;
+        let rows = Statement::ReceiptsOf.run(rows.fetch_all(&self.pool)).await?;
+        let recorded: Vec<RecordedPurchase> =
+            rows.into_iter().map(PurchaseRow::into_recorded).collect::<Result<_, _>>()?;
+        let items = self.items_in(&recorded).await?;
+        let receipt = |recorded: &RecordedPurchase| {
+            let sale = recorded.purchase.code.sale;
+            let first = items.get(&ItemId { sale, ordinal: recorded.purchase.units.first()?.ordinal })?;
             let item = |ordinal| items.get(&ItemId { sale, ordinal }).map(|(_, item)| item);
-            Some(Receipt::new(first.0, item, decided.id, &decided.sold))
+            Receipt::new(first.0, item, recorded.id, &recorded.purchase).ok()
         };
-        decided.iter().map(|decided| receipt(decided).ok_or_else(|| corrupt(decided))).collect()
+        recorded.iter().map(|recorded| receipt(recorded).ok_or_else(|| StoreError::corrupt(recorded))).collect()
     }
 
-    async fn sold_in(&self, sale: SaleId) -> Result<Vec<Decided>, StoreError> {
+    async fn purchases_in(&self, sale: SaleId) -> Result<Vec<RecordedPurchase>, StoreError> {
         let records = sqlx::query_as!(
-            PurchaseRecord,
+            PurchaseRow,
             r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", ordinals, units, slots
-               FROM purchase_records WHERE sale_id = $1 ORDER BY ledger_id"#,
+               FROM recorded_purchases WHERE sale_id = $1 ORDER BY ledger_id"#,
             sale.to_string(),
         );
-        let records = Statement::SoldIn.run(records.fetch_all(&self.bulk)).await?;
-        records.into_iter().map(PurchaseRecord::into_decided).collect()
+        let records = Statement::PurchasesIn.run(records.fetch_all(&self.bulk)).await?;
+        records.into_iter().map(PurchaseRow::into_recorded).collect()
     }
 
-    async fn audit(&self, sale: SaleId) -> Result<Audit, StoreError> {
-        let row = sqlx::query_file!("src/infrastructure/postgres/queries/audit.sql", sale.to_string());
-        let row = Statement::Audit.run(row.fetch_one(&self.bulk)).await?;
-        Ok(Audit {
-            sold: row.sold.unsigned_abs(),
-            oversold: row.oversold.unsigned_abs(),
-            over_limit: row.over_limit.unsigned_abs(),
-            wrong_totals: row.wrong_totals.unsigned_abs(),
+    async fn check(&self, sale: SaleId) -> Result<ArchiveFindings, StoreError> {
+        let row = sqlx::query_file!("src/infrastructure/postgres/queries/check.sql", sale.to_string());
+        let row = Statement::Check.run(row.fetch_one(&self.bulk)).await?;
+        Ok(ArchiveFindings {
+            sold: count(row.sold)?,
+            oversold: count(row.oversold)?,
+            over_limit: count(row.over_limit)?,
+            wrong_totals: count(row.wrong_totals)?,
         })
     }
 }
 
 impl PgArchive {
-    /// The items that these purchases are of, sold or missed, each with its currency.
-    async fn items_in(&self, decided: &[Decided]) -> Result<HashMap<ItemId, (Currency, Item)>, StoreError> {
-        let ids = decided.iter().flat_map(|decided| {
-            let bought = decided.sold.units.iter().map(|unit| unit.ordinal);
-            let missed = decided.sold.missed.iter().map(|line| line.ordinal);
-            bought.chain(missed).map(|ordinal| (decided.sold.code.sale.to_string(), ordinal.get() as i32))
+    /// Reads the items of these purchases, sold or missed, each with its currency.
+    async fn items_in(&self, recorded: &[RecordedPurchase]) -> Result<HashMap<ItemId, (Currency, Item)>, StoreError> {
+        let ids = recorded.iter().flat_map(|recorded| {
+            let bought = recorded.purchase.units.iter().map(|unit| unit.ordinal);
+            let missed = recorded.purchase.missed.iter().map(|line| line.ordinal);
+            bought.chain(missed).map(|ordinal| (recorded.purchase.code.sale.to_string(), ordinal.get() as i32))
         });
         let (sales, ordinals): (Vec<String>, Vec<i32>) = ids.unzip();
         let rows = sqlx::query!(
@@ -158,11 +161,19 @@ impl PgArchive {
         );
         let mut items = HashMap::new();
         for row in Statement::ItemsIn.run(rows.fetch_all(&self.pool)).await? {
-            let sale = row.sale_id.parse().map_err(corrupt)?;
-            let ordinal = Ordinal::try_from(row.ordinal.unsigned_abs()).map_err(corrupt)?;
+            let sale = row.sale_id.parse().map_err(StoreError::corrupt)?;
+            let ordinal = u32::try_from(row.ordinal).map_err(StoreError::corrupt)?;
+            let ordinal = Ordinal::try_from(ordinal).map_err(StoreError::corrupt)?;
             let item = ItemRow { name: row.name, image_url: row.image_url, price: row.price, stock: row.stock };
-            items.insert(ItemId { sale, ordinal }, (row.currency.parse().map_err(corrupt)?, item.into_item()?));
+            items.insert(
+                ItemId { sale, ordinal },
+                (row.currency.parse().map_err(StoreError::corrupt)?, item.into_item()?),
+            );
         }
         Ok(items)
     }
+}
+
+fn count(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(StoreError::corrupt)
 }

@@ -1,17 +1,16 @@
-//! Sales and what they sell.
+//! Sales and their items.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use crate::application::ports::{SaleArchive, SaleFilter, StoreError};
-use crate::domain::{Catalog, Item, Money, Sale, SaleId, SaleKind, SaleStatus, Window};
+use crate::application::sale::ports::{SaleArchive, SaleFilter, SalePage};
+use crate::application::shared::StoreError;
+use crate::domain::sale::{Catalog, Item, Sale, SaleStatus, Window};
+use crate::domain::shared::{Money, SaleId, SaleKind};
 
-use super::connection::{PgArchive, corrupt};
+use super::connection::PgArchive;
 use super::statement::Statement;
-
-/// How many sales a list shows.
-const LISTED_MAX: i64 = 1_000;
 
 struct SaleRow {
     id: String,
@@ -26,20 +25,20 @@ struct SaleRow {
 
 impl SaleRow {
     fn into_sale(self) -> Result<Sale, StoreError> {
-        let id: SaleId = self.id.parse().map_err(|_| corrupt(&self.id))?;
+        let id: SaleId = self.id.parse().map_err(|_| StoreError::corrupt(&self.id))?;
         Ok(Sale {
             id,
-            window: Window::new(self.starts_at, self.ends_at).map_err(corrupt)?,
-            user_limit: self.user_limit.unsigned_abs(),
-            currency: self.currency.parse().map_err(corrupt)?,
-            items: self.items.unsigned_abs(),
-            units: self.units.unsigned_abs(),
+            window: Window::new(self.starts_at, self.ends_at).map_err(StoreError::corrupt)?,
+            user_limit: unsigned(self.user_limit)?,
+            currency: self.currency.parse().map_err(StoreError::corrupt)?,
+            items: unsigned(self.items)?,
+            units: unsigned(self.units)?,
             closed: self.closed_at.is_some(),
         })
     }
 }
 
-/// An item as its table has it.
+/// A row of the table `items`.
 pub(super) struct ItemRow {
     pub name: String,
     pub image_url: String,
@@ -49,8 +48,8 @@ pub(super) struct ItemRow {
 
 impl ItemRow {
     pub(super) fn into_item(self) -> Result<Item, StoreError> {
-        let price = Money::try_from(self.price).map_err(corrupt)?;
-        Item::new(self.name, self.image_url, price, self.stock.unsigned_abs()).map_err(corrupt)
+        let price = Money::try_from(self.price).map_err(StoreError::corrupt)?;
+        Item::new(self.name, self.image_url, price, unsigned(self.stock)?).map_err(StoreError::corrupt)
     }
 }
 
@@ -75,26 +74,10 @@ impl SaleArchive for PgArchive {
     }
 
     async fn sales(&self, filter: SaleFilter) -> Result<Vec<Sale>, StoreError> {
-        let (live, status, now) = match filter {
-            SaleFilter::Live => (true, None, None),
-            SaleFilter::WithStatus(status, now) => (false, Some(status), Some(now)),
-            SaleFilter::All => (false, None, None),
+        let rows = match filter {
+            SaleFilter::Live => self.live_sales().await?,
+            SaleFilter::Page(page) => self.page_of_sales(page).await?,
         };
-        let rows = sqlx::query_as!(
-            SaleRow,
-            "SELECT id, starts_at, ends_at, user_limit, currency, items, units, closed_at FROM sales
-             WHERE (NOT $1 OR closed_at IS NULL)
-               AND ($2::timestamptz IS NULL OR (starts_at > $2 AND ends_at > starts_at))
-               AND ($3::timestamptz IS NULL OR (starts_at <= $3 AND ends_at > $3))
-               AND ($4::timestamptz IS NULL OR ends_at <= $4 OR ends_at = starts_at)
-             ORDER BY starts_at DESC, id DESC LIMIT $5",
-            live,
-            now.filter(|_| status == Some(SaleStatus::Scheduled)),
-            now.filter(|_| status == Some(SaleStatus::Open)),
-            now.filter(|_| status == Some(SaleStatus::Ended)),
-            (!live).then_some(LISTED_MAX),
-        );
-        let rows = Statement::Sales.run(rows.fetch_all(&self.pool)).await?;
         rows.into_iter().map(SaleRow::into_sale).collect()
     }
 
@@ -110,7 +93,8 @@ impl SaleArchive for PgArchive {
     async fn catalog(&self, sale: SaleId) -> Result<Catalog, StoreError> {
         let id = sale.to_string();
         let currency = sqlx::query_scalar!("SELECT currency FROM sales WHERE id = $1", id);
-        let currency = Statement::Catalog.run(currency.fetch_one(&self.pool)).await?.parse().map_err(corrupt)?;
+        let currency =
+            Statement::Catalog.run(currency.fetch_one(&self.pool)).await?.parse().map_err(StoreError::corrupt)?;
         let rows = sqlx::query_as!(
             ItemRow,
             "SELECT name, image_url, price, stock FROM items WHERE sale_id = $1 ORDER BY ordinal",
@@ -118,7 +102,7 @@ impl SaleArchive for PgArchive {
         );
         let rows = Statement::Catalog.run(rows.fetch_all(&self.pool)).await?;
         let items = rows.into_iter().map(ItemRow::into_item).collect::<Result<_, _>>()?;
-        Catalog::new(currency, items).map_err(corrupt)
+        Catalog::new(currency, items).map_err(StoreError::corrupt)
     }
 
     async fn end_sale(&self, id: SaleId, now: DateTime<Utc>) -> Result<Option<Sale>, StoreError> {
@@ -137,4 +121,40 @@ impl SaleArchive for PgArchive {
             sqlx::query!("UPDATE sales SET closed_at = now() WHERE id = $1 AND closed_at IS NULL", id.to_string());
         Statement::CloseSale.run(closed.execute(&self.pool)).await.map(|_done| ())
     }
+}
+
+impl PgArchive {
+    async fn live_sales(&self) -> Result<Vec<SaleRow>, StoreError> {
+        let rows = sqlx::query_as!(
+            SaleRow,
+            "SELECT id, starts_at, ends_at, user_limit, currency, items, units, closed_at FROM sales
+             WHERE closed_at IS NULL ORDER BY starts_at DESC, id DESC",
+        );
+        Statement::Sales.run(rows.fetch_all(&self.pool)).await
+    }
+
+    async fn page_of_sales(&self, page: SalePage) -> Result<Vec<SaleRow>, StoreError> {
+        let at = |wanted| page.status.and_then(|(status, now)| (status == wanted).then_some(now));
+        let rows = sqlx::query_as!(
+            SaleRow,
+            "SELECT id, starts_at, ends_at, user_limit, currency, items, units, closed_at FROM sales
+             WHERE ($1::timestamptz IS NULL OR (starts_at > $1 AND ends_at > starts_at))
+               AND ($2::timestamptz IS NULL OR (starts_at <= $2 AND ends_at > $2))
+               AND ($3::timestamptz IS NULL OR ends_at <= $3 OR ends_at = starts_at)
+               AND ($4::timestamptz IS NULL OR (starts_at, id) < ($4, $5::text))
+             ORDER BY starts_at DESC, id DESC LIMIT $6",
+            at(SaleStatus::Scheduled),
+            at(SaleStatus::Open),
+            at(SaleStatus::Ended),
+            page.after.map(SaleId::starts_at),
+            page.after.map(|after| after.to_string()),
+            page.limit as i64,
+        );
+        Statement::Sales.run(rows.fetch_all(&self.pool)).await
+    }
+}
+
+/// Reads a number that is never negative.
+fn unsigned(number: i32) -> Result<u32, StoreError> {
+    u32::try_from(number).map_err(StoreError::corrupt)
 }

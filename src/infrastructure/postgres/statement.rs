@@ -1,8 +1,8 @@
-//! What PostgreSQL is asked, by name, and how long that takes.
+//! The statements that PostgreSQL runs, by name, and their durations.
 
 use std::time::Instant;
 
-use crate::application::ports::StoreError;
+use crate::application::shared::StoreError;
 use crate::infrastructure::metrics;
 
 use super::connection::store_error;
@@ -20,12 +20,12 @@ pub enum Statement {
     Catalog,
     EndSale,
     CloseSale,
-    SoldByCode,
-    SoldByRequest,
+    PurchaseByCode,
+    PurchaseByRequest,
     ReceiptsOf,
     ItemsIn,
-    SoldIn,
-    Audit,
+    PurchasesIn,
+    Check,
     Cursors,
     Persist,
     Reject,
@@ -37,16 +37,16 @@ pub enum Statement {
 }
 
 impl Statement {
-    /// Waits for the answer and says what an error means.
+    /// Waits for the answer and classifies an error.
     pub(super) async fn run<T>(self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
         self.time(answer).await.map_err(store_error)
     }
 
-    /// Waits for the answer, and measures for how long: that includes the wait for a connection.
+    /// Waits for the answer and measures the time, which includes the wait for a connection.
     pub(super) async fn time<T>(self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-        let asked = Instant::now();
+        let started = Instant::now();
         let answer = answer.await;
-        metrics::postgres_statement(self, asked.elapsed());
+        metrics::postgres_statement(self, started.elapsed());
         answer
     }
 }

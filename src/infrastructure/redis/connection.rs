@@ -1,4 +1,4 @@
-//! How Redis is reached.
+//! Connections to Redis.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,31 +12,30 @@ use redis::{
 };
 use tracing::Instrument;
 
-use crate::application::fence::{Epoch, Fence};
-use crate::application::ports::StoreError;
-use crate::domain::SaleId;
+use crate::application::shared::StoreError;
+use crate::domain::shared::Epoch;
+use crate::domain::shared::SaleId;
 use crate::infrastructure::metrics;
 
 use super::keys::SaleKeys;
 use super::reply::Reply;
 use super::scripts::{ScriptName, ScriptSet};
 
-/// How long a command may take. What takes longer may or may not have happened.
+/// Longest time for a command. A command that takes longer may or may not have happened.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long connecting may take.
+/// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Redis, on one connection that pipelines by itself and comes back by itself.
+/// Redis, on one connection that pipelines and reconnects by itself.
 #[derive(Clone)]
 pub struct RedisStore {
     pub(super) client: Client,
-    connection: ConnectionManager,
-    fence: Arc<Fence>,
+    pub(super) connection: ConnectionManager,
     scripts: Arc<ArcSwap<ScriptSet>>,
 }
 
-/// Why a Redis cannot be used.
+/// A Redis that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error("REDIS_URL is not a Redis URL such as redis://127.0.0.1:6379")]
@@ -53,8 +52,8 @@ pub enum ConnectError {
 }
 
 impl RedisStore {
-    /// Connects, and makes sure that this Redis will not evict what it is told.
-    pub async fn connect(url: &str, fence: Arc<Fence>) -> Result<Self, ConnectError> {
+    /// Connects, and refuses a Redis that is too old or evicts keys.
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
         let info = url.into_connection_info().map_err(ConnectError::Url)?;
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(info).map_err(ConnectError::Url)?;
@@ -66,13 +65,13 @@ impl RedisStore {
         let manager = ConnectionManager::new_with_config(client.clone(), config);
         let connection = manager.await.map_err(ConnectError::Unreachable)?;
         let scripts = Arc::new(ArcSwap::from_pointee(ScriptSet::new(Epoch(0))));
-        let store = RedisStore { client, connection, fence, scripts };
+        let store = RedisStore { client, connection, scripts };
         store.refuse_old_versions().await?;
         store.refuse_eviction().await?;
         Ok(store)
     }
 
-    /// Before version 7, Redis kept scripts in its data set, so that a restart would not be noticed.
+    /// Before version 7, Redis kept scripts in its data set, so a restart would go unnoticed.
     async fn refuse_old_versions(&self) -> Result<(), ConnectError> {
         let mut command = redis::cmd("INFO");
         command.arg("server");
@@ -91,7 +90,7 @@ impl RedisStore {
         let policy: Vec<String> = match command.query_async(&mut connection).await {
             Ok(policy) => policy,
             Err(error) if matches!(error.kind(), ErrorKind::Server(_)) => {
-                tracing::warn!("Redis does not tell its maxmemory-policy: make sure that it is noeviction");
+                tracing::warn!("Redis does not show its maxmemory-policy: make sure that it is noeviction");
                 return Ok(());
             }
             Err(error) => return Err(ConnectError::Unreachable(error)),
@@ -102,11 +101,11 @@ impl RedisStore {
         }
     }
 
-    /// A connection of its own, for commands that wait for up to `patience`.
-    pub(super) async fn dedicated(&self, patience: Duration) -> Result<MultiplexedConnection, StoreError> {
+    /// Opens a connection for commands that wait for up to `wait`.
+    pub(super) async fn dedicated(&self, wait: Duration) -> Result<MultiplexedConnection, StoreError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(patience + RESPONSE_TIMEOUT));
+            .set_response_timeout(Some(wait + RESPONSE_TIMEOUT));
         self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(store_error)
     }
 
@@ -120,13 +119,7 @@ impl RedisStore {
         pipeline.query_async(&mut self.connection.clone()).await.map_err(store_error)
     }
 
-    /// Runs a script in the epoch that this instance decides in.
-    pub(super) async fn decide(&self, sale: SaleId, script: ScriptName, args: &[&str]) -> Result<Reply, StoreError> {
-        let epoch = self.fence.epoch().ok_or(StoreError::Fenced)?;
-        self.run(epoch, sale, script, args).await
-    }
-
-    /// Runs a script of an epoch: one round trip.
+    /// Runs a script of an epoch in one round trip.
     pub(super) async fn run(
         &self,
         epoch: Epoch,
@@ -144,14 +137,14 @@ impl RedisStore {
         for arg in args {
             command.arg(arg);
         }
-        let asked = Instant::now();
+        let started = Instant::now();
         let span = tracing::debug_span!("script", ?script, %sale);
         let reply = self.query::<Value>(&command).instrument(span).await;
-        metrics::redis_script(script, asked.elapsed());
+        metrics::redis_script(script, started.elapsed());
         Reply::new(reply?)
     }
 
-    /// The scripts of an epoch, hashed once.
+    /// Returns the scripts of an epoch, hashed once.
     pub(super) fn scripts(&self, epoch: Epoch) -> Arc<ScriptSet> {
         let scripts = self.scripts.load_full();
         if scripts.epoch == epoch {
@@ -163,14 +156,14 @@ impl RedisStore {
     }
 }
 
-/// Counts an error of the driver, and says what it means for the caller.
+/// Counts an error of the driver, and classifies it.
 pub(super) fn store_error(error: RedisError) -> StoreError {
-    let error = meaning(error);
+    let error = classify(error);
     metrics::redis_error(&error);
     error
 }
 
-fn meaning(error: RedisError) -> StoreError {
+fn classify(error: RedisError) -> StoreError {
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::NoScript) => StoreError::Fenced,
         ErrorKind::Server(ServerErrorKind::BusyLoading) => StoreError::Busy("Redis is loading its data"),

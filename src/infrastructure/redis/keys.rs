@@ -1,7 +1,7 @@
 //! Every key in Redis. All keys of a sale carry its id as their hash tag, so a sale lives in one slot of
 //! Redis Cluster.
 
-use crate::domain::SaleId;
+use crate::domain::shared::SaleId;
 
 /// Where watermarks are announced.
 pub const WATERMARKS_CHANNEL: &str = "flashsale:watermarks";

@@ -1,4 +1,4 @@
-//! The streams of a sale, and the news about them.
+//! The streams of a sale, and the announcements about them.
 
 use std::time::Duration;
 
@@ -7,17 +7,21 @@ use futures::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{Cmd, Value};
 
-use crate::application::fence::Epoch;
-use crate::application::ports::{Attempts, Ledger, LedgerReader, News, StoreError, Watermark};
-use crate::domain::{LedgerEntry, LedgerId, SaleId};
+use crate::application::sale::ports::{
+    AttemptLog, Attempts, Ledger, LedgerReader, Watermark, WatermarkSubscription, Watermarks,
+};
+use crate::application::shared::StoreError;
+use crate::domain::sale::LedgerEntry;
+use crate::domain::shared::Epoch;
+use crate::domain::shared::{LedgerId, SaleId};
 
 use super::connection::{RedisStore, store_error};
 use super::keys::{Part, SaleKeys, WATERMARKS_CHANNEL};
 use super::reply::{text, texts};
-use super::text::{corrupt, parse_attempt, parse_entry};
+use super::text::{parse_attempt, parse_entry};
 
-/// The longest that a reader waits in one call.
-const PATIENCE_MAX: Duration = Duration::from_secs(5);
+/// Longest wait of a reader in one call.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Ledger for RedisStore {
@@ -34,10 +38,13 @@ impl Ledger for RedisStore {
     }
 
     async fn follow(&self, sale: SaleId) -> Result<Box<dyn LedgerReader>, StoreError> {
-        let connection = self.dedicated(PATIENCE_MAX).await?;
+        let connection = self.dedicated(WAIT_MAX).await?;
         Ok(Box::new(StreamReader { connection, key: SaleKeys::of(sale).key(Part::Ledger) }))
     }
+}
 
+#[async_trait]
+impl AttemptLog for RedisStore {
     async fn read_attempts(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Attempts, StoreError> {
         let entries = entries(self.query(&range(sale, Part::Attempts, after, max)).await?)?;
         let readable = entries.iter().filter_map(|(id, fields)| parse_attempt(*id, fields)).collect();
@@ -55,7 +62,10 @@ impl Ledger for RedisStore {
         command.arg(SaleKeys::of(sale).key(Part::Attempts)).arg("MINID").arg(archived.next().to_string());
         self.query::<i64>(&command).await.map(|_trimmed| ())
     }
+}
 
+#[async_trait]
+impl Watermarks for RedisStore {
     async fn announce(&self, watermark: Watermark) -> Result<(), StoreError> {
         let Watermark { sale, epoch, persisted, rejections } = watermark;
         let mut command = redis::cmd("PUBLISH");
@@ -63,7 +73,7 @@ impl Ledger for RedisStore {
         self.query::<i64>(&command).await.map(|_listeners| ())
     }
 
-    async fn news(&self) -> Result<Box<dyn News>, StoreError> {
+    async fn subscribe(&self) -> Result<Box<dyn WatermarkSubscription>, StoreError> {
         let mut connection = self.client.get_async_pubsub().await.map_err(store_error)?;
         connection.subscribe(WATERMARKS_CHANNEL).await.map_err(store_error)?;
         Ok(Box::new(Announcements { connection }))
@@ -77,17 +87,10 @@ struct StreamReader {
 
 #[async_trait]
 impl LedgerReader for StreamReader {
-    async fn next(&mut self, after: LedgerId, max: usize, patience: Duration) -> Result<Vec<LedgerEntry>, StoreError> {
-        let patience_ms = patience.min(PATIENCE_MAX).as_millis().max(1) as u64;
+    async fn next(&mut self, after: LedgerId, max: usize, timeout: Duration) -> Result<Vec<LedgerEntry>, StoreError> {
+        let timeout_ms = timeout.min(WAIT_MAX).as_millis().max(1) as u64;
         let mut command = redis::cmd("XREAD");
-        command
-            .arg("COUNT")
-            .arg(max)
-            .arg("BLOCK")
-            .arg(patience_ms)
-            .arg("STREAMS")
-            .arg(&self.key)
-            .arg(after.to_string());
+        command.arg("COUNT").arg(max).arg("BLOCK").arg(timeout_ms).arg("STREAMS").arg(&self.key).arg(after.to_string());
         match command.query_async(&mut self.connection).await.map_err(store_error)? {
             Value::Nil => Ok(Vec::new()),
             // One stream was asked for: [[key, entries]].
@@ -96,9 +99,9 @@ impl LedgerReader for StreamReader {
                     let entries = entries(stream.swap_remove(1))?;
                     Ok(entries.iter().map(|(id, fields)| parse_entry(*id, fields)).collect())
                 }
-                other => Err(corrupt(other)),
+                other => Err(StoreError::corrupt(other)),
             },
-            other => Err(corrupt(other)),
+            other => Err(StoreError::corrupt(other)),
         }
     }
 }
@@ -108,12 +111,13 @@ struct Announcements {
 }
 
 #[async_trait]
-impl News for Announcements {
+impl WatermarkSubscription for Announcements {
     async fn next(&mut self) -> Result<Watermark, StoreError> {
         let message = self.connection.on_message().next().await;
-        let message = message.ok_or(StoreError::Busy("the connection for announcements was closed"))?;
-        let payload: String = message.get_payload().map_err(corrupt)?;
-        watermark(&payload).ok_or_else(|| corrupt(payload))
+        let message =
+            message.ok_or_else(|| StoreError::Unreachable("the connection for announcements was closed".into()))?;
+        let payload: String = message.get_payload().map_err(StoreError::corrupt)?;
+        watermark(&payload).ok_or_else(|| StoreError::corrupt(payload))
     }
 }
 
@@ -137,14 +141,14 @@ fn range(sale: SaleId, part: Part, after: LedgerId, max: usize) -> Cmd {
 
 /// `[[id, [name, value, ...]], ...]`
 pub(super) fn entries(value: Value) -> Result<Vec<(LedgerId, Vec<String>)>, StoreError> {
-    let Value::Array(values) = value else { return Err(corrupt(value)) };
+    let Value::Array(values) = value else { return Err(StoreError::corrupt(value)) };
     let entry = |value: Value| match value {
         Value::Array(mut entry) if entry.len() == 2 => {
             let fields = texts(entry.swap_remove(1))?;
             let id = text(entry.swap_remove(0))?;
-            Ok((id.parse().map_err(|_| corrupt(id))?, fields))
+            Ok((id.parse().map_err(|_| StoreError::corrupt(id))?, fields))
         }
-        value => Err(corrupt(value)),
+        value => Err(StoreError::corrupt(value)),
     };
     values.into_iter().map(entry).collect()
 }

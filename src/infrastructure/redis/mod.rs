@@ -1,12 +1,13 @@
-//! Redis: where purchases are decided. What is durable is in PostgreSQL.
+//! Redis decides purchases. PostgreSQL makes them durable.
 
 mod connection;
+mod decide;
 mod keys;
 mod ledger;
+mod lifecycle;
 mod reply;
-mod sale_store;
+mod restore;
 mod scripts;
-mod stock_store;
 mod text;
 
 pub use connection::{ConnectError, RedisStore};

@@ -1,13 +1,15 @@
-//! What scripts reply: a list whose first element says what it is.
+//! Replies of scripts: lists whose first element is a tag.
 
 use redis::Value;
 
-use crate::application::ports::{Decided, StoreError};
-use crate::domain::{Cart, CheckoutCode, LedgerId};
+use crate::application::sale::ports::RecordedPurchase;
+use crate::application::shared::StoreError;
+use crate::domain::sale::Cart;
+use crate::domain::shared::{CheckoutCode, LedgerId};
 
-use super::text::{corrupt, parse_cart, parse_sold};
+use super::text::{parse_cart, parse_purchase};
 
-/// A reply, taken apart.
+/// A reply with its tag.
 #[derive(Debug)]
 pub struct Reply {
     pub tag: String,
@@ -15,21 +17,21 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Reads a reply. One that says `FENCED` is an error.
+    /// Reads a reply. The tags `FENCED` and `BUSY` become errors.
     pub fn new(value: Value) -> Result<Self, StoreError> {
-        let Value::Array(mut values) = value else { return Err(corrupt(value)) };
+        let Value::Array(mut values) = value else { return Err(StoreError::corrupt(value)) };
         if values.is_empty() {
-            return Err(corrupt("an empty reply"));
+            return Err(StoreError::corrupt("an empty reply"));
         }
         let tag = text(values.remove(0))?;
         match tag.as_str() {
             "FENCED" => Err(StoreError::Fenced),
-            "BUSY" => Err(StoreError::Busy("too much is waiting to be processed at the moment")),
+            "BUSY" => Err(StoreError::Busy(bound(values.first()))),
             _ => Ok(Reply { tag, values }),
         }
     }
 
-    /// The `index`-th value after the tag.
+    /// Returns the `index`-th value after the tag.
     pub fn text(&self, index: usize) -> Result<&str, StoreError> {
         match self.values.get(index) {
             Some(Value::BulkString(bytes)) => std::str::from_utf8(bytes).map_err(|_| self.corrupt()),
@@ -38,43 +40,62 @@ impl Reply {
         }
     }
 
-    /// The `index`-th value after the tag, as something else.
+    /// Parses the `index`-th value after the tag.
     pub fn parsed<T>(&self, index: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
         parse(self.text(index)?).ok_or_else(|| self.corrupt())
     }
 
-    /// `CART code cart`
-    pub fn cart(&self) -> Result<(CheckoutCode, Cart), StoreError> {
-        Ok((self.parsed(0, |code| code.parse().ok())?, self.parsed(1, parse_cart)?))
+    /// Reads `CART code cart`.
+    pub fn cart(&self) -> Result<Cart, StoreError> {
+        let code: CheckoutCode = self.parsed(0, |code| code.parse().ok())?;
+        self.parsed(1, |cart| parse_cart(code, cart))
     }
 
-    /// `SOLD replayed id purchase`
-    pub fn sold(&self) -> Result<Decided, StoreError> {
-        let replayed = self.text(0)? == "1";
+    /// Reads `SOLD replayed id purchase`.
+    pub fn purchase(&self) -> Result<RecordedPurchase, StoreError> {
+        let replayed = self.parsed(0, |flag| match flag {
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => None,
+        })?;
         let id: LedgerId = self.parsed(1, |id| id.parse().ok())?;
-        let sold = self.parsed(2, parse_sold)?;
-        Ok(Decided { id, sold, replayed })
+        let purchase = self.parsed(2, parse_purchase)?;
+        Ok(RecordedPurchase { id, purchase, replayed })
     }
 
-    /// The error for a reply that no script gives.
+    /// Accepts the tag `OK` only.
+    pub fn expect_ok(&self) -> Result<(), StoreError> {
+        if self.tag == "OK" { Ok(()) } else { Err(self.corrupt()) }
+    }
+
+    /// Returns the error for a reply that no script gives.
     pub fn corrupt(&self) -> StoreError {
-        corrupt(self)
+        StoreError::corrupt(self)
     }
 }
 
-/// A string.
+/// The bound that a script found reached, as it is told to the caller.
+fn bound(name: Option<&Value>) -> &'static str {
+    match name {
+        Some(Value::BulkString(name)) if name == b"carts" => "too many carts are open in this sale",
+        Some(Value::BulkString(name)) if name == b"attempts" => "too many checkouts wait to be archived",
+        _ => "a bound of this sale is reached",
+    }
+}
+
+/// Reads a string.
 pub fn text(value: Value) -> Result<String, StoreError> {
     match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes).map_err(corrupt),
+        Value::BulkString(bytes) => String::from_utf8(bytes).map_err(StoreError::corrupt),
         Value::SimpleString(text) => Ok(text),
-        value => Err(corrupt(value)),
+        value => Err(StoreError::corrupt(value)),
     }
 }
 
-/// A list of strings.
+/// Reads a list of strings.
 pub fn texts(value: Value) -> Result<Vec<String>, StoreError> {
     match value {
         Value::Array(values) => values.into_iter().map(text).collect(),
-        value => Err(corrupt(value)),
+        value => Err(StoreError::corrupt(value)),
     }
 }

@@ -6,7 +6,7 @@
 
 use redis::Script;
 
-use crate::application::fence::Epoch;
+use crate::domain::shared::Epoch;
 
 use super::keys::Part;
 

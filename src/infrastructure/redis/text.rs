@@ -1,15 +1,18 @@
-//! How values are written in Redis, and read back. What cannot be read is corrupt, never guessed.
+//! The text format of values in Redis. Text that cannot be read is corrupt, never guessed.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::application::ports::{Attempt, StoreError};
-use crate::domain::{
-    Cart, CartLine, LedgerEntry, LedgerEvent, LedgerId, Ordinal, Quantity, Released, RequestId, Sold, SoldUnit,
-};
+use crate::application::sale::ports::Attempt;
+use crate::domain::sale::{Cart, CartLine, LedgerEntry, LedgerEvent, Purchase, Quantity, Release, SoldUnit};
+use crate::domain::shared::limits::CART_UNITS;
+use crate::domain::shared::{CheckoutCode, LedgerId, Ordinal};
 
-/// Stands where nothing is: words are separated by spaces, so none may be empty.
-const NOTHING: &str = "-";
+/// An absent word: words are separated by spaces, so none may be empty.
+const ABSENT: &str = "-";
+
+/// Marks a request id, which could otherwise be taken for [`ABSENT`].
+const REQUEST: char = '=';
 
 /// `42:1,43:2`: item and quantity.
 pub fn print_lines(lines: &[CartLine]) -> String {
@@ -26,9 +29,9 @@ pub fn parse_lines(text: &str) -> Option<Vec<CartLine>> {
 }
 
 /// `u1 42:1,43:2`
-pub fn parse_cart(text: &str) -> Option<Cart> {
+pub fn parse_cart(code: CheckoutCode, text: &str) -> Option<Cart> {
     let (user, lines) = text.split_once(' ')?;
-    Some(Cart { user: user.parse().ok()?, lines: parse_lines(lines)? })
+    Some(Cart { code, user: user.parse().ok()?, lines: parse_lines(lines)? })
 }
 
 /// `42,43`
@@ -93,59 +96,55 @@ pub fn parse_slots(text: &str) -> Option<BTreeSet<u32>> {
     Some((1..).zip(text.bytes()).filter(|(_, byte)| *byte == b'1').map(|(slot, _)| slot).collect())
 }
 
-/// What a ledger entry says of a purchase, as the scripts write it: code, user, request, units, missed.
-pub fn print_sold(sold: &Sold) -> String {
-    let request = sold.request.as_ref().map_or(NOTHING, RequestId::as_str);
-    let (units, missed) = (print_units(&sold.units), print_lines(&sold.missed));
-    format!("{} {} {request} {units} {}", sold.code, sold.user, if missed.is_empty() { NOTHING } else { &missed })
+/// The text of a purchase in a ledger entry, as the scripts write it: code, user, request, units, missed.
+pub fn print_purchase(purchase: &Purchase) -> String {
+    let request = purchase.request.as_ref().map_or_else(|| ABSENT.to_owned(), |request| format!("{REQUEST}{request}"));
+    let (units, missed) = (print_units(&purchase.units), print_lines(&purchase.missed));
+    let missed = if missed.is_empty() { ABSENT } else { &missed };
+    format!("{} {} {request} {units} {missed}", purchase.code, purchase.user)
 }
 
-/// What a ledger entry says of a purchase.
-pub fn parse_sold(text: &str) -> Option<Sold> {
+/// Reads the text of a purchase.
+pub fn parse_purchase(text: &str) -> Option<Purchase> {
     let [code, user, request, units, missed] = words(text)?;
     let request = match request {
-        NOTHING => None,
-        request => Some(request.parse().ok()?),
+        ABSENT => None,
+        request => Some(request.strip_prefix(REQUEST)?.parse().ok()?),
     };
-    Some(Sold {
+    Some(Purchase {
         code: code.parse().ok()?,
         user: user.parse().ok()?,
         request,
-        units: parse_units(units).filter(|units| !units.is_empty())?,
-        missed: if missed == NOTHING { Vec::new() } else { parse_lines(missed)? },
+        units: parse_units(units).filter(|units| (1..=CART_UNITS as usize).contains(&units.len()))?,
+        missed: if missed == ABSENT { Vec::new() } else { parse_lines(missed)? },
     })
 }
 
-/// What a ledger entry says of an undone purchase: its id, units, slots. Either list may be empty.
-pub fn parse_released(text: &str) -> Option<Released> {
+/// Reads the text of a release: the id of the purchase, units, slots. Either list may be empty.
+pub fn parse_release(text: &str) -> Option<Release> {
     let mut words = text.split(' ');
-    let (sold, units, slots) = (words.next()?, words.next()?, words.next()?);
+    let (purchase, units, slots) = (words.next()?, words.next()?, words.next()?);
     let slots = parts(slots).map(number).collect::<Option<_>>()?;
-    Some(Released { sold: sold.parse().ok()?, units: parse_units(units)?, slots })
+    Some(Release { purchase: purchase.parse().ok()?, units: parse_units(units)?, slots })
 }
 
-/// The ledger entry of one field; unreadable where it makes no sense.
+/// Reads a ledger entry, which has one field. An entry that cannot be read is [`LedgerEvent::Unreadable`].
 pub fn parse_entry(id: LedgerId, fields: &[String]) -> LedgerEntry {
     let event = match fields {
         [kind, _] if kind == "opened" => Some(LedgerEvent::Opened),
-        [kind, sold] if kind == "sold" => parse_sold(sold).map(LedgerEvent::Sold),
-        [kind, released] if kind == "released" => parse_released(released).map(LedgerEvent::Released),
+        [kind, purchase] if kind == "sold" => parse_purchase(purchase).map(LedgerEvent::Sold),
+        [kind, release] if kind == "released" => parse_release(release).map(LedgerEvent::Released),
         _ => None,
     };
     LedgerEntry { id, event: event.unwrap_or_else(|| LedgerEvent::Unreadable(fields.join(" "))) }
 }
 
-/// An accepted checkout: code, user, lines.
+/// Reads an accepted checkout: code, user, lines.
 pub fn parse_attempt(id: LedgerId, fields: &[String]) -> Option<Attempt> {
     let [kind, text] = fields else { return None };
     let [code, user, lines] = words(text)?;
     let attempt = Attempt { id, code: code.parse().ok()?, user: user.parse().ok()?, lines: parse_lines(lines)? };
     (kind == "checkout").then_some(attempt)
-}
-
-/// An error that says what could not be read.
-pub fn corrupt(what: impl std::fmt::Debug) -> StoreError {
-    StoreError::Corrupt(format!("{what:?}"))
 }
 
 fn ordinal_in(text: &str) -> Option<Ordinal> {
@@ -164,7 +163,7 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<String>>().join(",")
 }
 
-/// Exactly so many words.
+/// Splits a text into exactly `N` words.
 fn words<const N: usize>(text: &str) -> Option<[&str; N]> {
     let mut words = text.split(' ');
     let mut found = [""; N];
@@ -190,13 +189,17 @@ mod tests {
         assert_eq!(print_lines(&parse_lines("42:1,43:2").unwrap()), "42:1,43:2");
         assert_eq!(print_units(&parse_units("42:1:1,43:7:2").unwrap()), "42:1:1,43:7:2");
         let code = format!("20261120T09-{:032x}", 7);
-        for sold in [format!("{code} u - 1:1:1 -"), format!("{code} a:b r-1 1:1:1,2:3:4 3:1,4:2")] {
-            assert_eq!(print_sold(&parse_sold(&sold).unwrap()), sold);
+        for sold in [
+            format!("{code} u - 1:1:1 -"),
+            format!("{code} a:b =r-1 1:1:1,2:3:4 3:1,4:2"),
+            format!("{code} u =- 1:1:1 -"),
+        ] {
+            assert_eq!(print_purchase(&parse_purchase(&sold).unwrap()), sold);
         }
     }
 
     #[test]
-    fn an_entry_that_makes_no_sense_is_kept_as_it_is() {
+    fn an_unreadable_entry_is_kept_as_it_is() {
         let code = format!("20261120T09-{:032x}", 7);
         let event = |kind: &str, text: &str| parse_entry(LedgerId::ZERO, &[kind.into(), text.into()]).event;
         assert!(matches!(event("sold", &format!("{code} u - 1:1:1 -")), LedgerEvent::Sold(_)));
@@ -207,6 +210,9 @@ mod tests {
             format!("{code} u - 1:1:1 - -"),
             format!("{code} u - 1:1 -"),
             format!("{code} u - - -"),
+            format!("{code} u r1 1:1:1 -"),
+            format!("{code} u = 1:1:1 -"),
+            format!("{code} u - {} -", ["1:1:1"; 11].join(",")),
             format!("{code} ü - 1:1:1 -"),
             format!("{code} u - 0:1:1 -"),
             "code u - 1:1:1 -".to_owned(),

@@ -25,7 +25,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::TraceConfig;
-use crate::domain::limits::LEDGER_BATCH;
+use crate::domain::shared::limits::LEDGER_BATCH;
 
 /// How long the collector may take for one batch.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flashsale::application::fence::Epoch;
-use flashsale::application::verify::Findings;
-use flashsale::application::{Settings, Shop};
+use flashsale::application::sale::verify::Findings;
+use flashsale::application::sale::{Settings, Shop};
 use flashsale::config::LogFormat;
+use flashsale::domain::shared::Epoch;
 use flashsale::infrastructure::http::HttpSettings;
 use flashsale::infrastructure::telemetry;
 use flashsale::startup::{self, Listeners, StoreUrls};
@@ -69,7 +69,7 @@ impl World {
     /// An instance that is ready to sell.
     pub async fn start(&self) -> Instance {
         let instance = self.start_at_once().await;
-        eventually("a sale is open", || async { instance.shop.current_sale().is_some() }).await;
+        eventually("a sale is open", || async { instance.shop.current_sale().is_ok() }).await;
         instance
     }
 
@@ -103,7 +103,7 @@ impl World {
 impl Instance {
     /// The id of the sale that is on.
     pub fn sale(&self) -> String {
-        self.shop.current_sale().expect("a sale is on").sale().id.to_string()
+        self.shop.current_sale().expect("a sale is on").id().to_string()
     }
 
     /// The id of an item of the sale that is on.

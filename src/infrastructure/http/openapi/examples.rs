@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::super::code::Code;
+use super::super::code::ProblemCode;
 
 static EXAMPLES: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(include_str!("examples.json")).unwrap_or_else(|error| unreachable!("it is tested: {error}"))
@@ -16,6 +16,6 @@ pub fn of(operation: &str, part: &str) -> Option<Value> {
 }
 
 /// A problem of this code.
-pub fn of_problem(code: Code) -> Option<Value> {
+pub fn of_problem(code: ProblemCode) -> Option<Value> {
     EXAMPLES["problems"].get(code.word()).cloned()
 }

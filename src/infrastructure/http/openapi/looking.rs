@@ -3,9 +3,10 @@
 use utoipa::PartialSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
-use crate::domain::{ItemRef, SaleId, SaleStatus, UserId};
+use crate::domain::sale::{ItemRef, SaleStatus};
+use crate::domain::shared::{OrderId, SaleId, UserId};
 
-use super::super::code::Code;
+use super::super::code::ProblemCode;
 use super::super::users::Purchases;
 use super::super::{items, sales};
 use super::LOOKING;
@@ -14,21 +15,22 @@ use super::operation::{Described, text};
 pub fn active_sale() -> Described {
     Described::new(LOOKING, "getActiveSale", "Look at the hourly sale that is on", "With how far it has got.")
         .answer::<sales::Progress>(200, "The sale")
-        .refuses([Code::InvalidRequest, Code::SaleNotFound])
+        .refuses([ProblemCode::InvalidRequest, ProblemCode::SaleNotFound])
 }
 
 pub fn sales() -> Described {
     Described::new(LOOKING, "listSales", "List sales", "The latest first.")
         .query::<SaleStatus>("status", "Only those of this status")
+        .query::<SaleId>("cursor", "The `next_cursor` of the page before")
         .answer::<sales::Listed>(200, "Sales")
-        .refuses([Code::InvalidRequest])
+        .refuses([ProblemCode::InvalidRequest])
 }
 
 pub fn sale() -> Described {
     Described::new(LOOKING, "getSale", "Look at a sale", "With how far it has got.")
         .path::<SaleId>("id")
         .answer::<sales::Progress>(200, "The sale")
-        .refuses([Code::InvalidRequest, Code::SaleNotFound])
+        .refuses([ProblemCode::InvalidRequest, ProblemCode::SaleNotFound])
 }
 
 pub fn sale_items() -> Described {
@@ -40,14 +42,14 @@ pub fn sale_items() -> Described {
         .query_of("per_page", per_page, "Items on a page, 100 where it is not said")
         .query_of("available", bool::schema(), "Only items of which something is left, or only those that are sold")
         .answer::<items::Page>(200, "One page")
-        .refuses([Code::InvalidRequest, Code::SaleNotFound])
+        .refuses([ProblemCode::InvalidRequest, ProblemCode::SaleNotFound])
 }
 
 pub fn item() -> Described {
     Described::new(LOOKING, "getItem", "Look at an item", "With what is left of it.")
         .path::<ItemRef>("id")
         .answer::<items::Shown>(200, "The item")
-        .refuses([Code::InvalidRequest, Code::ItemNotFound])
+        .refuses([ProblemCode::InvalidRequest, ProblemCode::ItemNotFound])
 }
 
 pub fn sold_filter() -> Described {
@@ -66,13 +68,14 @@ pub fn sold_filter() -> Described {
             .header(status, "X-Filter-Let-Through", "Numbers of unsold items that test positive, with commas between")
             .header(status, "X-Filter-Ledger-Id", "The last ledger entry in it")
     });
-    described.refuses([Code::InvalidRequest, Code::SaleNotFound])
+    described.refuses([ProblemCode::InvalidRequest, ProblemCode::SaleNotFound])
 }
 
 pub fn user_purchases() -> Described {
     Described::new(LOOKING, "listPurchases", "List what a user has bought", "The newest first.")
         .path::<UserId>("user_id")
         .query::<SaleId>("sale_id", "Only what was bought in this sale")
+        .query::<OrderId>("cursor", "The `next_cursor` of the page before")
         .answer::<Purchases>(200, "Receipts")
-        .refuses([Code::InvalidRequest])
+        .refuses([ProblemCode::InvalidRequest])
 }

@@ -4,9 +4,9 @@ use utoipa::PartialSchema;
 use utoipa::openapi::Required;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 
-use crate::domain::SaleId;
+use crate::domain::shared::SaleId;
 
-use super::super::code::Code;
+use super::super::code::ProblemCode;
 use super::super::docs;
 use super::super::{health, new_sale, sales, scrape};
 use super::operation::{Described, text};
@@ -46,14 +46,14 @@ pub fn create_sale() -> Described {
         .body::<new_sale::Body>(Required::True)
         .answer::<sales::About>(201, "The sale")
         .header(201, "Location", "Where the sale is")
-        .refuses([Code::InvalidRequest])
+        .refuses([ProblemCode::InvalidRequest, ProblemCode::TooManySales])
 }
 
 pub fn end_sale() -> Described {
     Described::new(ADMINISTRATION, "endSale", "End a sale now", "Ending one that has ended changes nothing.")
         .path::<SaleId>("id")
         .answer::<sales::About>(200, "The sale, ended")
-        .refuses([Code::InvalidRequest, Code::SaleNotFound])
+        .refuses([ProblemCode::InvalidRequest, ProblemCode::SaleNotFound])
 }
 
 pub fn document() -> Described {
@@ -76,7 +76,7 @@ pub fn docs_file() -> Described {
     let described =
         Described::new(DOCUMENTATION, "getDocsFile", "A file of Swagger UI", "Needs nothing from elsewhere.")
             .path_of("file", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(docs::file_names())));
-    let described = described.answer_as(200, "*/*", Schema::default(), "The file").refuses([Code::NotFound]);
+    let described = described.answer_as(200, "*/*", Schema::default(), "The file").refuses([ProblemCode::NotFound]);
     cached(described)
 }
 

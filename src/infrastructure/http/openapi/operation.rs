@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, RefOr, Required};
 
-use super::super::code::Code;
+use super::super::code::ProblemCode;
 use super::super::router::Route;
 use super::{ADMIN_TOKEN, examples, problems};
 
@@ -27,7 +27,7 @@ pub struct Described {
     id: &'static str,
     operation: OperationBuilder,
     answers: BTreeMap<u16, Response>,
-    refusals: BTreeSet<Code>,
+    refusals: BTreeSet<ProblemCode>,
     schemas: Schemas,
 }
 
@@ -104,7 +104,7 @@ impl Described {
     }
 
     /// What goes wrong there, apart from what can go wrong everywhere.
-    pub fn refuses(mut self, codes: impl IntoIterator<Item = Code>) -> Self {
+    pub fn refuses(mut self, codes: impl IntoIterator<Item = ProblemCode>) -> Self {
         self.refusals.extend(codes);
         self
     }
@@ -112,7 +112,7 @@ impl Described {
     /// The operation of this route, and the schemas that it refers to.
     pub fn finish(mut self, route: Route) -> (Operation, Schemas) {
         self.refusals.extend(problems::of_every(route));
-        let mut refusals: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+        let mut refusals: BTreeMap<u16, Vec<ProblemCode>> = BTreeMap::new();
         for code in self.refusals {
             refusals.entry(code.status().as_u16()).or_default().push(code);
         }

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Required};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::super::code::Code;
+use super::super::code::ProblemCode;
 use super::super::problem;
 use super::super::router::Route;
 use super::examples;
@@ -21,19 +21,19 @@ const PROBLEM_JSON: &str = "application/problem+json";
 const REQUEST_ID: &str = "RequestId";
 
 /// What can go wrong with every request for this route.
-pub fn of_every(route: Route) -> impl Iterator<Item = Code> {
-    let body = [Code::RequestTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType];
-    let admin = [Code::Unauthorized, Code::Forbidden];
+pub fn of_every(route: Route) -> impl Iterator<Item = ProblemCode> {
+    let body = [ProblemCode::RequestTimeout, ProblemCode::BodyTooLarge, ProblemCode::UnsupportedMediaType];
+    let admin = [ProblemCode::Unauthorized, ProblemCode::Forbidden];
     let is_limited = !route.is_operational() && !route.is_admin();
-    [Code::Internal, Code::Unavailable]
+    [ProblemCode::Internal, ProblemCode::Unavailable]
         .into_iter()
         .chain(body.into_iter().filter(move |_| route.takes_body()))
         .chain(admin.into_iter().filter(move |_| route.is_admin()))
-        .chain(is_limited.then_some(Code::RateLimited))
+        .chain(is_limited.then_some(ProblemCode::RateLimited))
 }
 
 /// An answer of these codes, which have one status.
-pub fn answered(codes: &[Code]) -> RefOr<Response> {
+pub fn answered(codes: &[ProblemCode]) -> RefOr<Response> {
     match codes {
         [code] => Ref::from_response_name(code.word()).into(),
         codes => described(codes).into(),
@@ -41,7 +41,7 @@ pub fn answered(codes: &[Code]) -> RefOr<Response> {
 }
 
 /// An answer that is something else at one time, and of these codes at another.
-pub fn beside(mut answer: Response, codes: &[Code]) -> Response {
+pub fn beside(mut answer: Response, codes: &[ProblemCode]) -> Response {
     let problem = described(codes);
     answer.description = format!("{}. Or: {}", answer.description, problem.description);
     answer.headers.extend(problem.headers);
@@ -51,7 +51,7 @@ pub fn beside(mut answer: Response, codes: &[Code]) -> Response {
 
 /// Every code as a response on its own, by its word.
 pub fn responses() -> impl Iterator<Item = (&'static str, Response)> {
-    Code::ALL.into_iter().map(|code| (code.word(), described(&[code])))
+    ProblemCode::ALL.into_iter().map(|code| (code.word(), described(&[code])))
 }
 
 /// The schema of a problem, and those that it refers to.
@@ -87,7 +87,7 @@ pub fn request_id() -> (&'static str, Parameter) {
     (REQUEST_ID, parameter.build())
 }
 
-fn described(codes: &[Code]) -> Response {
+fn described(codes: &[ProblemCode]) -> Response {
     let titles: Vec<String> = codes.iter().map(|code| format!("{} (`{}`)", code.facts().2, code.word())).collect();
     let answer = response(&titles.join("; ")).content(PROBLEM_JSON, content(codes));
     codes
@@ -97,7 +97,7 @@ fn described(codes: &[Code]) -> Response {
         .build()
 }
 
-fn content(codes: &[Code]) -> Content {
+fn content(codes: &[ProblemCode]) -> Content {
     let words = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes.iter().map(|code| code.word())));
     let schema = AllOfBuilder::new()
         .item(reference::<problem::Body>())
@@ -109,11 +109,11 @@ fn content(codes: &[Code]) -> Content {
     ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build()
 }
 
-fn header(code: Code) -> Option<(&'static str, Header)> {
+fn header(code: ProblemCode) -> Option<(&'static str, Header)> {
     let (name, description) = match code {
-        Code::Unavailable | Code::RateLimited => ("Retry-After", "Seconds after which to try again"),
-        Code::MethodNotAllowed => ("Allow", "The methods that there are"),
-        Code::Unauthorized => ("WWW-Authenticate", "`Bearer`"),
+        ProblemCode::Unavailable | ProblemCode::RateLimited => ("Retry-After", "Seconds after which to try again"),
+        ProblemCode::MethodNotAllowed => ("Allow", "The methods that there are"),
+        ProblemCode::Unauthorized => ("WWW-Authenticate", "`Bearer`"),
         _ => return None,
     };
     Some((name, HeaderBuilder::new().schema(Some(text())).description(Some(description)).build()))

@@ -3,17 +3,18 @@
 use utoipa::PartialSchema;
 use utoipa::openapi::Required;
 
-use crate::domain::{CheckoutCode, ItemRef, Quantity, RequestId, UserId};
+use crate::domain::sale::{ItemRef, Quantity};
+use crate::domain::shared::{CheckoutCode, RequestId, UserId};
 
 use super::super::answer::Confirming;
-use super::super::bought::Bought;
-use super::super::code::Code;
+use super::super::code::ProblemCode;
+use super::super::receipt::ReceiptBody;
 use super::super::{buy_now, cart, checkout, purchase};
 use super::SHOPPING;
 use super::operation::Described;
 
-const DURABLE: &str = "Bought, and committed to PostgreSQL";
-const CONFIRMING: &str = "Decided, and not known to be durable yet: look at `Location` after `Retry-After`";
+const DURABLE: &str = "ReceiptBody, and committed to PostgreSQL";
+const CONFIRMING: &str = "RecordedPurchase, and not known to be durable yet: look at `Location` after `Retry-After`";
 const REPLAYED: &str = "`true` where this was bought by an earlier request; the body is the same, byte for byte";
 
 pub fn checkout() -> Described {
@@ -26,15 +27,21 @@ pub fn checkout() -> Described {
         .query_of("quantity", Quantity::schema(), "Units of the item, 1 where it is not said")
         .body::<checkout::Body>(Required::False)
         .answer::<cart::Body>(200, "The cart")
-        .refuses([Code::InvalidRequest, Code::ItemNotFound, Code::SaleNotFound, Code::ItemSold, Code::CartFull])
-        .refuses([Code::UserLimitReached, Code::SaleNotStarted, Code::SaleEnded])
+        .refuses([
+            ProblemCode::InvalidRequest,
+            ProblemCode::ItemNotFound,
+            ProblemCode::SaleNotFound,
+            ProblemCode::ItemSold,
+            ProblemCode::CartFull,
+        ])
+        .refuses([ProblemCode::UserLimitReached, ProblemCode::SaleNotStarted, ProblemCode::SaleEnded])
 }
 
 pub fn cart() -> Described {
     Described::new(SHOPPING, "getCart", "Look at a cart", "Says of each item whether it can still be had.")
         .path::<CheckoutCode>("code")
         .answer::<cart::Body>(200, "The cart")
-        .refuses([Code::InvalidRequest, Code::CheckoutNotFound])
+        .refuses([ProblemCode::InvalidRequest, ProblemCode::CheckoutNotFound])
 }
 
 pub fn cart_item() -> Described {
@@ -42,7 +49,12 @@ pub fn cart_item() -> Described {
         .path::<CheckoutCode>("code")
         .path::<ItemRef>("id")
         .answer::<cart::Body>(200, "What is left of the cart")
-        .refuses([Code::InvalidRequest, Code::CheckoutNotFound, Code::ItemNotFound, Code::SaleEnded])
+        .refuses([
+            ProblemCode::InvalidRequest,
+            ProblemCode::CheckoutNotFound,
+            ProblemCode::ItemNotFound,
+            ProblemCode::SaleEnded,
+        ])
 }
 
 pub fn purchase() -> Described {
@@ -53,13 +65,19 @@ pub fn purchase() -> Described {
         .query::<CheckoutCode>("code", "Which cart; required, here or in the body")
         .query_of("partial", bool::schema(), "Whether to buy the rest where some of it is sold")
         .body::<purchase::Body>(Required::False)
-        .answer::<Bought>(200, DURABLE)
+        .answer::<ReceiptBody>(200, DURABLE)
         .header(200, "Idempotent-Replayed", REPLAYED)
         .answer::<Confirming>(202, CONFIRMING)
         .header(202, "Location", "Where the receipt will be")
         .header(202, "Retry-After", "Seconds")
-        .refuses([Code::InvalidRequest, Code::CheckoutNotFound, Code::ItemsSold, Code::UserLimitReached])
-        .refuses([Code::SaleNotStarted, Code::SaleEnded])
+        .refuses([
+            ProblemCode::InvalidRequest,
+            ProblemCode::CheckoutNotFound,
+            ProblemCode::ItemsSold,
+            ProblemCode::CartEmpty,
+        ])
+        .refuses([ProblemCode::UserLimitReached])
+        .refuses([ProblemCode::SaleNotStarted, ProblemCode::SaleEnded])
 }
 
 pub fn receipt() -> Described {
@@ -70,11 +88,11 @@ pub fn receipt() -> Described {
         "The same receipt as from the purchase.",
     )
     .path::<CheckoutCode>("code")
-    .answer::<Bought>(200, DURABLE)
+    .answer::<ReceiptBody>(200, DURABLE)
     .answer::<Confirming>(202, CONFIRMING)
     .header(202, "Location", "Where the receipt will be")
     .header(202, "Retry-After", "Seconds")
-    .refuses([Code::InvalidRequest, Code::CheckoutNotFound])
+    .refuses([ProblemCode::InvalidRequest, ProblemCode::CheckoutNotFound])
 }
 
 pub fn buy_now() -> Described {
@@ -86,11 +104,22 @@ pub fn buy_now() -> Described {
     Described::new(SHOPPING, "buyNow", "Buy units of one item", description)
         .asks_header("Idempotency-Key", RequestId::schema(), key)
         .body::<buy_now::Body>(Required::True)
-        .answer::<Bought>(200, DURABLE)
+        .answer::<ReceiptBody>(200, DURABLE)
         .header(200, "Idempotent-Replayed", REPLAYED)
         .answer::<Confirming>(202, CONFIRMING)
         .header(202, "Location", "Where the receipt will be")
         .header(202, "Retry-After", "Seconds")
-        .refuses([Code::InvalidRequest, Code::SaleNotFound, Code::ItemNotFound, Code::DuplicateRequest])
-        .refuses([Code::UserLimitReached, Code::SaleNotStarted, Code::SoldOut, Code::SaleEnded, Code::RequestMismatch])
+        .refuses([
+            ProblemCode::InvalidRequest,
+            ProblemCode::SaleNotFound,
+            ProblemCode::ItemNotFound,
+            ProblemCode::DuplicateRequest,
+        ])
+        .refuses([
+            ProblemCode::UserLimitReached,
+            ProblemCode::SaleNotStarted,
+            ProblemCode::SoldOut,
+            ProblemCode::SaleEnded,
+            ProblemCode::RequestMismatch,
+        ])
 }

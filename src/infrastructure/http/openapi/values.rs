@@ -4,8 +4,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::limits::CART_UNITS;
-use crate::domain::{CheckoutCode, Currency, ItemId, ItemRef, Money, Quantity, RequestId, SaleId, UserId};
+use crate::domain::sale::{ItemRef, Quantity};
+use crate::domain::shared::limits::CART_UNITS;
+use crate::domain::shared::{CheckoutCode, Currency, ItemId, Money, OrderId, RequestId, SaleId, UserId};
 
 /// Date, hour, and minutes and seconds as far as they are not zero; a suffix.
 macro_rules! sale_id {
@@ -38,6 +39,8 @@ texts! {
         "Names an item for ever: its sale, and its number there";
     ItemRef: concat!("^((item_)?0*[1-9][0-9]{0,4}|", sale_id!(), "-[0-9]{5})$"), "42",
         "An item by its id, or by its number (`42`, `item_42`), which means that item of the hourly sale that is on";
+    OrderId: concat!("^", sale_id!(), "-[0-9]{1,13}-[0-9]{1,7}$"), "20261120T09-1795168800123-0",
+        "Names a purchase: its sale and its ledger id";
     CheckoutCode: concat!("^", sale_id!(), "-[0-9a-f]{32}$"), "20261120T09-0f5bd2a3c4e697881f02b3d4c5e6a798",
         "Names a cart, and the purchase made of it. Whoever knows it may buy the cart and see its receipt";
     UserId: "^[A-Za-z0-9._:@+-]{1,128}$", "ann",

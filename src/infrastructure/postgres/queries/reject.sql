@@ -1,5 +1,5 @@
--- Files away one ledger entry that the archive refused, and moves the cursor past it.
--- $1 epoch, $2 sale, $3 cursor before, $4 ledger id, $5 rejection, $6 reason, $7 entry.
+-- Files one rejected ledger entry, and moves the cursor past it.
+-- $1 epoch, $2 sale, $3 cursor before, $4 ledger id, $5 reason, $6 message, $7 entry.
 -- Returns as persist.sql does.
 WITH fence AS MATERIALIZED (
     SELECT number FROM epoch WHERE number = $1 FOR SHARE
@@ -8,7 +8,7 @@ WITH fence AS MATERIALIZED (
     WHERE sale_id = $2 AND last_id = $3 AND EXISTS (SELECT FROM fence)
     RETURNING sale_id
 ), filed AS (
-    INSERT INTO dead_letters (sale_id, ledger_id, rejection, reason, entry)
+    INSERT INTO rejected_entries (sale_id, ledger_id, reason, message, entry)
     SELECT sale_id, $4, $5, $6, $7 FROM moved
 )
 SELECT EXISTS (SELECT FROM fence) AS "in_epoch!", EXISTS (SELECT FROM moved) AS "moved!"

@@ -150,7 +150,8 @@ local function sell(keys, sale)
   end
   -- An entry is one field, whose name says what happened. Five words: many small fields cost more to read.
   local entry = table.concat({
-    sale.code, sale.user, sale.request or '-', table.concat(units, ','), #sale.missed > 0 and print_lines(sale.missed) or '-',
+    sale.code, sale.user, sale.request and '=' .. sale.request or '-', table.concat(units, ','),
+    #sale.missed > 0 and print_lines(sale.missed) or '-',
   }, ' ')
   -- Without a ledger there is no sale: it begins with the entry that opened it.
   local id = redis.call('XADD', keys.ledger, 'NOMKSTREAM', '*', 'sold', entry)

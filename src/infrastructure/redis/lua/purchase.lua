@@ -2,7 +2,7 @@
 --
 -- KEYS  header, units, slots, carts, codes, receipts, ledger
 -- ARGV  code, partial
--- Returns SOLD replayed id entry | NOT_FOUND | NOT_STARTED | ENDED | USER_LIMIT
+-- Returns SOLD replayed id entry | NOT_FOUND | NOT_STARTED | ENDED | CART_EMPTY | USER_LIMIT
 --         | ITEMS_SOLD unavailable available | FENCED
 -- Invariant: one code, one outcome. A refusal takes no unit and no slot; where units are gone, they leave the
 -- cart, so that the same code buys the rest.
@@ -31,8 +31,11 @@ elseif refusal then
 end
 
 local user, lines = parse_cart(cart)
+if #lines == 0 then
+  return { 'CART_EMPTY' }
+end
 local taken, missed, free = {}, {}, {}
-local frees = #lines > 0 and read_free(keys.units, lines) or {}
+local frees = read_free(keys.units, lines)
 for i, line in ipairs(lines) do
   local left = math.min(count_free(frees[i] or ''), line.quantity)
   if left > 0 then

@@ -49,6 +49,6 @@ end
 redis.call('HSET', slots, user, filled)
 redis.call('HDEL', receipts, code)
 if request ~= '-' then
-  redis.call('HDEL', receipts, request_name(user, request))
+  redis.call('HDEL', receipts, request_name(user, string.sub(request, 2)))
 end
 return { 'OK' }

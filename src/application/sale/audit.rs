@@ -1,0 +1,68 @@
+//! The self-audit: the verification of live sales while they sell.
+
+use chrono::{DateTime, Utc};
+
+use crate::application::shared::StoreError;
+
+use super::live_sale::LiveSale;
+use super::shop::Shop;
+use super::verify::Findings;
+
+/// The last audit of a sale, on the instance that audits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastAudit {
+    /// The end of the last audit that had a result; before the first, the time since which audits are made.
+    pub at: DateTime<Utc>,
+    pub findings: Option<Findings>,
+}
+
+impl LiveSale {
+    /// Makes the audit of this sale the duty of this instance.
+    pub fn begin_audits(&self, now: DateTime<Utc>) {
+        self.last_audit.store(Some(LastAudit { at: now, findings: None }.into()));
+    }
+
+    /// Ends that duty. The result of the last audit is out of date from here on.
+    pub fn end_audits(&self) {
+        self.last_audit.store(None);
+    }
+
+    /// Returns true if this instance audits the sale.
+    pub fn is_audited_here(&self) -> bool {
+        self.last_audit.load().is_some()
+    }
+}
+
+impl Shop {
+    /// Verifies a live sale and keeps the result with it. Returns `None`, without a result, if Redis has lost its state
+    /// or a recovery ran meanwhile: a sale that waits to be restored differs from PostgreSQL without being wrong.
+    pub async fn audit(&self, sale: &LiveSale) -> Result<Option<Findings>, StoreError> {
+        let epoch = self.fence.enter()?.number();
+        let findings = self.verify(&sale.sale()).await?;
+        if !findings.is_sound() {
+            self.check_redis().await?;
+        }
+        let is_undisturbed = self.fence.epoch() == Some(epoch) && self.archive.epoch().await? == epoch;
+        if !is_undisturbed || !sale.is_audited_here() {
+            return Ok(None);
+        }
+        sale.last_audit.store(Some(LastAudit { at: self.clock.now(), findings: Some(findings) }.into()));
+        Ok(Some(findings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::application::sale::live_sale::sample;
+
+    use super::*;
+
+    #[test]
+    fn an_instance_that_no_longer_audits_shows_no_result() {
+        let (sale, since) = (sample(1), Utc::now());
+        sale.begin_audits(since);
+        assert_eq!(sale.last_audit.load_full().as_deref(), Some(&LastAudit { at: since, findings: None }));
+        sale.end_audits();
+        assert!(!sale.is_audited_here());
+    }
+}

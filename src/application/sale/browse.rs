@@ -1,0 +1,151 @@
+//! Queries about sales, items and purchases. Live sales are answered from memory.
+
+use std::sync::Arc;
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::{ItemRef, Receipt, Sale, SaleStatus};
+use crate::domain::shared::{ItemId, OrderId, Ordinal, SaleId, UserId};
+
+use super::live_sale::LiveSale;
+use super::ports::{PurchasePage, SaleFilter, SalePage};
+use super::shop::Shop;
+
+/// Entries of one page of a list.
+pub const LIST_PAGE: usize = 100;
+
+/// One page of the items of a sale.
+#[derive(Debug, Clone)]
+pub struct ItemsPage {
+    /// The items, each with its units left.
+    pub items: Vec<(Ordinal, u32)>,
+    /// The number of items on all pages.
+    pub total: usize,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct ListPage<T, Cursor> {
+    pub entries: Vec<T>,
+    /// The place from which the next page continues; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+impl<T, Cursor> ListPage<T, Cursor> {
+    /// A page of entries of which one more was asked for than fits.
+    fn new(mut entries: Vec<T>, cursor: impl Fn(&T) -> Cursor) -> Self {
+        let has_more = entries.len() > LIST_PAGE;
+        entries.truncate(LIST_PAGE);
+        let next = entries.last().filter(|_| has_more).map(cursor);
+        ListPage { entries, next }
+    }
+}
+
+impl Shop {
+    /// Lists sales, latest start first, after a sale of the list.
+    pub async fn list_sales(
+        &self,
+        status: Option<SaleStatus>,
+        after: Option<SaleId>,
+    ) -> Result<ListPage<Sale, SaleId>, StoreError> {
+        let status = status.map(|status| (status, self.clock.now()));
+        let page = SalePage { status, after, limit: LIST_PAGE + 1 };
+        let sales = self.archive.sales(SaleFilter::Page(page)).await?;
+        Ok(ListPage::new(sales, |sale| sale.id))
+    }
+
+    /// Lists all sales, latest start first.
+    pub async fn all_sales(&self, status: Option<SaleStatus>) -> Result<Vec<Sale>, StoreError> {
+        let mut sales = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.list_sales(status, after).await?;
+            sales.extend(page.entries);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(sales),
+            }
+        }
+    }
+
+    /// Returns an item and its sale; `None` if there is no such item.
+    pub async fn item(&self, item: ItemRef) -> Result<Option<(Arc<LiveSale>, ItemId)>, StoreError> {
+        let (sale, ordinal) = match item {
+            ItemRef::Id(id) => (self.find_sale(id.sale).await?, id.ordinal),
+            ItemRef::InCurrentSale(ordinal) => (Some(self.current_sale()?), ordinal),
+        };
+        let known = sale.filter(|sale| sale.catalog.item(ordinal).is_some());
+        Ok(known.map(|sale| (sale.clone(), ItemId { sale: sale.id(), ordinal })))
+    }
+
+    /// Lists the receipts of a user, newest first, after a purchase of the list.
+    pub async fn receipts_of(
+        &self,
+        user: &UserId,
+        sale: Option<SaleId>,
+        after: Option<OrderId>,
+    ) -> Result<ListPage<Receipt, OrderId>, StoreError> {
+        let page = PurchasePage { sale, after, limit: LIST_PAGE + 1 };
+        let receipts = self.archive.receipts_of(user, page).await?;
+        Ok(ListPage::new(receipts, |receipt| receipt.order_id))
+    }
+}
+
+impl LiveSale {
+    /// Returns page `page`, from 1, of all items, of those with units left (`true`), or of those that are sold out.
+    pub fn page(&self, page: usize, per_page: usize, available: Option<bool>) -> ItemsPage {
+        let projection = self.projection();
+        let (all, sold_out) = (self.catalog.items() as usize, projection.sold_out() as usize);
+        let total = match available {
+            None => all,
+            Some(true) => all - sold_out,
+            Some(false) => sold_out,
+        };
+        let before = (page - 1).saturating_mul(per_page);
+        if before >= total {
+            return ItemsPage { items: Vec::new(), total };
+        }
+        let left = self.catalog.iter().map(|(ordinal, _)| (ordinal, projection.left_of(ordinal)));
+        let wanted = left.filter(|(_, left)| available.is_none_or(|wanted| wanted == (*left > 0)));
+        ItemsPage { items: wanted.skip(before).take(per_page).collect(), total }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::application::sale::live_sale::sample;
+    use crate::domain::sale::{LedgerEntry, LedgerEvent, Purchase, SoldUnit};
+    use crate::domain::shared::CheckoutCode;
+
+    use super::*;
+
+    /// A sale of twenty items with every third sold.
+    fn sale() -> LiveSale {
+        let sale = sample(20);
+        let unit = |number: u32| SoldUnit { ordinal: Ordinal::try_from(number).unwrap(), unit: 1, slot: number };
+        let sold = Purchase {
+            code: CheckoutCode::new(sale.id(), 1),
+            user: "ann".parse().unwrap(),
+            request: None,
+            units: (1..=6).map(|third| unit(third * 3)).collect(),
+            missed: Vec::new(),
+        };
+        sale.apply(&[LedgerEntry { id: "1-1".parse().unwrap(), event: LedgerEvent::Sold(sold) }]);
+        sale
+    }
+
+    #[test]
+    fn all_pages_together_show_each_item_once() {
+        let sale = sale();
+        for (available, expected) in [(None, 20), (Some(true), 14), (Some(false), 6)] {
+            for per_page in [1, 3, 7, 20, 500] {
+                let pages = (1..=20).map(|page| sale.page(page, per_page, available));
+                let shown: Vec<_> =
+                    pages.inspect(|page| assert_eq!(page.total, expected)).flat_map(|page| page.items).collect();
+                let is_shown = |left: u32| available.is_none_or(|wanted| wanted == (left > 0));
+                assert_eq!(shown.len(), expected);
+                assert!(shown.is_sorted() && shown.iter().all(|(_, left)| is_shown(*left)), "{shown:?}");
+            }
+        }
+        assert!(sale.page(usize::MAX, 500, None).items.is_empty());
+    }
+}

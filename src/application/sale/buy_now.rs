@@ -1,0 +1,156 @@
+//! Buying units of one item without a cart.
+
+use std::sync::Arc;
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::{BuyNowRefusal, CartLine, CheckoutRefusal, ItemRef, Quantity, SaleStatus};
+use crate::domain::shared::{CheckoutCode, Epoch, RequestId, SaleId, UserId};
+
+use super::checkout::CheckoutError;
+use super::live_sale::LiveSale;
+use super::ports::{DecideError, RecordedPurchase, RejectionReason};
+use super::purchase::{BEHIND, Confirmed, PurchaseOutcome, UNRECORDABLE, or_bought_before};
+use super::registry::Neighbour;
+use super::shop::Shop;
+
+/// The epoch of closed sales: see [`Confirmations::close`](super::confirmations::Confirmations::close).
+const CLOSED: Epoch = Epoch(i64::MAX);
+
+/// A purchase that was not made, or whose outcome is unknown: see [`StoreError`].
+#[derive(Debug)]
+pub enum BuyNowError {
+    SaleNotFound,
+    Refused(SaleId, BuyNowRefusal),
+    Failed(StoreError),
+}
+
+impl From<StoreError> for BuyNowError {
+    fn from(error: StoreError) -> Self {
+        BuyNowError::Failed(error)
+    }
+}
+
+impl From<CheckoutError> for BuyNowError {
+    fn from(error: CheckoutError) -> Self {
+        match error {
+            CheckoutError::Failed(error) => BuyNowError::Failed(error),
+            CheckoutError::Refused(sale, CheckoutRefusal::Ended) => BuyNowError::Refused(sale, BuyNowRefusal::Ended),
+            CheckoutError::SaleNotFound | CheckoutError::Invalid(_) | CheckoutError::Refused(..) => {
+                BuyNowError::SaleNotFound
+            }
+        }
+    }
+}
+
+impl Shop {
+    /// Buys units of one item, once for each request id that a user gives in a sale.
+    pub async fn buy_now(
+        &self,
+        user: &UserId,
+        request: &RequestId,
+        item: ItemRef,
+        quantity: Quantity,
+    ) -> Result<PurchaseOutcome, BuyNowError> {
+        let wanted = self.wanted(&[(item, quantity)]).await?;
+        let neighbour = |sale: &LiveSale, direction| {
+            wanted.of_current_sale.then(|| self.sales.neighbour(sale.id(), direction)).flatten()
+        };
+        let mut sale = wanted.sale.clone();
+        if let Some(previous) = neighbour(&sale, Neighbour::Previous)
+            && previous.projection().has_request(user, request)
+        {
+            // The first answer was lost and the hour has turned: the number means an item of the previous sale.
+            sale = previous;
+        }
+        let result = self.buy_now_in(&sale, wanted.lines[0], user, request).await;
+        let direction = match &result {
+            Err(BuyNowError::Refused(_, BuyNowRefusal::Ended)) => Neighbour::Next,
+            Err(BuyNowError::Refused(_, BuyNowRefusal::NotStarted)) => Neighbour::Previous,
+            _ => return result,
+        };
+        match neighbour(&sale, direction) {
+            Some(sale) => self.buy_now_in(&sale, wanted.lines[0], user, request).await,
+            None => result,
+        }
+    }
+
+    async fn buy_now_in(
+        &self,
+        live: &Arc<LiveSale>,
+        wanted: CartLine,
+        user: &UserId,
+        request: &RequestId,
+    ) -> Result<PurchaseOutcome, BuyNowError> {
+        let sale = live.sale();
+        let refused = |refusal| BuyNowError::Refused(sale.id, refusal);
+        if sale.closed || self.is_behind(live) {
+            return match self.bought_by_request(live, user, request).await.map_err(or_bought_before)? {
+                Some((_, recorded)) if recorded.purchase.lines() != [wanted] => {
+                    Err(refused(BuyNowRefusal::RequestMismatch))
+                }
+                Some((epoch, recorded)) => self.confirm_buy_now(live, epoch, recorded).await,
+                None if sale.closed => Err(refused(BuyNowRefusal::Ended)),
+                None => Err(BEHIND.into()),
+            };
+        }
+        let is_open = sale.window.status(self.clock.now()) == SaleStatus::Open;
+        if is_open && live.is_sold(wanted.ordinal) && !live.projection().has_request(user, request) {
+            self.refusals.count_filtered();
+            return Err(refused(BuyNowRefusal::SoldOut));
+        }
+        let epoch = self.fence.enter()?;
+        let new_code = CheckoutCode::new(sale.id, rand::random());
+        match epoch.check(self.store.buy_now(epoch.number(), user, request, new_code, wanted).await) {
+            Ok(recorded) => self.confirm_buy_now(live, epoch.number(), recorded).await,
+            Err(DecideError::Refused(refusal)) => Err(refused(refusal)),
+            Err(DecideError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    async fn confirm_buy_now(
+        &self,
+        sale: &LiveSale,
+        epoch: Epoch,
+        recorded: RecordedPurchase,
+    ) -> Result<PurchaseOutcome, BuyNowError> {
+        let refused = |refusal| Err(BuyNowError::Refused(sale.id(), refusal));
+        match self.confirm(sale, epoch, recorded).await? {
+            Confirmed::Outcome(outcome) => Ok(outcome),
+            Confirmed::Rejected(RejectionReason::UnitSold) => refused(BuyNowRefusal::SoldOut),
+            Confirmed::Rejected(RejectionReason::SlotFilled) => refused(BuyNowRefusal::UserLimitReached),
+            Confirmed::Rejected(RejectionReason::Invalid) => Err(UNRECORDABLE.into()),
+        }
+    }
+
+    /// Returns what the request bought, if anything, and the epoch in which that was found.
+    async fn bought_by_request(
+        &self,
+        sale: &LiveSale,
+        user: &UserId,
+        request: &RequestId,
+    ) -> Result<Option<(Epoch, RecordedPurchase)>, StoreError> {
+        let id = sale.id();
+        if sale.sale().closed {
+            // All that a closed sale sold is archived, whichever epoch sold it.
+            let recorded = self.requested_in_closed_sale(id, user, request).await?;
+            return Ok(recorded.map(|recorded| (CLOSED, recorded)));
+        }
+        let epoch = self.fence.enter()?;
+        let found = epoch.check(self.store.find_request(epoch.number(), id, user, request).await)?;
+        Ok(found.map(|recorded| (epoch.number(), recorded)))
+    }
+
+    async fn requested_in_closed_sale(
+        &self,
+        sale: SaleId,
+        user: &UserId,
+        request: &RequestId,
+    ) -> Result<Option<RecordedPurchase>, StoreError> {
+        if let Some(epoch) = self.fence.epoch()
+            && let Ok(recorded) = self.store.find_request(epoch, sale, user, request).await
+        {
+            return Ok(recorded);
+        }
+        self.archive.purchase_by_request(sale, user, request).await
+    }
+}

@@ -1,0 +1,298 @@
+//! Confirmations: the durable entries of a ledger, and the purchases that wait for theirs.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::domain::shared::{Epoch, LedgerId};
+
+use super::ports::RejectionReason;
+
+/// The fate of a ledger entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Committed in PostgreSQL.
+    Persisted,
+    /// Rejected by PostgreSQL, so it does not count.
+    Rejected(RejectionReason),
+    /// Decided in another epoch than the one that is archived so far. Redis may have lost it since; only the archive
+    /// knows.
+    Unsure,
+}
+
+/// The persisted watermark of one sale as this instance knows it, and the purchases that wait for it. Each is woken
+/// by its own ledger id.
+#[derive(Debug, Default)]
+pub struct Confirmations {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The epoch of the ledger that `persisted` belongs to.
+    epoch: Epoch,
+    persisted: LedgerId,
+    rejected: BTreeMap<LedgerId, RejectionReason>,
+    /// Entries of the ledger that are not archived, with the time since which this is known.
+    unarchived: BTreeMap<LedgerId, Instant>,
+    /// The purchases that wait for each entry.
+    waiting: BTreeMap<LedgerId, Vec<Waiter>>,
+}
+
+/// A purchase that was decided in `epoch` and waits to become durable.
+#[derive(Debug)]
+struct Waiter {
+    epoch: Epoch,
+    since: Instant,
+    sender: oneshot::Sender<Verdict>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            epoch: Epoch(0),
+            persisted: LedgerId::ZERO,
+            rejected: BTreeMap::new(),
+            unarchived: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        }
+    }
+}
+
+impl State {
+    fn verdict(&self, epoch: Epoch, id: LedgerId) -> Option<Verdict> {
+        match self.rejected.get(&id) {
+            Some(reason) => Some(Verdict::Rejected(*reason)),
+            None if id > self.persisted => None,
+            None if epoch == self.epoch => Some(Verdict::Persisted),
+            None => Some(Verdict::Unsure),
+        }
+    }
+}
+
+impl Confirmations {
+    /// Adds entries that the ledger has.
+    pub fn note(&self, ids: impl Iterator<Item = LedgerId>) {
+        let mut state = self.state();
+        let (persisted, now) = (state.persisted, Instant::now());
+        ids.filter(|id| *id > persisted).for_each(|id| _ = state.unarchived.entry(id).or_insert(now));
+    }
+
+    /// Waits until the fate of an entry that was decided in this epoch is known. Returns `None` after `timeout`.
+    pub async fn wait(&self, epoch: Epoch, id: LedgerId, timeout: Duration) -> Option<Verdict> {
+        let receiver = {
+            let mut state = self.state();
+            if let Some(verdict) = state.verdict(epoch, id) {
+                return Some(verdict);
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.waiting.entry(id).or_default().push(Waiter { epoch, since: Instant::now(), sender });
+            receiver
+        };
+        // Declared before the receiver is dropped: a client that disconnects drops this future.
+        let _gone = GiveUp { confirmations: self, id };
+        let receiver = std::pin::pin!(receiver);
+        tokio::time::timeout(timeout, receiver).await.ok()?.ok()
+    }
+
+    /// Removes the waiters of the entry that have gone.
+    fn give_up(&self, id: LedgerId) {
+        let mut state = self.state();
+        let gone = state.waiting.get_mut(&id).is_some_and(|waiters| {
+            waiters.retain(|waiter| !waiter.sender.is_closed());
+            waiters.is_empty()
+        });
+        if gone {
+            state.waiting.remove(&id);
+        }
+    }
+
+    /// Returns the fate of an entry that was decided in this epoch, if it is known.
+    pub fn verdict(&self, epoch: Epoch, id: LedgerId) -> Option<Verdict> {
+        self.state().verdict(epoch, id)
+    }
+
+    /// Records that in this epoch everything up to `persisted` is archived, except for the rejected entries, and wakes
+    /// their waiters. Neither the watermark nor the epoch moves back.
+    pub fn advance(
+        &self,
+        epoch: Epoch,
+        persisted: LedgerId,
+        rejected: impl IntoIterator<Item = (LedgerId, RejectionReason)>,
+    ) {
+        let mut state = self.state();
+        state.rejected.extend(rejected);
+        if epoch < state.epoch || (epoch == state.epoch && persisted <= state.persisted) {
+            return;
+        }
+        state.epoch = epoch;
+        state.persisted = persisted.max(state.persisted);
+        let persisted = state.persisted;
+        let next = persisted.next();
+        state.unarchived = state.unarchived.split_off(&next);
+        let later = state.waiting.split_off(&next);
+        let done = std::mem::replace(&mut state.waiting, later);
+        let waiters = done.into_iter().flat_map(|(id, waiters)| waiters.into_iter().map(move |waiter| (id, waiter)));
+        let verdict = |(id, waiter): (LedgerId, Waiter)| Some((state.verdict(waiter.epoch, id)?, waiter.sender));
+        let verdicts: Vec<_> = waiters.filter_map(verdict).collect();
+        drop(state);
+        for (verdict, waiter) in verdicts {
+            // A buyer who has gone changes nothing about the purchase.
+            let _gone = waiter.send(verdict);
+        }
+    }
+
+    /// Records that the sale is closed: the archive has all of it.
+    pub fn close(&self) {
+        self.advance(Epoch(i64::MAX), LedgerId::MAX, []);
+    }
+
+    /// Returns the highest ledger id known to be archived.
+    pub fn persisted(&self) -> LedgerId {
+        self.state().persisted
+    }
+
+    /// Returns the number of known rejections.
+    pub fn rejections(&self) -> usize {
+        self.state().rejected.len()
+    }
+
+    /// Returns the number of unarchived entries that this instance knows of.
+    pub fn pending(&self) -> usize {
+        let state = self.state();
+        state.unarchived.len().max(state.waiting.len())
+    }
+
+    /// Returns the number of purchases that wait to become durable.
+    pub fn waiting(&self) -> usize {
+        self.state().waiting.values().map(Vec::len).sum()
+    }
+
+    /// Returns the time for which the oldest unarchived entry has been known or waited for.
+    pub fn lag(&self) -> Duration {
+        let state = self.state();
+        let noted = state.unarchived.first_key_value().map(|(_, since)| since.elapsed());
+        let waited = state.waiting.first_key_value().and_then(|(_, waiters)| Some(waiters.first()?.since.elapsed()));
+        noted.max(waited).unwrap_or_default()
+    }
+
+    /// Forgets the entries of a ledger that was replaced. Existing waiters keep waiting until they time out.
+    pub fn forget_ledger(&self) {
+        self.state().unarchived.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct GiveUp<'a> {
+    confirmations: &'a Confirmations,
+    id: LedgerId,
+}
+
+impl Drop for GiveUp<'_> {
+    fn drop(&mut self) {
+        self.confirmations.give_up(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Epoch = Epoch(1);
+
+    fn id(sequence: u64) -> LedgerId {
+        format!("1-{sequence}").parse().unwrap()
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_purchase_is_woken_by_its_own_id_and_not_before() {
+        let confirmations = Confirmations::default();
+        let (early, late) =
+            (confirmations.wait(ONE, id(1), LONG), confirmations.wait(ONE, id(3), Duration::from_millis(50)));
+        let advance = async {
+            tokio::task::yield_now().await;
+            confirmations.advance(ONE, id(2), []);
+        };
+        let (early, late, ()) = tokio::join!(early, late, advance);
+        assert_eq!(early, Some(Verdict::Persisted));
+        assert_eq!(late, None);
+        assert_eq!(confirmations.wait(ONE, id(2), LONG).await, Some(Verdict::Persisted));
+    }
+
+    #[tokio::test]
+    async fn a_rejected_entry_is_never_taken_for_a_persisted_one() {
+        let confirmations = Confirmations::default();
+        let waiting = confirmations.wait(ONE, id(1), LONG);
+        let advance = async {
+            tokio::task::yield_now().await;
+            confirmations.advance(ONE, id(2), [(id(1), RejectionReason::UnitSold)]);
+        };
+        let (verdict, ()) = tokio::join!(waiting, advance);
+        assert_eq!(verdict, Some(Verdict::Rejected(RejectionReason::UnitSold)));
+        confirmations.advance(ONE, id(1), []);
+        assert_eq!(confirmations.persisted(), id(2));
+        assert_eq!(confirmations.verdict(ONE, id(1)), Some(Verdict::Rejected(RejectionReason::UnitSold)));
+        assert_eq!(confirmations.verdict(ONE, id(2)), Some(Verdict::Persisted));
+    }
+
+    #[tokio::test]
+    async fn another_ledger_leaves_waiters_alone_and_the_lost_entry_no_trace() {
+        let confirmations = Confirmations::default();
+        confirmations.note([id(1), id(2)].into_iter());
+        let (kept, lost) =
+            (confirmations.wait(ONE, id(1), LONG), confirmations.wait(ONE, id(9), Duration::from_millis(20)));
+        let recovery = async {
+            tokio::task::yield_now().await;
+            confirmations.forget_ledger();
+            confirmations.advance(ONE, id(2), []);
+        };
+        let (kept, lost, ()) = tokio::join!(kept, lost, recovery);
+        assert_eq!((kept, lost), (Some(Verdict::Persisted), None));
+        assert_eq!((confirmations.lag(), confirmations.pending()), (Duration::ZERO, 0));
+    }
+
+    #[tokio::test]
+    async fn what_was_decided_in_another_epoch_is_not_taken_for_durable() {
+        let confirmations = Confirmations::default();
+        let lost = confirmations.wait(ONE, id(3), LONG);
+        let later = async {
+            tokio::task::yield_now().await;
+            confirmations.forget_ledger();
+            confirmations.advance(Epoch(2), id(9), []);
+        };
+        let (lost, ()) = tokio::join!(lost, later);
+        assert_eq!(lost, Some(Verdict::Unsure));
+        assert_eq!(confirmations.verdict(ONE, id(3)), Some(Verdict::Unsure));
+        assert_eq!(confirmations.verdict(Epoch(2), id(3)), Some(Verdict::Persisted));
+        confirmations.advance(ONE, id(12), []);
+        assert_eq!(confirmations.verdict(Epoch(2), id(12)), None, "news of an older epoch");
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_leaves_no_trace() {
+        let confirmations = Confirmations::default();
+        let abandoned = tokio::time::timeout(Duration::from_millis(5), confirmations.wait(ONE, id(1), LONG)).await;
+        assert!(abandoned.is_err());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!((confirmations.lag(), confirmations.pending()), (Duration::ZERO, 0));
+    }
+
+    #[tokio::test]
+    async fn lag_is_the_age_of_the_oldest_entry_that_is_not_archived() {
+        let confirmations = Confirmations::default();
+        assert_eq!(confirmations.lag(), Duration::ZERO);
+        confirmations.note([id(1), id(2)].into_iter());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(confirmations.lag() >= Duration::from_millis(5));
+        confirmations.advance(ONE, id(2), []);
+        confirmations.note([id(2)].into_iter());
+        assert_eq!((confirmations.lag(), confirmations.pending()), (Duration::ZERO, 0));
+    }
+}

@@ -1,0 +1,89 @@
+//! Creating a sale for an administrator.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::{Catalog, Item, Sale, Window};
+use crate::domain::shared::limits::LIVE_SALES_MAX;
+use crate::domain::shared::{Currency, Invalid, SaleId};
+
+use super::ports::SaleFilter;
+use super::shop::Shop;
+
+/// Longest duration of a sale.
+const LONGEST_SALE: TimeDelta = TimeDelta::days(366);
+
+/// A sale that an administrator asks for.
+#[derive(Debug, Clone)]
+pub struct NewSale {
+    /// The start; by default now.
+    pub starts_at: Option<DateTime<Utc>>,
+    /// The end; by default one period after the start.
+    pub ends_at: Option<DateTime<Utc>>,
+    pub offer: Offer,
+    pub user_limit: Option<u32>,
+}
+
+/// The items of a new sale.
+#[derive(Debug, Clone)]
+pub enum Offer {
+    /// This many generated items.
+    Generated(u32),
+    /// These items, with prices in this currency.
+    Listed(Currency, Vec<Item>),
+}
+
+/// A sale that was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum NewSaleError {
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The bound on live sales is reached.
+    #[error("{LIVE_SALES_MAX} sales are scheduled or open: end one first")]
+    TooMany,
+    #[error(transparent)]
+    Failed(#[from] StoreError),
+}
+
+impl Shop {
+    /// Creates a sale. When this returns, the sale is complete, and open to purchases if its time has come.
+    pub async fn create_sale(&self, wanted: NewSale) -> Result<Sale, NewSaleError> {
+        let window = self.window_of(&wanted).await?;
+        self.fence.enter()?;
+        if self.archive.sales(SaleFilter::Live).await?.len() >= LIVE_SALES_MAX {
+            return Err(NewSaleError::TooMany);
+        }
+        let catalog = match wanted.offer {
+            Offer::Generated(items) => Catalog::generated(items)?,
+            Offer::Listed(currency, items) => Catalog::new(currency, items)?,
+        };
+        let user_limit = wanted.user_limit.unwrap_or(self.settings.user_limit);
+        loop {
+            let id = SaleId::special(window.starts_at, rand::random());
+            let sale = Sale::new(id, window, user_limit, &catalog);
+            if self.archive.create_sale(&sale, &catalog).await? {
+                // The sale exists now. If it cannot be activated here at once, the schedule will do it.
+                if let Err(error) = self.activate(sale.clone()).await {
+                    tracing::warn!(sale = %id, %error, "the new sale is not open yet");
+                }
+                return Ok(sale);
+            }
+        }
+    }
+
+    async fn window_of(&self, wanted: &NewSale) -> Result<Window, NewSaleError> {
+        let now = self.store.now().await?;
+        let starts_at = wanted.starts_at.unwrap_or(now);
+        // A sale id holds the start to the second, so sales start on one.
+        let starts_at = DateTime::from_timestamp(starts_at.timestamp(), 0).unwrap_or(starts_at);
+        let period = TimeDelta::from_std(self.settings.sale_every).unwrap_or_default();
+        let window = Window::new(starts_at, wanted.ends_at.unwrap_or(starts_at + period))?;
+        if window.ends_at <= now {
+            return Err(Invalid("ended_at must lie in the future").into());
+        }
+        if window.ends_at - window.starts_at > LONGEST_SALE {
+            return Err(Invalid("a sale lasts at most a year").into());
+        }
+        Ok(window)
+    }
+}

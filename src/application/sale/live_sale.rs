@@ -1,0 +1,125 @@
+//! One sale as this instance sees it: its ledger, projected into memory.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Notify;
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::{Catalog, LedgerEntry, Receipt, Sale};
+use crate::domain::shared::{Ordinal, SaleId};
+
+use super::audit::LastAudit;
+use super::confirmations::Confirmations;
+use super::ports::RecordedPurchase;
+use super::projection::Projection;
+use super::sold_filter::SoldFilter;
+
+/// A sale, its items, and the projections of its ledger: the units left, the sold-item filter, and the confirmations
+/// of purchases. Reading them costs no I/O.
+#[derive(Debug)]
+pub struct LiveSale {
+    id: SaleId,
+    sale: ArcSwap<Sale>,
+    pub catalog: Arc<Catalog>,
+    projection: RwLock<Projection>,
+    filter: ArcSwap<SoldFilter>,
+    pub confirmations: Confirmations,
+    /// Signals new entries in the ledger.
+    pub arrived: Notify,
+    /// Checkout attempts that are not archived yet, when they were last counted.
+    pub attempts_pending: AtomicUsize,
+    /// The last audit, on the instance that audits the sale.
+    pub last_audit: ArcSwapOption<LastAudit>,
+}
+
+impl LiveSale {
+    /// A sale with an empty ledger.
+    pub fn new(sale: Sale, catalog: Arc<Catalog>) -> Self {
+        let projection = Projection::new(&catalog);
+        LiveSale {
+            id: sale.id,
+            sale: ArcSwap::from_pointee(sale),
+            filter: ArcSwap::from_pointee(SoldFilter::new(projection.left(), projection.as_of())),
+            projection: RwLock::new(projection),
+            confirmations: Confirmations::default(),
+            arrived: Notify::new(),
+            attempts_pending: AtomicUsize::new(0),
+            last_audit: ArcSwapOption::empty(),
+            catalog,
+        }
+    }
+
+    /// Returns the id of the sale.
+    pub fn id(&self) -> SaleId {
+        self.id
+    }
+
+    /// Returns the sale with its present window.
+    pub fn sale(&self) -> Arc<Sale> {
+        self.sale.load_full()
+    }
+
+    /// Replaces the sale after a change of its window.
+    pub fn update(&self, sale: Sale) {
+        self.sale.store(Arc::new(sale));
+    }
+
+    /// Returns the projection of the ledger.
+    pub fn projection(&self) -> RwLockReadGuard<'_, Projection> {
+        self.projection.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies entries that follow the projection.
+    pub fn apply(&self, entries: &[LedgerEntry]) {
+        let mut projection = self.projection.write().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().for_each(|entry| projection.apply(entry));
+    }
+
+    /// Replaces the projection with that of another ledger.
+    pub fn replace(&self, projection: Projection) {
+        *self.projection.write().unwrap_or_else(PoisonError::into_inner) = projection;
+    }
+
+    /// Returns the sold-item filter.
+    pub fn filter(&self) -> Arc<SoldFilter> {
+        self.filter.load_full()
+    }
+
+    /// Rebuilds the filter if the projection has moved on. Returns true if it had.
+    pub fn refresh_filter(&self) -> bool {
+        let (left, as_of) = {
+            let projection = self.projection();
+            (projection.left().to_vec(), projection.as_of())
+        };
+        let is_new = self.filter.load().as_of() != as_of;
+        if is_new {
+            self.filter.store(Arc::new(SoldFilter::new(&left, as_of)));
+        }
+        is_new
+    }
+
+    /// Returns true if the sold-item filter refuses the item.
+    pub fn is_sold(&self, ordinal: Ordinal) -> bool {
+        self.filter.load().is_sold(ordinal)
+    }
+
+    /// Returns the receipt of a purchase in this sale.
+    pub fn receipt(&self, recorded: &RecordedPurchase) -> Result<Receipt, StoreError> {
+        let item = |ordinal| self.catalog.item(ordinal);
+        Receipt::new(self.catalog.currency(), item, recorded.id, &recorded.purchase).map_err(StoreError::corrupt)
+    }
+}
+
+/// A sale of generated items, from nine to ten o'clock, with nothing sold.
+#[cfg(test)]
+pub fn sample(items: u32) -> LiveSale {
+    use crate::domain::sale::Window;
+
+    let catalog = Catalog::generated(items).unwrap();
+    let start = chrono::DateTime::from_timestamp(1_795_165_200, 0).unwrap();
+    let window = Window::containing(start, std::time::Duration::from_secs(3_600));
+    let sale = Sale::new(SaleId::hourly(window.starts_at), window, 10, &catalog);
+    LiveSale::new(sale, Arc::new(catalog))
+}

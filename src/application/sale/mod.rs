@@ -1,0 +1,28 @@
+//! Use cases of the sale context, one a file, around the [`Shop`] and its [`ports`].
+
+pub mod attempts;
+pub mod audit;
+pub mod browse;
+pub mod buy_now;
+pub mod cart;
+pub mod checkout;
+pub mod clock;
+pub mod confirmations;
+pub mod create_sale;
+pub mod end_sale;
+pub mod fence;
+pub mod follow;
+pub mod live_sale;
+pub mod persist;
+pub mod ports;
+mod projection;
+pub mod purchase;
+pub mod recover;
+pub mod refusals;
+pub mod registry;
+pub mod schedule;
+pub mod shop;
+pub mod sold_filter;
+pub mod verify;
+
+pub use shop::{Settings, Shop};

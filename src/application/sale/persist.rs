@@ -1,0 +1,233 @@
+//! The ledger writer: copies the ledger of a sale to the archive in batches, each entry exactly once.
+
+use std::time::{Duration, Instant};
+
+use tracing::Instrument;
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::{LedgerEntry, LedgerEvent};
+use crate::domain::shared::limits::LEDGER_BATCH;
+use crate::domain::shared::{Epoch, LedgerId};
+
+use super::live_sale::LiveSale;
+use super::ports::{Cursors, PersistError, Rejection, RejectionReason, Watermark};
+use super::shop::Shop;
+
+/// The result of one step of a writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The log is archived up to its end.
+    Idle,
+    /// There may be more to do at once.
+    More,
+}
+
+/// The position of the writer in one sale and epoch. All of it can be read again, so any instance can continue at any
+/// time.
+#[derive(Debug)]
+pub struct LedgerWriter {
+    epoch: Epoch,
+    /// The last archived entry, once it is known.
+    cursor: Option<LedgerId>,
+    /// The watermark that is not announced yet.
+    unannounced: Option<Watermark>,
+    released_all: bool,
+    /// The sale is being restored: that frees the units to be released, and `release` is fenced off.
+    is_draining: bool,
+}
+
+impl LedgerWriter {
+    /// A writer that has not read yet how far the archive is.
+    pub fn new(epoch: Epoch) -> Self {
+        LedgerWriter { epoch, cursor: None, unannounced: None, released_all: false, is_draining: false }
+    }
+
+    /// A writer for a sale that is about to be restored: it releases nothing.
+    pub fn draining(epoch: Epoch) -> Self {
+        LedgerWriter { released_all: true, is_draining: true, ..LedgerWriter::new(epoch) }
+    }
+
+    /// Returns the epoch in which it writes.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Archives one batch of entries after the cursor, and wakes the purchases that wait for them.
+    ///
+    /// While a batch commits, the next accumulates. A batch that the archive rejects is written entry by entry, so that
+    /// only entries that are rejected for themselves are affected. Two writers at once are safe: the cursor moves only
+    /// from where it was read.
+    pub async fn step(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
+        let after = self.cursor(shop, sale).await?;
+        let reading = shop.store.read(sale.id(), after, LEDGER_BATCH);
+        // The watermark is announced while the next batch is read.
+        let (entries, ()) = tokio::join!(reading, announce(shop, self.unannounced.take()));
+        let entries = entries?;
+        if !entries.is_empty() {
+            // After a failure the cursor is read again.
+            self.cursor = None;
+            let batch = batch_span(self.epoch, sale, &entries);
+            let archived = self.write(shop, sale, after, &entries).instrument(batch).await?;
+            self.cursor = Some(archived);
+            sale.confirmations.advance(self.epoch, archived, []);
+            let rejections = sale.confirmations.rejections();
+            let (sale, epoch) = (sale.id(), self.epoch);
+            self.unannounced = Some(Watermark { sale, epoch, persisted: archived, rejections });
+        }
+        if !self.released_all {
+            self.release_rejected(shop, sale).await?;
+        }
+        Ok(if entries.is_empty() { Progress::Idle } else { Progress::More })
+    }
+
+    /// Writes the batch as a whole or, if it is rejected, entry by entry. Returns the new cursor.
+    async fn write(
+        &mut self,
+        shop: &Shop,
+        sale: &LiveSale,
+        after: LedgerId,
+        entries: &[LedgerEntry],
+    ) -> Result<LedgerId, PersistError> {
+        let (epoch, id, begun) = (self.epoch, sale.id(), Instant::now());
+        let written = match entries.iter().find_map(unreadable) {
+            None => shop.archive.persist(epoch, &sale.catalog, id, after, entries).await,
+            Some(rejection) => Err(PersistError::Rejected(rejection)),
+        };
+        match written {
+            Ok(()) => {
+                committed(entries, begun.elapsed());
+                Ok(entries.last().map_or(after, |entry| entry.id))
+            }
+            Err(PersistError::Rejected(_) | PersistError::Duplicate) => {
+                self.write_one_by_one(shop, sale, after, entries).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write_one_by_one(
+        &mut self,
+        shop: &Shop,
+        sale: &LiveSale,
+        mut after: LedgerId,
+        entries: &[LedgerEntry],
+    ) -> Result<LedgerId, PersistError> {
+        let (epoch, id) = (self.epoch, sale.id());
+        for entry in entries {
+            let (one, begun) = (std::slice::from_ref(entry), Instant::now());
+            let written = match unreadable(entry) {
+                None => shop.archive.persist(epoch, &sale.catalog, id, after, one).await,
+                Some(rejection) => Err(PersistError::Rejected(rejection)),
+            };
+            match written {
+                Ok(()) => committed(one, begun.elapsed()),
+                // A repeated purchase is a duplicate, whichever constraint it met first.
+                Err(PersistError::Duplicate | PersistError::Rejected(_)) if is_archived(shop, entry).await? => {
+                    let nothing = LedgerEntry { id: entry.id, event: LedgerEvent::Opened };
+                    shop.archive.persist(epoch, &sale.catalog, id, after, &[nothing]).await?;
+                }
+                Err(error @ (PersistError::Duplicate | PersistError::Rejected(_))) => {
+                    let rejection = error.rejection();
+                    tracing::error!(sale = %id, entry = %entry.id, %rejection, "PostgreSQL rejected a ledger entry");
+                    shop.archive.reject(epoch, id, after, entry, &rejection).await?;
+                    sale.confirmations.advance(epoch, LedgerId::ZERO, [(entry.id, rejection.reason)]);
+                    self.released_all = self.is_draining;
+                }
+                Err(error) => return Err(error),
+            }
+            after = entry.id;
+        }
+        Ok(after)
+    }
+
+    /// Frees the units of rejected purchases, except for those that somebody owns according to the archive.
+    async fn release_rejected(&mut self, shop: &Shop, sale: &LiveSale) -> Result<(), PersistError> {
+        let id = sale.id();
+        let rejected = shop.archive.rejections(id).await?;
+        for rejected in rejected.iter().filter(|rejected| !rejected.released) {
+            let entry = shop.store.read_one(id, rejected.id).await?;
+            if let Some(LedgerEntry { event: LedgerEvent::Sold(purchase), .. }) = entry {
+                let release = shop.archive.unowned(id, rejected.id, &purchase).await?;
+                shop.store.release(self.epoch, id, &release).await?;
+            }
+            shop.archive.mark_released(id, rejected.id).await?;
+        }
+        self.released_all = true;
+        Ok(())
+    }
+
+    async fn cursor(&mut self, shop: &Shop, sale: &LiveSale) -> Result<LedgerId, StoreError> {
+        match self.cursor {
+            Some(cursor) => Ok(cursor),
+            // The previous writer may have rejected entries and died before announcing it.
+            None => Ok(*self.cursor.insert(shop.catch_up(sale).await?.ledger)),
+        }
+    }
+}
+
+/// The span of a batch: its fields are on each log line about it.
+fn batch_span(epoch: Epoch, sale: &LiveSale, entries: &[LedgerEntry]) -> tracing::Span {
+    tracing::debug_span!(
+        "batch",
+        sale = %sale.id(),
+        epoch = epoch.0,
+        entries = entries.len(),
+        first_ledger_id = entries.first().map(|entry| tracing::field::display(entry.id)),
+        last_ledger_id = entries.last().map(|entry| tracing::field::display(entry.id)),
+    )
+}
+
+/// Logs each entry as durable by its id, so that a search for the id finds its commit.
+fn committed(entries: &[LedgerEntry], took: Duration) {
+    let took_ms = took.as_micros() as f64 / 1e3;
+    for entry in entries {
+        tracing::debug!(ledger_id = %entry.id, took_ms, "committed");
+    }
+}
+
+async fn announce(shop: &Shop, watermark: Option<Watermark>) {
+    let Some(watermark) = watermark else { return };
+    if let Err(error) = shop.store.announce(watermark).await {
+        tracing::debug!(%error, "a watermark was not announced; other instances will ask for it");
+    }
+}
+
+/// Returns true if the archive holds this very purchase under this id.
+async fn is_archived(shop: &Shop, entry: &LedgerEntry) -> Result<bool, StoreError> {
+    let LedgerEvent::Sold(purchase) = &entry.event else { return Ok(false) };
+    let archived = shop.archive.purchase_by_code(purchase.code).await?;
+    Ok(archived.is_some_and(|archived| archived.id == entry.id && archived.purchase == *purchase))
+}
+
+/// The rejection of an entry that cannot be read.
+fn unreadable(entry: &LedgerEntry) -> Option<Rejection> {
+    match &entry.event {
+        LedgerEvent::Unreadable(_) => {
+            Some(Rejection { reason: RejectionReason::Invalid, message: "unreadable".into() })
+        }
+        LedgerEvent::Opened | LedgerEvent::Sold(_) | LedgerEvent::Released(_) => None,
+    }
+}
+
+impl Shop {
+    /// Reads the progress of the archive with a sale: the safety net under the announcements of other instances.
+    pub async fn catch_up(&self, sale: &LiveSale) -> Result<Cursors, StoreError> {
+        let id = sale.id();
+        // In this order: a rejected entry is filed before the cursor moves past it.
+        let cursors = self.archive.cursors(id).await?;
+        let rejections = self.archive.rejections(id).await?;
+        let rejected = rejections.iter().map(|rejected| (rejected.id, rejected.reason));
+        sale.confirmations.advance(cursors.epoch, cursors.ledger, rejected);
+        Ok(cursors)
+    }
+
+    /// Applies a watermark that another instance announced.
+    pub async fn apply_watermark(&self, watermark: Watermark) -> Result<(), StoreError> {
+        let Some(sale) = self.sales.live(watermark.sale) else { return Ok(()) };
+        if sale.confirmations.rejections() == watermark.rejections {
+            sale.confirmations.advance(watermark.epoch, watermark.persisted, []);
+            return Ok(());
+        }
+        self.catch_up(&sale).await.map(|_cursors| ())
+    }
+}

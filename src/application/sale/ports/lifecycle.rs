@@ -1,0 +1,24 @@
+//! The life of a sale in the store that decides.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::Stock;
+use crate::domain::shared::{Epoch, SaleId};
+
+/// Opens and ends sales in the store that decides.
+#[async_trait]
+pub trait Lifecycle: Send + Sync {
+    /// Reads the clock that decides when a sale is open.
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError>;
+
+    /// Creates the state of a sale, complete, in one step. Does nothing if the sale exists.
+    async fn open(&self, epoch: Epoch, stock: &Stock) -> Result<(), StoreError>;
+
+    /// Moves the end of a sale to `ends_at` if that is earlier, never later. Idempotent.
+    async fn end(&self, epoch: Epoch, sale: SaleId, ends_at: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Sets the time at which the state of a completely archived sale expires. Idempotent.
+    async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError>;
+}

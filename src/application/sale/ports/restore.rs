@@ -1,0 +1,45 @@
+//! Checking and restoring the state of the store that decides.
+
+use async_trait::async_trait;
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::{Holdings, LedgerEntry, Stock};
+use crate::domain::shared::{Epoch, LedgerId, SaleId};
+
+/// The state of one sale as the store holds it, read in one step.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub holdings: Holdings,
+    pub ledger: Vec<LedgerEntry>,
+}
+
+/// Checks the state of the store and replaces what it lost.
+#[async_trait]
+pub trait Restorer: Send + Sync {
+    /// Returns true if the store holds the scripts of the epoch and, for each sale, its state of that epoch with a
+    /// ledger that reaches at least as far as the archive.
+    async fn is_intact(&self, epoch: Epoch, sales: &[(SaleId, LedgerId)]) -> Result<bool, StoreError>;
+
+    /// Makes a sale undecidable in every epoch until it is restored.
+    async fn fence(&self, sale: SaleId) -> Result<(), StoreError>;
+
+    /// Replaces the state of a fenced sale and lifts the fence. Later entries get ids above `persisted` and
+    /// `attempts`. Existing carts stay.
+    async fn restore(
+        &self,
+        epoch: Epoch,
+        stock: &Stock,
+        persisted: LedgerId,
+        attempts: LedgerId,
+    ) -> Result<(), StoreError>;
+
+    /// Loads this version's scripts into a store that has lost nothing since the epoch began, whichever version of the
+    /// service began it. Does nothing if the store has lost its state.
+    async fn join(&self, epoch: Epoch) -> Result<(), StoreError>;
+
+    /// Loads the scripts of the epoch, whatever the store holds.
+    async fn load_scripts(&self, epoch: Epoch) -> Result<(), StoreError>;
+
+    /// Reads the state of a sale. Returns `None` if the store has none.
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, StoreError>;
+}

@@ -1,0 +1,201 @@
+//! Buying a cart. A purchase is acknowledged once it is durable.
+
+use std::time::{Duration, Instant};
+
+use tracing::Instrument;
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::{PurchaseRefusal, Receipt};
+use crate::domain::shared::limits::WAITING_PURCHASES_MAX;
+use crate::domain::shared::{CheckoutCode, Epoch, SaleId};
+
+use super::confirmations::Verdict;
+use super::live_sale::LiveSale;
+use super::ports::{DecideError, Found, RecordedPurchase, RejectionReason};
+use super::shop::Shop;
+
+/// The outcome of a purchase that was decided.
+#[derive(Debug, Clone)]
+pub enum PurchaseOutcome {
+    /// It is durable.
+    Durable {
+        receipt: Receipt,
+        /// It was decided before this call.
+        replayed: bool,
+        /// Time from the decision until it was known to be durable.
+        waited: Duration,
+    },
+    /// It is not known to be durable yet: ask again with this code.
+    Confirming(CheckoutCode),
+}
+
+/// A purchase that was not made, or whose outcome is unknown: see [`StoreError`].
+#[derive(Debug)]
+pub enum PurchaseError {
+    Refused(SaleId, PurchaseRefusal),
+    Failed(StoreError),
+}
+
+impl From<StoreError> for PurchaseError {
+    fn from(error: StoreError) -> Self {
+        PurchaseError::Failed(error)
+    }
+}
+
+impl Shop {
+    /// Buys the cart of this code: all of it or nothing, or with `partial` the units that are left. Any number of calls
+    /// buy once and return the same receipt.
+    pub async fn purchase(&self, code: CheckoutCode, partial: bool) -> Result<PurchaseOutcome, PurchaseError> {
+        let refused = |refusal| PurchaseError::Refused(code.sale, refusal);
+        let sale = self.find_sale(code.sale).await.map_err(or_bought_before)?;
+        let sale = sale.ok_or_else(|| refused(PurchaseRefusal::CheckoutNotFound))?;
+        if sale.sale().closed || self.is_behind(&sale) {
+            return match self.bought_with(&sale, code).await.map_err(or_bought_before)? {
+                Some(outcome) => Ok(outcome),
+                None if sale.sale().closed => Err(refused(PurchaseRefusal::Ended)),
+                None => Err(BEHIND.into()),
+            };
+        }
+        let epoch = self.fence.enter()?;
+        let recorded = match epoch.check(self.store.purchase(epoch.number(), code, partial).await) {
+            Ok(recorded) => recorded,
+            Err(DecideError::Refused(refusal)) => return Err(refused(refusal)),
+            Err(DecideError::Failed(error)) => return Err(error.into()),
+        };
+        let ordinals = recorded.purchase.lines().iter().map(|line| line.ordinal).collect();
+        match self.confirm(&sale, epoch.number(), recorded).await? {
+            Confirmed::Outcome(outcome) => Ok(outcome),
+            Confirmed::Rejected(RejectionReason::UnitSold) => {
+                Err(refused(PurchaseRefusal::ItemsSold { unavailable: ordinals, available: Vec::new() }))
+            }
+            Confirmed::Rejected(RejectionReason::SlotFilled) => Err(refused(PurchaseRefusal::UserLimitReached)),
+            Confirmed::Rejected(RejectionReason::Invalid) => Err(UNRECORDABLE.into()),
+        }
+    }
+
+    /// Returns what a code bought, if anything.
+    pub async fn receipt(&self, code: CheckoutCode) -> Result<Option<PurchaseOutcome>, StoreError> {
+        match self.find_sale(code.sale).await? {
+            Some(sale) => self.bought_with(&sale, code).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Waits until a purchase that was decided in this epoch is durable, for at most the acknowledgement timeout.
+    pub(super) async fn confirm(
+        &self,
+        sale: &LiveSale,
+        epoch: Epoch,
+        recorded: RecordedPurchase,
+    ) -> Result<Confirmed, StoreError> {
+        let begun = Instant::now();
+        sale.arrived.notify_one();
+        let id = recorded.id;
+        tracing::debug!(
+            sale = %sale.id(),
+            epoch = epoch.0,
+            ledger_id = %id,
+            code = %recorded.purchase.code.shortened(),
+            units = recorded.purchase.units.len(),
+            replayed = recorded.replayed,
+            "decided"
+        );
+        let commit = tracing::debug_span!("wait for commit", ledger_id = %id);
+        let verdict = sale.confirmations.wait(epoch, id, self.settings.ack_timeout).instrument(commit).await;
+        let mut confirmed = self.by_verdict(sale, verdict, recorded).await?;
+        let elapsed = begun.elapsed();
+        let fate = match &mut confirmed {
+            Confirmed::Outcome(PurchaseOutcome::Durable { waited, .. }) => {
+                *waited = elapsed;
+                "durable"
+            }
+            Confirmed::Outcome(PurchaseOutcome::Confirming(_)) => "confirming",
+            Confirmed::Rejected(_) => "rejected",
+        };
+        tracing::debug!(ledger_id = %id, waited_ms = elapsed.as_micros() as f64 / 1e3, "{fate}");
+        Ok(confirmed)
+    }
+
+    async fn by_verdict(
+        &self,
+        sale: &LiveSale,
+        verdict: Option<Verdict>,
+        recorded: RecordedPurchase,
+    ) -> Result<Confirmed, StoreError> {
+        let is_durable = match verdict {
+            Some(Verdict::Rejected(reason)) => return Ok(Confirmed::Rejected(reason)),
+            Some(Verdict::Persisted) => true,
+            Some(Verdict::Unsure) => self.has_archived(&recorded).await,
+            None => false,
+        };
+        let outcome = match is_durable {
+            true => durable(sale, &recorded)?,
+            false => PurchaseOutcome::Confirming(recorded.purchase.code),
+        };
+        Ok(Confirmed::Outcome(outcome))
+    }
+
+    async fn has_archived(&self, recorded: &RecordedPurchase) -> bool {
+        let archived = self.archive.purchase_by_code(recorded.purchase.code).await;
+        archived.is_ok_and(|archived| archived.is_some_and(|archived| archived.id == recorded.id))
+    }
+
+    /// Returns what the code bought, if anything, without buying and without waiting.
+    async fn bought_with(&self, sale: &LiveSale, code: CheckoutCode) -> Result<Option<PurchaseOutcome>, StoreError> {
+        if sale.sale().closed {
+            let recorded = self.bought_in_closed_sale(code).await?;
+            return recorded.map(|recorded| durable(sale, &recorded)).transpose();
+        }
+        let epoch = self.fence.enter()?;
+        let recorded = match epoch.check(self.store.find(epoch.number(), code).await)? {
+            Some(Found::Purchase(recorded)) => recorded,
+            Some(Found::Cart(_)) | None => return Ok(None),
+        };
+        let verdict = sale.confirmations.verdict(epoch.number(), recorded.id);
+        Ok(match self.by_verdict(sale, verdict, recorded).await? {
+            Confirmed::Outcome(outcome) => Some(outcome),
+            Confirmed::Rejected(_) => None,
+        })
+    }
+
+    /// Returns what the code bought in a closed sale, all of which is archived. Redis answers while it remembers the
+    /// sale.
+    async fn bought_in_closed_sale(&self, code: CheckoutCode) -> Result<Option<RecordedPurchase>, StoreError> {
+        if let Some(epoch) = self.fence.epoch() {
+            match self.store.find(epoch, code).await {
+                Ok(Some(Found::Purchase(recorded))) => return Ok(Some(recorded)),
+                Ok(Some(Found::Cart(_)) | None) => return Ok(None),
+                Err(_) => {}
+            }
+        }
+        self.archive.purchase_by_code(code).await
+    }
+
+    /// Returns true if PostgreSQL is so far behind that nothing may be sold until it has caught up.
+    pub(super) fn is_behind(&self, sale: &LiveSale) -> bool {
+        let confirmations = &sale.confirmations;
+        confirmations.lag() > self.settings.lag_limit || confirmations.pending() > WAITING_PURCHASES_MAX
+    }
+}
+
+/// The fate of a decided purchase, as far as it is known in time.
+pub(super) enum Confirmed {
+    Outcome(PurchaseOutcome),
+    Rejected(RejectionReason),
+}
+
+pub(super) const BEHIND: StoreError = StoreError::Busy("purchases cannot be made durable fast enough at the moment");
+pub(super) const UNRECORDABLE: StoreError = StoreError::Busy("the purchase could not be recorded, so it was undone");
+
+/// Turns "nothing was done by this call" into "the outcome is unknown": an earlier call may have bought.
+pub(super) fn or_bought_before(error: StoreError) -> StoreError {
+    match error {
+        error @ (StoreError::Unreachable(_) | StoreError::Corrupt(_)) => error,
+        error @ (StoreError::Fenced | StoreError::Busy(_)) => StoreError::Unreachable(Box::new(error)),
+    }
+}
+
+fn durable(sale: &LiveSale, recorded: &RecordedPurchase) -> Result<PurchaseOutcome, StoreError> {
+    let receipt = sale.receipt(recorded)?;
+    Ok(PurchaseOutcome::Durable { receipt, replayed: recorded.replayed, waited: Duration::ZERO })
+}

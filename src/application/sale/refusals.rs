@@ -1,0 +1,81 @@
+//! Counts of refused checkouts by second and reason: in a rush there are too many to store one by one.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::CheckoutRefusal;
+use crate::domain::shared::SaleId;
+
+use super::ports::RefusalKey;
+use super::shop::Shop;
+
+/// Bound on the counts that wait for the archive. While the archive is away they grow by a few a second; beyond the
+/// bound, later refusals are counted under the second 0.
+const KEYS_MAX: usize = 20_000;
+
+/// Counts that are not archived yet.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    counts: Mutex<HashMap<RefusalKey, u64>>,
+    filtered: AtomicU64,
+}
+
+impl Refusals {
+    /// Counts a request that the sold-item filter refused without a call to Redis.
+    pub fn count_filtered(&self) {
+        self.filtered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of requests that the sold-item filter has refused on this instance.
+    pub fn filtered(&self) -> u64 {
+        self.filtered.load(Ordering::Relaxed)
+    }
+
+    /// Counts a refused checkout.
+    pub fn count(&self, sale: SaleId, now: DateTime<Utc>, refusal: &CheckoutRefusal) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = counts.len() >= KEYS_MAX;
+        let second = if full { 0 } else { now.timestamp() };
+        *counts.entry(RefusalKey { sale, second, reason: reason(refusal) }).or_default() += 1;
+    }
+
+    fn take(&self) -> Vec<(RefusalKey, u64)> {
+        let mut counts: Vec<_> = self.counts.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
+        counts.sort();
+        counts
+    }
+
+    fn give_back(&self, taken: Vec<(RefusalKey, u64)>) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, count) in taken {
+            *counts.entry(key).or_default() += count;
+        }
+    }
+}
+
+impl Shop {
+    /// Archives the counts since the last call.
+    pub async fn archive_refusals(&self) -> Result<(), StoreError> {
+        let counts = self.refusals.take();
+        if counts.is_empty() {
+            return Ok(());
+        }
+        self.archive.add_refusals(&counts).await.inspect_err(|_| self.refusals.give_back(counts))
+    }
+}
+
+/// Returns the word for a refusal: the same in answers, tables and metrics.
+pub fn reason(refusal: &CheckoutRefusal) -> &'static str {
+    match refusal {
+        CheckoutRefusal::NotStarted => "sale_not_started",
+        CheckoutRefusal::Ended => "sale_ended",
+        CheckoutRefusal::ItemNotFound(_) => "item_not_found",
+        CheckoutRefusal::ItemSold(_) => "item_sold",
+        CheckoutRefusal::CartFull => "cart_full",
+        CheckoutRefusal::UserLimitReached => "user_limit_reached",
+    }
+}

@@ -1,0 +1,116 @@
+//! The schedule: creates periodic sales before their time, and activates and closes sales.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::{Catalog, Sale, Window};
+use crate::domain::shared::{LedgerId, SaleId};
+
+use super::fence::CurrentEpoch;
+use super::live_sale::LiveSale;
+use super::ports::SaleFilter;
+use super::shop::Shop;
+
+/// Time after its end in which a sale may still get entries, for purchases that were being decided.
+const CLOSING_GRACE: TimeDelta = TimeDelta::seconds(2);
+
+/// Time after the end of a sale for which Redis keeps its receipts.
+const RECEIPTS_KEPT: TimeDelta = TimeDelta::days(1);
+
+impl Shop {
+    /// Brings all sales into the state that they should be in now. The current and, in time, the next periodic sale
+    /// exist; every sale that is not closed is live on this instance; an ended and archived sale is closed.
+    /// Idempotent, on any number of instances.
+    pub async fn keep_schedule(&self) -> Result<(), StoreError> {
+        let epoch = self.fence.enter()?;
+        let now = self.store.now().await?;
+        self.clock.set(now);
+        for window in self.windows_due(now) {
+            if self.sales.live(SaleId::hourly(window.starts_at)).is_none() {
+                self.create_hourly(window).await?;
+            }
+        }
+        let open = self.archive.sales(SaleFilter::Live).await?;
+        self.close_elsewhere_closed(&open).await?;
+        // A failure with one sale does not keep the others from being advanced.
+        let mut result = Ok(());
+        for sale in open {
+            result = self.advance(epoch, sale, now).await.and(result);
+        }
+        result
+    }
+
+    /// Returns the pause until this instance should look at the schedule again.
+    pub fn schedule_pause(&self) -> Duration {
+        (self.settings.sale_every / 4).clamp(Duration::from_millis(200), Duration::from_secs(1))
+    }
+
+    /// The windows whose sale must exist by now: the current one, and the next once its lead has begun.
+    fn windows_due(&self, now: DateTime<Utc>) -> impl Iterator<Item = Window> + use<> {
+        let current = Window::containing(now, self.settings.sale_every);
+        let lead = TimeDelta::from_std(self.settings.sale_lead.min(self.settings.sale_every)).unwrap_or_default();
+        let next = Some(current.next()).filter(|next| next.starts_at - lead <= now);
+        std::iter::once(current).chain(next)
+    }
+
+    async fn create_hourly(&self, window: Window) -> Result<(), StoreError> {
+        let catalog = Catalog::generated(self.settings.sale_items)
+            .unwrap_or_else(|invalid| unreachable!("the number of items is checked at the start: {invalid}"));
+        let sale = Sale::new(SaleId::hourly(window.starts_at), window, self.settings.user_limit, &catalog);
+        if self.archive.create_sale(&sale, &catalog).await? {
+            tracing::info!(sale = %sale.id, items = sale.items, "created the sale that starts at {}", window.starts_at);
+        }
+        Ok(())
+    }
+
+    /// Closes the live sales that another instance has closed.
+    async fn close_elsewhere_closed(&self, open: &[Sale]) -> Result<(), StoreError> {
+        let open: HashSet<SaleId> = open.iter().map(|sale| sale.id).collect();
+        for id in self.sales.all_live().iter().map(|live| live.id()).filter(|id| !open.contains(id)) {
+            if self.archive.sale(id).await?.is_some_and(|sale| sale.closed) {
+                self.sales.close(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves one sale on: activates it, passes a changed end on to Redis, and closes it when it is over.
+    async fn advance(&self, epoch: CurrentEpoch<'_>, sale: Sale, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let live = match self.sales.live(sale.id) {
+            Some(live) => live,
+            None => self.activate(sale.clone()).await?,
+        };
+        let is_over = sale.window.is_empty() || now >= sale.window.ends_at + CLOSING_GRACE;
+        if live.sale().window != sale.window || is_over {
+            // An end that Redis does not know must not close the sale.
+            epoch.check(self.store.end(epoch.number(), sale.id, sale.window.ends_at).await)?;
+            live.update(sale.clone());
+        }
+        if is_over && self.is_archived(&live).await? {
+            self.close(sale, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns true if nothing of an ended sale is left to be archived.
+    async fn is_archived(&self, sale: &LiveSale) -> Result<bool, StoreError> {
+        let id = sale.id();
+        let cursors = self.archive.cursors(id).await?;
+        let archived = cursors.ledger > LedgerId::ZERO
+            && self.store.read(id, cursors.ledger, 1).await?.is_empty()
+            && self.store.read_attempts(id, cursors.attempts, 1).await?.last.is_none();
+        Ok(archived && self.archive.rejections(id).await?.iter().all(|entry| entry.released))
+    }
+
+    async fn close(&self, sale: Sale, now: DateTime<Utc>) -> Result<(), StoreError> {
+        // Counted from now for a sale that ended long ago: it is not closed yet, so nothing of it may expire at once.
+        self.store.retire(sale.id, sale.window.ends_at.max(now) + RECEIPTS_KEPT).await?;
+        self.archive.close_sale(sale.id).await?;
+        self.sales.close(sale.id);
+        tracing::info!(sale = %sale.id, "closed the sale: everything of it is in PostgreSQL");
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! The shop: everything that the use cases of the sale context work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::{LedgerEntry, LedgerEvent, Sale, Stock};
+use crate::domain::shared::{LedgerId, SaleId};
+
+use super::clock::Clock;
+use super::fence::Fence;
+use super::live_sale::LiveSale;
+use super::ports::{Archive, RecordedPurchase, Store};
+use super::refusals::Refusals;
+use super::registry::SaleRegistry;
+
+/// Loads of past sales at once, so that requests for many cannot take all connections to PostgreSQL.
+const LOADS_MAX: usize = 2;
+
+/// Longest wait for a turn to load a sale.
+const LOAD_WAIT: Duration = Duration::from_millis(500);
+
+/// The settings of a shop.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Length of a periodic sale, in whole seconds.
+    pub sale_every: Duration,
+    /// Time from the creation of a periodic sale to its start, at most one period.
+    pub sale_lead: Duration,
+    /// Items of a periodic sale.
+    pub sale_items: u32,
+    /// Units that a user may own of a sale that sets no limit of its own.
+    pub user_limit: u32,
+    /// Longest wait of a purchase for its commit; after it the answer is "confirming".
+    pub ack_timeout: Duration,
+    /// Largest age of an unarchived ledger entry; beyond it new purchases are refused.
+    pub lag_limit: Duration,
+}
+
+/// The service without its edges: the ports, the state of this instance, and, as methods in the files of this module,
+/// the use cases.
+pub struct Shop {
+    pub store: Arc<dyn Store>,
+    pub archive: Arc<dyn Archive>,
+    pub fence: Fence,
+    pub settings: Settings,
+    pub sales: SaleRegistry,
+    pub clock: Clock,
+    pub refusals: Refusals,
+    /// Signals a new live sale, whose ledger nobody follows yet.
+    pub sale_added: Notify,
+    loading: Semaphore,
+}
+
+impl Shop {
+    /// A shop with these stores. It knows no sale and decides nothing until it has recovered.
+    pub fn new(store: Arc<dyn Store>, archive: Arc<dyn Archive>, settings: Settings) -> Self {
+        Shop {
+            store,
+            archive,
+            fence: Fence::default(),
+            settings,
+            sales: SaleRegistry::default(),
+            clock: Clock::default(),
+            refusals: Refusals::default(),
+            sale_added: Notify::new(),
+            loading: Semaphore::new(LOADS_MAX),
+        }
+    }
+
+    /// Returns the hourly sale that is open. Fails with `Busy` while this instance has none yet.
+    pub fn current_sale(&self) -> Result<Arc<LiveSale>, StoreError> {
+        let current = self.sales.current(self.clock.now());
+        current.ok_or(StoreError::Busy("no hourly sale is open on this instance yet"))
+    }
+
+    /// Returns a sale, live or past; `None` if it does not exist.
+    pub async fn find_sale(&self, id: SaleId) -> Result<Option<Arc<LiveSale>>, StoreError> {
+        if let Some(sale) = self.known(id) {
+            return Ok(Some(sale));
+        }
+        let turn = tokio::time::timeout(LOAD_WAIT, self.loading.acquire()).await;
+        let _turn = turn.map_err(|_| StoreError::Busy("too many sales are being looked up"))?;
+        if let Some(sale) = self.known(id) {
+            return Ok(Some(sale));
+        }
+        match self.archive.sale(id).await? {
+            None => Ok(None),
+            Some(sale) if sale.closed => {
+                let past = Arc::new(self.load_past(sale).await?);
+                self.sales.keep(past.clone());
+                Ok(Some(past))
+            }
+            Some(sale) => self.activate(sale).await.map(Some),
+        }
+    }
+
+    fn known(&self, id: SaleId) -> Option<Arc<LiveSale>> {
+        self.sales.live(id).or_else(|| self.sales.past(id))
+    }
+
+    /// Makes a sale live on this instance, and opens it in Redis if no instance has.
+    pub async fn activate(&self, sale: Sale) -> Result<Arc<LiveSale>, StoreError> {
+        let (id, epoch) = (sale.id, self.fence.enter()?);
+        let catalog = Arc::new(self.archive.catalog(id).await?);
+        let cursors = self.archive.cursors(id).await?;
+        // A sale with archived entries has been opened before: a Redis without it has lost it, and only recovery may
+        // restore it.
+        if cursors.ledger == LedgerId::ZERO {
+            let stock = Stock::new(sale.clone(), &catalog);
+            epoch.check(self.store.open(epoch.number(), &stock).await)?;
+        }
+        let live = Arc::new(LiveSale::new(sale, catalog));
+        self.catch_up(&live).await?;
+        let live = self.sales.add(live);
+        self.sale_added.notify_one();
+        Ok(live)
+    }
+
+    /// Reads a sale from the archive: everything in it is durable.
+    async fn load_past(&self, sale: Sale) -> Result<LiveSale, StoreError> {
+        let (id, catalog) = (sale.id, self.archive.catalog(sale.id).await?);
+        let past = LiveSale::new(sale, Arc::new(catalog));
+        let entry =
+            |recorded: RecordedPurchase| LedgerEntry { id: recorded.id, event: LedgerEvent::Sold(recorded.purchase) };
+        let entries: Vec<LedgerEntry> = self.archive.purchases_in(id).await?.into_iter().map(entry).collect();
+        past.apply(&entries);
+        past.refresh_filter();
+        past.confirmations.close();
+        Ok(past)
+    }
+}

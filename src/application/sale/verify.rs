@@ -1,0 +1,95 @@
+//! Verification: compares Redis with PostgreSQL, and both with the rules.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use crate::application::shared::StoreError;
+use crate::domain::sale::{LedgerEntry, LedgerEvent, Sale, Stock};
+use crate::domain::shared::LedgerId;
+
+use super::ports::Snapshot;
+use super::shop::Shop;
+
+/// The findings about a sale. All but `sold` should be zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Findings {
+    /// Units that PostgreSQL says are sold.
+    pub sold: u64,
+    /// Purchases that the cursor counts as archived and that are not.
+    pub lost: u64,
+    /// Units sold more than once, or that do not exist.
+    pub oversold: u64,
+    /// Users who own more than the limit.
+    pub over_limit: u64,
+    /// Differences between Redis and PostgreSQL in units, slots, receipts and requests, and purchases whose totals differ
+    /// from those of their units.
+    pub drift: u64,
+}
+
+impl Findings {
+    /// Returns true if every invariant holds.
+    pub fn is_sound(&self) -> bool {
+        self.faults() == Findings::default()
+    }
+
+    /// Returns the findings without `sold`.
+    pub fn faults(self) -> Findings {
+        Findings { sold: 0, ..self }
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Findings { sold, lost, oversold, over_limit, drift } = self;
+        write!(f, "sold={sold} lost={lost} oversold={oversold} over_limit={over_limit} drift={drift}")
+    }
+}
+
+impl std::ops::AddAssign for Findings {
+    fn add_assign(&mut self, other: Findings) {
+        self.sold += other.sold;
+        self.lost += other.lost;
+        self.oversold += other.oversold;
+        self.over_limit += other.over_limit;
+        self.drift += other.drift;
+    }
+}
+
+impl Shop {
+    /// Checks one sale, while it sells or later. Entries on their way from Redis to PostgreSQL are no drift: the cursor
+    /// is read first, then Redis, then the purchases in PostgreSQL without those that are newer than Redis' tail.
+    pub async fn verify(&self, sale: &Sale) -> Result<Findings, StoreError> {
+        let cursor = self.archive.cursors(sale.id).await?.ledger;
+        let snapshot = self.store.snapshot(sale.id).await?;
+        let rejections = self.archive.rejections(sale.id).await?;
+        let archived = self.archive.purchases_in(sale.id).await?;
+        let checked = self.archive.check(sale.id).await?;
+        let mut findings = Findings {
+            sold: checked.sold,
+            oversold: checked.oversold,
+            over_limit: checked.over_limit,
+            drift: checked.wrong_totals,
+            lost: 0,
+        };
+        let Some(Snapshot { holdings, ledger }) = snapshot else {
+            // Redis may drop a closed sale. Any other sale without state is lost.
+            findings.drift += if sale.closed { 0 } else { checked.sold.max(1) };
+            return Ok(findings);
+        };
+        let known: HashSet<LedgerId> = archived.iter().map(|recorded| recorded.id).collect();
+        let rejected: HashSet<LedgerId> = rejections.iter().map(|entry| entry.id).collect();
+        let is_purchase = |entry: &&LedgerEntry| matches!(entry.event, LedgerEvent::Sold(_));
+        let lost =
+            |entry: &&LedgerEntry| entry.id <= cursor && !known.contains(&entry.id) && !rejected.contains(&entry.id);
+        findings.lost = ledger.iter().filter(is_purchase).filter(lost).count() as u64;
+
+        let mut expected = Stock::new(sale.clone(), &self.archive.catalog(sale.id).await?);
+        let tail = ledger.last().map_or(LedgerId::ZERO, |entry| entry.id);
+        for recorded in archived.into_iter().filter(|recorded| recorded.id <= tail.max(cursor)) {
+            expected.apply(&LedgerEntry { id: recorded.id, event: LedgerEvent::Sold(recorded.purchase) });
+        }
+        ledger.iter().for_each(|entry| expected.apply(entry));
+        findings.drift += expected.holdings.drift(&holdings);
+        Ok(findings)
+    }
+}

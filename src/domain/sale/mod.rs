@@ -1,0 +1,31 @@
+//! Sales, carts and purchases.
+//!
+//! Every value is checked when it is made and cannot become wrong afterwards. [`Stock`] is the executable
+//! specification of the Redis scripts.
+
+mod cart;
+mod catalog;
+mod holdings;
+mod item;
+mod item_ref;
+mod ledger;
+mod purchase;
+mod receipt;
+mod refusal;
+#[expect(clippy::module_inception, reason = "the aggregate has the name of its context")]
+mod sale;
+mod stock;
+mod window;
+
+pub use cart::{Cart, CartLine, Quantity};
+pub use catalog::{Catalog, UnknownItem};
+pub use holdings::Holdings;
+pub use item::Item;
+pub use item_ref::ItemRef;
+pub use ledger::{LedgerEntry, LedgerEvent, Release};
+pub use purchase::{Purchase, SoldUnit};
+pub use receipt::{Receipt, ReceiptLine};
+pub use refusal::{BuyNowRefusal, CheckoutRefusal, PurchaseRefusal, RemoveRefusal};
+pub use sale::{Sale, SaleStatus};
+pub use stock::{Decision, Stock};
+pub use window::Window;

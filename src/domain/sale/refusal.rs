@@ -1,0 +1,69 @@
+//! Refusals: the answers of the rules when they say no.
+
+use crate::domain::shared::Ordinal;
+
+/// A checkout that adds nothing to the cart.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckoutRefusal {
+    #[error("the sale has not started")]
+    NotStarted,
+    #[error("the sale has ended")]
+    Ended,
+    #[error("the sale has no item {0}")]
+    ItemNotFound(Ordinal),
+    /// Fewer units are left than wanted.
+    #[error("sold")]
+    ItemSold(Vec<Ordinal>),
+    #[error("the cart would hold too many units")]
+    CartFull,
+    #[error("the user would own too many units of the sale")]
+    UserLimitReached,
+}
+
+/// A removal that leaves the cart as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RemoveRefusal {
+    #[error("there is no such cart")]
+    CheckoutNotFound,
+    #[error("the cart does not hold this item")]
+    ItemNotInCart,
+    #[error("the sale has ended")]
+    Ended,
+}
+
+/// A purchase that takes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PurchaseRefusal {
+    #[error("there is no such cart")]
+    CheckoutNotFound,
+    #[error("the sale has not started")]
+    NotStarted,
+    #[error("the sale has ended")]
+    Ended,
+    #[error("the user would own too many units of the sale")]
+    UserLimitReached,
+    /// The cart is empty.
+    #[error("the cart is empty")]
+    CartEmpty,
+    /// Units of the `unavailable` items are sold and have left the cart; `available` is the rest of the cart.
+    #[error("sold")]
+    ItemsSold { unavailable: Vec<Ordinal>, available: Vec<Ordinal> },
+}
+
+/// A purchase without a cart that takes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuyNowRefusal {
+    #[error("the sale has not started")]
+    NotStarted,
+    #[error("the sale has ended")]
+    Ended,
+    #[error("the sale has no such item")]
+    ItemNotFound,
+    #[error("sold out")]
+    SoldOut,
+    #[error("the user would own too many units of the sale")]
+    UserLimitReached,
+    /// The user's request of this id bought something else.
+    #[error("the request was made before with another item or quantity")]
+    RequestMismatch,
+}

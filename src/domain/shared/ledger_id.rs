@@ -1,0 +1,115 @@
+//! The id of a ledger entry.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+
+/// The Redis Stream id `<milliseconds>-<sequence>` of an entry; totally ordered within a sale.
+///
+/// Packed into 63 bits (43 for the time, 20 for the sequence) so that it is one `bigint` in PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LedgerId(u64);
+
+impl LedgerId {
+    const SEQUENCE_BITS: u32 = 20;
+    const SEQUENCE_MAX: u64 = (1 << Self::SEQUENCE_BITS) - 1;
+    const MILLISECONDS_MAX: u64 = (1 << 43) - 1;
+
+    /// Before every entry.
+    pub const ZERO: LedgerId = LedgerId(0);
+
+    /// After every entry.
+    pub const MAX: LedgerId = LedgerId(i64::MAX as u64);
+
+    /// When the entry was decided, by the clock of Redis.
+    pub fn time(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.milliseconds() as i64).unwrap_or_default()
+    }
+
+    /// The id that follows immediately.
+    pub const fn next(self) -> LedgerId {
+        LedgerId(self.0 + 1)
+    }
+
+    /// As a `bigint`.
+    pub fn to_i64(self) -> i64 {
+        self.0 as i64
+    }
+
+    fn milliseconds(self) -> u64 {
+        self.0 >> Self::SEQUENCE_BITS
+    }
+}
+
+impl TryFrom<i64> for LedgerId {
+    type Error = Invalid;
+
+    fn try_from(packed: i64) -> Result<Self, Invalid> {
+        u64::try_from(packed).map(LedgerId).map_err(|_| Invalid("a ledger id is not negative"))
+    }
+}
+
+impl fmt::Display for LedgerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.milliseconds(), self.0 & Self::SEQUENCE_MAX)
+    }
+}
+
+impl FromStr for LedgerId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let parts =
+            text.split_once('-').and_then(|(ms, seq)| Some((ms.parse::<u64>().ok()?, seq.parse::<u64>().ok()?)));
+        match parts {
+            Some((ms, seq)) if ms <= Self::MILLISECONDS_MAX && seq <= Self::SEQUENCE_MAX => {
+                Ok(LedgerId(ms << Self::SEQUENCE_BITS | seq))
+            }
+            _ => Err(Invalid("must be a ledger id such as 1763632800000-0")),
+        }
+    }
+}
+
+impl TryFrom<String> for LedgerId {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<LedgerId> for String {
+    fn from(id: LedgerId) -> String {
+        id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ledger_ids_are_ordered_as_redis_orders_them() {
+        let ids = ["0-1", "1763632800000-0", "1763632800000-1", "1763632800001-0", "1763632800001-1048575"];
+        let parsed: Vec<LedgerId> = ids.iter().map(|id| id.parse().unwrap()).collect();
+        assert!(parsed.is_sorted());
+        for (id, text) in parsed.iter().zip(ids) {
+            assert_eq!(id.to_string(), text);
+            assert_eq!(LedgerId::try_from(id.to_i64()).unwrap(), *id);
+        }
+        assert_eq!(parsed[1].next(), parsed[2]);
+        assert!(parsed[4] < LedgerId::MAX);
+    }
+
+    #[test]
+    fn an_id_that_does_not_fit_is_refused_not_wrapped() {
+        for text in ["", "1", "1-", "-1-0", "1-1048576", "8796093022208-0", "a-b"] {
+            assert!(text.parse::<LedgerId>().is_err(), "{text:?}");
+        }
+    }
+}

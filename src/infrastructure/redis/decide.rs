@@ -1,0 +1,145 @@
+//! The decisions: one typed function for each script.
+
+use async_trait::async_trait;
+
+use crate::application::sale::ports::{DecideError, Decider, Found, RecordedPurchase};
+use crate::application::shared::StoreError;
+use crate::domain::sale::{BuyNowRefusal, Cart, CartLine, CheckoutRefusal, PurchaseRefusal, Release, RemoveRefusal};
+use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, CART_UNITS, OPEN_CARTS_MAX};
+use crate::domain::shared::{CheckoutCode, Epoch, Ordinal, RequestId, SaleId, UserId};
+
+use super::connection::RedisStore;
+use super::scripts::ScriptName;
+use super::text::{parse_lines, parse_ordinals, print_lines, print_numbers, print_units};
+
+#[async_trait]
+impl Decider for RedisStore {
+    async fn checkout(
+        &self,
+        epoch: Epoch,
+        user: &UserId,
+        new_code: CheckoutCode,
+        wanted: &[CartLine],
+    ) -> Result<Cart, DecideError<CheckoutRefusal>> {
+        let args = [
+            user.as_str(),
+            &new_code.to_string(),
+            &CART_UNITS.to_string(),
+            &OPEN_CARTS_MAX.to_string(),
+            &ATTEMPTS_BACKLOG_MAX.to_string(),
+            &print_lines(wanted),
+        ];
+        let reply = self.run(epoch, new_code.sale, ScriptName::Checkout, &args).await?;
+        let refusal = match reply.tag.as_str() {
+            "CART" => return Ok(reply.cart()?),
+            "NOT_STARTED" => CheckoutRefusal::NotStarted,
+            "ENDED" => CheckoutRefusal::Ended,
+            "ITEM_NOT_FOUND" => {
+                let unknown = reply.parsed(0, |text| parse_ordinals(text)?.first().copied())?;
+                CheckoutRefusal::ItemNotFound(unknown)
+            }
+            "ITEM_SOLD" => CheckoutRefusal::ItemSold(reply.parsed(0, parse_ordinals)?),
+            "CART_FULL" => CheckoutRefusal::CartFull,
+            "USER_LIMIT" => CheckoutRefusal::UserLimitReached,
+            _ => return Err(reply.corrupt().into()),
+        };
+        Err(DecideError::Refused(refusal))
+    }
+
+    async fn remove(
+        &self,
+        epoch: Epoch,
+        code: CheckoutCode,
+        ordinal: Ordinal,
+    ) -> Result<Cart, DecideError<RemoveRefusal>> {
+        let args = [code.to_string(), ordinal.to_string()];
+        let reply = self.run(epoch, code.sale, ScriptName::Remove, &args.each_ref().map(String::as_str)).await?;
+        let refusal = match reply.tag.as_str() {
+            "CART" => return Ok(reply.cart()?),
+            "NOT_FOUND" => RemoveRefusal::CheckoutNotFound,
+            "NOT_IN_CART" => RemoveRefusal::ItemNotInCart,
+            "ENDED" => RemoveRefusal::Ended,
+            _ => return Err(reply.corrupt().into()),
+        };
+        Err(DecideError::Refused(refusal))
+    }
+
+    async fn purchase(
+        &self,
+        epoch: Epoch,
+        code: CheckoutCode,
+        partial: bool,
+    ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
+        let args = [code.to_string(), u8::from(partial).to_string()];
+        let reply = self.run(epoch, code.sale, ScriptName::Purchase, &args.each_ref().map(String::as_str)).await?;
+        let ordinals = |text: &str| Some(parse_lines(text)?.iter().map(|line| line.ordinal).collect());
+        let refusal = match reply.tag.as_str() {
+            "SOLD" => return Ok(reply.purchase()?),
+            "NOT_FOUND" => PurchaseRefusal::CheckoutNotFound,
+            "CART_EMPTY" => PurchaseRefusal::CartEmpty,
+            "NOT_STARTED" => PurchaseRefusal::NotStarted,
+            "ENDED" => PurchaseRefusal::Ended,
+            "USER_LIMIT" => PurchaseRefusal::UserLimitReached,
+            "ITEMS_SOLD" => PurchaseRefusal::ItemsSold {
+                unavailable: reply.parsed(0, ordinals)?,
+                available: reply.parsed(1, ordinals)?,
+            },
+            _ => return Err(reply.corrupt().into()),
+        };
+        Err(DecideError::Refused(refusal))
+    }
+
+    async fn buy_now(
+        &self,
+        epoch: Epoch,
+        user: &UserId,
+        request: &RequestId,
+        new_code: CheckoutCode,
+        wanted: CartLine,
+    ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>> {
+        let args = [user.as_str(), request.as_str(), &new_code.to_string(), &print_lines(&[wanted])];
+        let reply = self.run(epoch, new_code.sale, ScriptName::BuyNow, &args).await?;
+        let refusal = match reply.tag.as_str() {
+            "SOLD" => return Ok(reply.purchase()?),
+            "MISMATCH" => BuyNowRefusal::RequestMismatch,
+            "NOT_STARTED" => BuyNowRefusal::NotStarted,
+            "ENDED" => BuyNowRefusal::Ended,
+            "ITEM_NOT_FOUND" => BuyNowRefusal::ItemNotFound,
+            "SOLD_OUT" => BuyNowRefusal::SoldOut,
+            "USER_LIMIT" => BuyNowRefusal::UserLimitReached,
+            _ => return Err(reply.corrupt().into()),
+        };
+        Err(DecideError::Refused(refusal))
+    }
+
+    async fn find(&self, epoch: Epoch, code: CheckoutCode) -> Result<Option<Found>, StoreError> {
+        let reply = self.run(epoch, code.sale, ScriptName::Find, &[&code.to_string()]).await?;
+        match reply.tag.as_str() {
+            "SOLD" => Ok(Some(Found::Purchase(reply.purchase()?))),
+            "CART" => Ok(Some(Found::Cart(reply.cart()?))),
+            "NOT_FOUND" => Ok(None),
+            _ => Err(reply.corrupt()),
+        }
+    }
+
+    async fn find_request(
+        &self,
+        epoch: Epoch,
+        sale: SaleId,
+        user: &UserId,
+        request: &RequestId,
+    ) -> Result<Option<RecordedPurchase>, StoreError> {
+        let reply = self.run(epoch, sale, ScriptName::Find, &[&format!("{user} {request}")]).await?;
+        match reply.tag.as_str() {
+            "SOLD" => Ok(Some(reply.purchase()?)),
+            "NOT_FOUND" => Ok(None),
+            _ => Err(reply.corrupt()),
+        }
+    }
+
+    async fn release(&self, epoch: Epoch, sale: SaleId, release: &Release) -> Result<(), StoreError> {
+        let args = [release.purchase.to_string(), print_units(&release.units), print_numbers(&release.slots)];
+        let reply = self.run(epoch, sale, ScriptName::Release, &args.each_ref().map(String::as_str)).await?;
+        if reply.tag == "OK" { Ok(()) } else { Err(reply.corrupt()) }
+    }
+}
