@@ -1,4 +1,4 @@
-//! What all shoppers of a run share.
+//! State that all shoppers of a run share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -9,88 +9,88 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
-use crate::buying::Order;
+use crate::acknowledgements::Acknowledgements;
 use crate::client::Client;
+use crate::purchase::PurchaseRequest;
 use crate::recorder::Recorder;
-use crate::told::Told;
 
-/// People who may come again. Who has been away longer does not come back.
-const REGULARS_MAX: usize = 2_000;
+/// Users that may return. The one who left first is dropped when there are more.
+const RETURNING_USERS_MAX: usize = 2_000;
 
-/// One run.
-pub struct World {
+/// The shared state of one run.
+pub struct RunContext {
     pub client: Client,
     pub recorder: Rc<Recorder>,
-    pub told: RefCell<Told>,
-    /// Purchases of which an answer never came. Whatever came later, the request without an answer may have bought:
-    /// even after a refusal, if it was slower.
-    pub doubtful: RefCell<Vec<Order>>,
-    /// What think times are multiplied by.
+    pub acknowledgements: RefCell<Acknowledgements>,
+    /// Purchases with a request whose outcome is unknown. That request may have bought something even if a later one was
+    /// refused, because it may have been the slower one.
+    pub unresolved: RefCell<Vec<PurchaseRequest>>,
+    /// A factor for think times.
     pub pace: f64,
     pub started_at: Instant,
     ends_at: Cell<Instant>,
-    regulars: RefCell<VecDeque<String>>,
-    /// Tells the users of this run from those of any other.
-    run: String,
+    returning_users: RefCell<VecDeque<String>>,
+    /// A prefix of user ids, different in each run.
+    user_prefix: String,
     seed: u64,
     visits: Cell<u64>,
 }
 
-impl World {
+impl RunContext {
     pub fn new(client: Client, recorder: Rc<Recorder>, pace: f64, duration: Duration, seed: u64) -> Self {
         let now = Instant::now();
-        World {
+        RunContext {
             client,
             recorder,
-            told: RefCell::default(),
-            doubtful: RefCell::default(),
+            acknowledgements: RefCell::default(),
+            unresolved: RefCell::default(),
             pace,
             started_at: now,
             ends_at: Cell::new(now + duration),
-            regulars: RefCell::default(),
-            run: format!("load-{}", chrono::Utc::now().format("%Y%m%dT%H%M%S%3f")),
+            returning_users: RefCell::default(),
+            user_prefix: format!("load-{}", chrono::Utc::now().format("%Y%m%dT%H%M%S%3f")),
             seed,
             visits: Cell::new(0),
         }
     }
 
-    /// When nobody begins anything any more.
+    /// Returns the end of the run. Shoppers start no further step after it.
     pub fn ends_at(&self) -> Instant {
         self.ends_at.get()
     }
 
-    /// Lets the run end at this time, if it does not end before.
+    /// Moves the end of the run forward to this time, unless it ends earlier.
     pub fn end_by(&self, at: Instant) {
         self.ends_at.set(self.ends_at().min(at));
     }
 
-    /// Notes that an answer to this order never came.
-    pub fn doubt(&self, order: &Order) {
-        self.doubtful.borrow_mut().push(order.clone());
+    /// Remembers a purchase with a request whose outcome is unknown.
+    pub fn add_unresolved(&self, purchase: &PurchaseRequest) {
+        self.unresolved.borrow_mut().push(purchase.clone());
     }
 
-    /// Chance for the next visit, always the same for the same seed.
-    pub fn chance(&self) -> SmallRng {
+    /// Returns the random numbers of the next visit. The same seed gives the same numbers.
+    pub fn next_rng(&self) -> SmallRng {
         let visit = self.visits.replace(self.visits.get() + 1);
         SmallRng::seed_from_u64(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(visit))
     }
 
-    /// The id of somebody who was never here.
-    pub fn newcomer(&self) -> String {
-        format!("{}.{}", self.run, self.visits.get())
+    /// Returns the id of a new user.
+    pub fn new_user(&self) -> String {
+        format!("{}.{}", self.user_prefix, self.visits.get())
     }
 
-    /// The id of somebody who was here, and is not at the moment.
-    pub fn regular(&self) -> Option<String> {
-        self.regulars.borrow_mut().pop_front()
+    /// Returns the id of a user who visited before and is not visiting now.
+    pub fn returning_user(&self) -> Option<String> {
+        self.returning_users.borrow_mut().pop_front()
     }
 
-    /// Somebody leaves, and may come again.
-    pub fn leaves(&self, user: String) {
-        let mut regulars = self.regulars.borrow_mut();
-        if regulars.len() == REGULARS_MAX {
-            regulars.pop_front();
+    /// Lets a user who leaves return later.
+    pub fn add_returning_user(&self, user: String) {
+        let mut returning_users = self.returning_users.borrow_mut();
+        if returning_users.len() == RETURNING_USERS_MAX {
+            returning_users.pop_front();
         }
-        regulars.push_back(user);
+        returning_users.push_back(user);
     }
 }

@@ -1,6 +1,6 @@
-//! Once a second: what the service says is sold, a point of the timeline, and a line for who is watching.
+//! The monitor of a run: polls the sale, and each second adds a point to the timeline and prints a line.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stdout};
 use std::time::Duration;
@@ -8,103 +8,120 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::api::Sale;
+use crate::context::RunContext;
 use crate::recorder::Second;
-use crate::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How old what is shown as sold may be.
-const FOLLOW: Duration = Duration::from_millis(50);
-/// How long people still come when everything is sold: the refusals belong to the picture.
-const AFTER_THE_LAST: Duration = Duration::from_secs(3);
+/// The largest age of the units sold in the timeline.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The time for which a rush goes on after the sale sold out, so that the report shows the refusals.
+const SOLD_OUT_GRACE: Duration = Duration::from_secs(3);
 
-/// The sales of a run, as the service tells.
+/// The sales of a run, as the service shows them.
 #[derive(Debug)]
-pub struct Sales {
-    /// Units sold of each sale before the run, and by now.
+pub struct ObservedSales {
+    /// Units sold of each sale before the run, and until now.
     units: RefCell<BTreeMap<String, (u64, u64)>>,
-    remaining: RefCell<u64>,
+    remaining: Cell<u64>,
+    /// The number of failed polls, and the last error.
+    failed_polls: RefCell<(u64, String)>,
 }
 
-impl Sales {
-    /// Beginning with the sale that is on before anybody comes.
+impl ObservedSales {
+    /// Starts with the sale that is active before the run.
     pub fn new(first: &Sale) -> Self {
         let units = [(first.id.clone(), (first.units_sold, first.units_sold))].into();
-        Sales { units: RefCell::new(units), remaining: RefCell::new(first.units_remaining) }
+        ObservedSales {
+            units: RefCell::new(units),
+            remaining: Cell::new(first.units_remaining),
+            failed_polls: RefCell::default(),
+        }
     }
 
-    /// Notes how far a sale is. One that was not on before the run has sold nothing before it.
-    pub fn see(&self, sale: &Sale) {
+    /// Updates the figures of a sale. A sale that became active during the run had sold nothing before.
+    pub fn update(&self, sale: &Sale) {
         self.units.borrow_mut().entry(sale.id.clone()).or_insert((0, 0)).1 = sale.units_sold;
-        *self.remaining.borrow_mut() = sale.units_remaining;
+        self.remaining.set(sale.units_remaining);
     }
 
-    /// Units sold of this sale before the run.
+    /// Returns the units of this sale that were sold before the run.
     pub fn sold_before(&self, sale: &str) -> u64 {
         self.units.borrow().get(sale).map_or(0, |(before, _)| *before)
     }
 
-    /// Units sold since the run began.
+    /// Returns the units sold since the start of the run.
     pub fn sold(&self) -> u64 {
         self.units.borrow().values().map(|(before, now)| now.saturating_sub(*before)).sum()
     }
 
-    /// The sales that were on.
+    /// Returns the ids of the sales that were active.
     pub fn ids(&self) -> Vec<String> {
         self.units.borrow().keys().cloned().collect()
     }
 
     fn remaining(&self) -> u64 {
-        *self.remaining.borrow()
+        self.remaining.get()
+    }
+
+    fn record_failed_poll(&self, error: String) {
+        let mut failed = self.failed_polls.borrow_mut();
+        *failed = (failed.0 + 1, error);
+    }
+
+    /// Returns the number of failed polls and the last error, if there were any. The timeline shows older figures then.
+    pub fn failed_polls(&self) -> Option<(u64, String)> {
+        Some(self.failed_polls.borrow().clone()).filter(|(count, _)| *count > 0)
     }
 }
 
-/// Watches until it is dropped. With `until_sold_out` the run ends soon after the sale is.
-pub async fn watch(world: &World, sales: &Sales, until_sold_out: bool) {
-    tokio::join!(follow(world, sales, until_sold_out), keep_time(world, sales));
+/// Monitors the run until dropped. With `until_sold_out` the run ends soon after the sale sold out.
+pub async fn monitor(context: &RunContext, sales: &ObservedSales, until_sold_out: bool) {
+    tokio::join!(poll_sale(context, sales, until_sold_out), record_seconds(context, sales));
 }
 
-/// Asks the service. It may take its time, and must not hold up the timeline.
-async fn follow(world: &World, sales: &Sales, until_sold_out: bool) {
-    let mut ticks = interval_at(world.started_at + FOLLOW, FOLLOW);
+/// Polls the active sale. A slow response does not delay the timeline.
+async fn poll_sale(context: &RunContext, sales: &ObservedSales, until_sold_out: bool) {
+    let mut ticks = interval_at(context.started_at + POLL_INTERVAL, POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Ok(sale) = world.client.read("/sales/active").await {
-            sales.see(&sale);
+        match context.client.get_json("/sales/active").await {
+            Ok(sale) => sales.update(&sale),
+            Err(error) => sales.record_failed_poll(error),
         }
         if until_sold_out && sales.remaining() == 0 {
-            world.end_by(Instant::now() + AFTER_THE_LAST);
+            context.end_by(Instant::now() + SOLD_OUT_GRACE);
         }
     }
 }
 
-/// Ends the seconds of the timeline.
-async fn keep_time(world: &World, sales: &Sales) {
-    let mut ticks = interval_at(world.started_at + SECOND, SECOND);
+/// Ends a second of the timeline at every tick.
+async fn record_seconds(context: &RunContext, sales: &ObservedSales) {
+    let mut ticks = interval_at(context.started_at + SECOND, SECOND);
     loop {
         ticks.tick().await;
-        show(&world.recorder.end_second(world.started_at.elapsed(), sales.sold(), sales.remaining()));
+        print_progress(&context.recorder.end_second(context.started_at.elapsed(), sales.sold(), sales.remaining()));
     }
 }
 
-/// One line, drawn over the one before on a terminal, and cut off where the terminal ends.
-fn show(second: &Second) {
+/// Prints a line. On a terminal it replaces the line before and is cut at the right edge.
+fn print_progress(second: &Second) {
     let (before, after) = if stdout().is_terminal() { ("\r\x1b[2K\x1b[?7l", "\x1b[?7h") } else { ("", "\n") };
-    // A closed pipe ends nothing but the progress.
+    // After a closed pipe the run goes on without progress lines.
     let _shown = write!(
         stdout(),
-        "{before}{:4.0} s {:6} requests/s {:5} bought/s  told {:5} sold {:5} left {:5}  refused {:4}/s 503 {}/s \
-         errors {}  p99 {:.1} ms{after}",
+        "{before}{:4.0} s {:6} requests/s {:5} purchases/s  units: acknowledged {:5} sold {:5} left {:5}  \
+         refused {:4}/s  503/429 {}/s  errors {}  p99 {:.1} ms{after}",
         second.at_s,
         second.answers.iter().sum::<u64>(),
         second.acknowledged,
-        second.units_told,
+        second.units_acknowledged,
         second.units_sold,
         second.units_remaining,
         second.refusals.iter().sum::<u64>(),
         second.turned_away,
         second.unexpected,
-        second.requests.p99_ms,
+        second.request_latency.p99_ms,
     );
     let _flushed = stdout().flush();
 }
@@ -120,11 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sold_before_the_run_does_not_count() {
-        let sales = Sales::new(&sale("a", 4));
-        sales.see(&sale("a", 6));
+    fn units_sold_before_the_run_do_not_count() {
+        let sales = ObservedSales::new(&sale("a", 4));
+        sales.update(&sale("a", 6));
         assert_eq!((sales.sold(), sales.remaining(), sales.sold_before("a")), (2, 4, 4));
-        sales.see(&sale("b", 3));
+        sales.update(&sale("b", 3));
         assert_eq!((sales.sold(), sales.remaining(), sales.sold_before("b")), (5, 7, 0));
         assert_eq!(sales.ids(), ["a", "b"]);
     }

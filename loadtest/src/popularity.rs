@@ -1,23 +1,23 @@
-//! Which items people want. The first ones shown are wanted most.
+//! Popularity of items: the first items of a list are bought most often.
 
 use std::collections::BTreeSet;
 
 use rand::{Rng, RngExt};
 
-/// A place from 0 to below `count`, as by Zipf's law: each place about half as likely as the one half as far.
-pub fn popular(rng: &mut impl Rng, count: u32) -> u32 {
-    let place = f64::from(count.max(1) + 1).powf(rng.random::<f64>()) as u32;
-    place.clamp(1, count.max(1)) - 1
+/// Returns an index below `count`, distributed by Zipf's law: doubling the position halves the probability.
+pub fn popular_index(rng: &mut impl Rng, count: u32) -> u32 {
+    let position = f64::from(count.max(1) + 1).powf(rng.random::<f64>()) as u32;
+    position.clamp(1, count.max(1)) - 1
 }
 
-/// Different popular places, up to `wanted` of them.
-pub fn several_popular(rng: &mut impl Rng, count: u32, wanted: usize) -> Vec<u32> {
+/// Returns up to `wanted` distinct popular indexes below `count`.
+pub fn popular_indexes(rng: &mut impl Rng, count: u32, wanted: usize) -> Vec<u32> {
     let wanted = wanted.min(count as usize);
-    let mut places = BTreeSet::new();
-    while places.len() < wanted {
-        places.insert(popular(rng, count));
+    let mut indexes = BTreeSet::new();
+    while indexes.len() < wanted {
+        indexes.insert(popular_index(rng, count));
     }
-    places.into_iter().collect()
+    indexes.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -28,20 +28,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_place_can_be_wanted_and_the_first_ones_most() {
+    fn every_index_is_drawn_and_the_first_ones_most_often() {
         let mut rng = SmallRng::seed_from_u64(1);
-        let mut wanted = [0_u32; 100];
-        (0..100_000).for_each(|_| wanted[popular(&mut rng, 100) as usize] += 1);
-        assert!(wanted.iter().all(|count| *count > 0), "{wanted:?}");
-        let (first, tenth) = (f64::from(wanted[0]), f64::from(wanted[9]));
+        let mut drawn = [0_u32; 100];
+        (0..100_000).for_each(|_| drawn[popular_index(&mut rng, 100) as usize] += 1);
+        assert!(drawn.iter().all(|count| *count > 0), "{drawn:?}");
+        let (first, tenth) = (f64::from(drawn[0]), f64::from(drawn[9]));
         assert!((5.0..10.0).contains(&(first / tenth)), "{first} to {tenth}");
     }
 
     #[test]
-    fn several_are_different_and_never_more_than_there_are() {
+    fn several_indexes_are_distinct_and_never_more_than_the_count() {
         let mut rng = SmallRng::seed_from_u64(1);
-        assert_eq!(several_popular(&mut rng, 3, 10), [0, 1, 2]);
-        assert_eq!(several_popular(&mut rng, 1_000, 10).len(), 10);
-        assert!(several_popular(&mut rng, 0, 3).is_empty());
+        assert_eq!(popular_indexes(&mut rng, 3, 10), [0, 1, 2]);
+        assert_eq!(popular_indexes(&mut rng, 1_000, 10).len(), 10);
+        assert!(popular_indexes(&mut rng, 0, 3).is_empty());
     }
 }

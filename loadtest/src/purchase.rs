@@ -1,5 +1,6 @@
-//! Buying, once, however often it must be asked.
+//! Purchases: a request that is repeated until its outcome is known, and buys once.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,170 +8,179 @@ use rand::{Rng, RngExt};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::acknowledgements::Acknowledgement;
 use crate::api::Problem;
-use crate::client::{Answer, Ask};
+use crate::client::{Request, Response};
+use crate::context::RunContext;
 use crate::outcome::{Operation, Outcome, Refusal};
 use crate::profiles;
-use crate::told::Acknowledged;
 use crate::visit::Shopper;
-use crate::world::World;
 
-/// How often a shopper asks for one purchase before giving up.
+/// Attempts of a shopper for one purchase.
 const ATTEMPTS: usize = 5;
-/// How long somebody waits who hangs up.
-const IMPATIENCE_US: std::ops::Range<u64> = 500..8_000;
+/// The time after which an impatient shopper hangs up.
+const HANG_UP_AFTER_US: Range<u64> = 500..8_000;
 
-/// Something to be bought. Its request can be repeated: it buys once.
+/// A request to buy something. It is idempotent.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct PurchaseRequest {
     operation: Operation,
-    ask: Ask,
-    /// The item, where it is bought without a cart.
+    request: Request,
+    /// The item of a purchase without a cart.
     item: Option<String>,
 }
 
-/// What became of an order.
-pub enum Bought {
+/// The outcome of a purchase.
+pub enum PurchaseOutcome {
     Receipt(Bytes),
     Refused(Refusal, Problem),
-    /// No answer said.
+    /// No response gave the outcome.
     Unknown,
 }
 
-impl Order {
-    /// The cart of this code, or what is left of it.
+impl PurchaseRequest {
+    /// Buys the cart with this code. A `partial` purchase buys what is left of it.
     pub fn cart(code: String, partial: bool) -> Self {
         let partial = if partial { "&partial=true" } else { "" };
-        let ask = Ask::post(format!("/purchase?code={code}{partial}"));
-        Order { operation: Operation::Purchase, ask, item: None }
+        let request = Request::post(format!("/purchase?code={code}{partial}"));
+        PurchaseRequest { operation: Operation::Purchase, request, item: None }
     }
 
-    /// One unit of one item.
+    /// Buys one unit of one item without a cart.
     pub fn item(user: &str, item: &str, rng: &mut impl Rng) -> Self {
         let body = json!({ "user_id": user, "item_id": item, "quantity": 1 }).to_string();
         let key = format!("{:016x}", rng.random::<u64>());
-        let ask = Ask::post("/api/purchase").json(body).idempotency_key(&key);
-        Order { operation: Operation::BuyNow, ask, item: Some(item.to_owned()) }
+        let request = Request::post("/api/purchase").json(body).idempotency_key(&key);
+        PurchaseRequest { operation: Operation::BuyNow, request, item: Some(item.to_owned()) }
     }
 
-    /// Asks until there is an answer that says what happened. Where an answer stays away, the order is noted as
-    /// doubtful.
-    pub async fn buy(&self, world: &World, mut due: Instant, attempts: usize) -> Bought {
+    /// Sends the request until a response gives the outcome. Records every attempt with an unknown outcome.
+    pub async fn complete(&self, context: &RunContext, mut due: Instant, attempts: usize) -> PurchaseOutcome {
         for _ in 0..attempts {
-            let answer = world.client.ask(self.operation, &self.ask, due).await;
-            match answer.outcome {
-                Outcome::Done => return Bought::Receipt(answer.body),
-                Outcome::Refused(refusal) => return Bought::Refused(refusal, answer.problem),
-                Outcome::Confirming => match confirmed(world, &answer).await {
-                    Some(receipt) => return Bought::Receipt(receipt),
-                    None => world.doubt(self),
+            let response = context.client.send(self.operation, &self.request, due).await;
+            match response.outcome {
+                Outcome::Done => return PurchaseOutcome::Receipt(response.body),
+                Outcome::Refused(refusal) => return PurchaseOutcome::Refused(refusal, response.problem),
+                Outcome::Confirming => match await_receipt(context, &response).await {
+                    Some(receipt) => return PurchaseOutcome::Receipt(receipt),
+                    None => context.add_unresolved(self),
                 },
-                Outcome::TurnedAway if answer.problem.outcome != "unknown" => sleep(answer.retry_after()).await,
+                Outcome::TurnedAway if response.problem.outcome != "unknown" => sleep(response.retry_after()).await,
                 Outcome::TurnedAway | Outcome::Unexpected => {
-                    world.doubt(self);
-                    sleep(answer.retry_after()).await;
+                    context.add_unresolved(self);
+                    sleep(response.retry_after()).await;
                 }
             }
             due = Instant::now();
         }
-        Bought::Unknown
+        PurchaseOutcome::Unknown
     }
 }
 
-/// Asks where "confirming" pointed to, in the pace that the service asked for.
-async fn confirmed(world: &World, confirming: &Answer) -> Option<Bytes> {
-    let ask = Ask::get(confirming.location()?);
+/// Polls the location of a `202` response at the requested pace. Returns the receipt, if it comes in time.
+async fn await_receipt(context: &RunContext, confirming: &Response) -> Option<Bytes> {
+    let request = match confirming.location() {
+        Ok(location) => Request::get(location),
+        Err(error) => {
+            context.recorder.record_unexpected(format!("a 202 response cannot be followed: {error}"));
+            return None;
+        }
+    };
     let mut pause = confirming.retry_after();
     for _ in 0..ATTEMPTS {
         sleep(pause).await;
-        let answer = world.client.ask(Operation::Receipt, &ask, Instant::now()).await;
-        match answer.outcome {
-            Outcome::Done => return Some(answer.body),
-            _ => pause = answer.retry_after(),
+        let response = context.client.send(Operation::Receipt, &request, Instant::now()).await;
+        match response.outcome {
+            Outcome::Done => return Some(response.body),
+            _ => pause = response.retry_after(),
         }
     }
     None
 }
 
 impl Shopper {
-    /// Buys; the rest of the cart, too, when a part of it is gone. `None` when nothing was bought.
-    pub async fn buy(&mut self, order: Order) -> Option<()> {
+    /// Buys. If some items of a cart are sold, the shopper may buy the rest. Returns `None` if nothing was bought.
+    pub async fn buy(&mut self, purchase: PurchaseRequest) -> Option<()> {
         let due = self.due;
         if self.rng.random_bool(profiles::HANGS_UP) {
-            self.hang_up(&order).await;
+            self.hang_up(&purchase).await;
         }
-        // The purchase counts from when it was due first; the request of who hung up before, from now.
-        match order.buy(&self.world, self.due, ATTEMPTS).await {
-            Bought::Receipt(body) => self.bought(&order, &body, due).await,
-            Bought::Refused(Refusal::ItemsSold, problem) => {
-                let rest = !problem.available.is_empty();
-                self.world.told.borrow_mut().refuse(problem.unavailable);
-                if !rest || !self.rng.random_bool(profiles::BUYS_THE_REST) {
+        // The latency of the purchase counts from its first due time. The request after a hang-up is due now.
+        match purchase.complete(&self.context, self.due, ATTEMPTS).await {
+            PurchaseOutcome::Receipt(body) => self.accept_receipt(&purchase, &body, due).await,
+            PurchaseOutcome::Refused(Refusal::ItemsSold, problem) => {
+                let has_rest = !problem.available.is_empty();
+                self.context.acknowledgements.borrow_mut().record_refused(problem.unavailable);
+                if !has_rest || !self.rng.random_bool(profiles::BUYS_THE_REST) {
                     return None;
                 }
                 self.think().await?;
-                Box::pin(self.buy(order)).await
+                Box::pin(self.buy(purchase)).await
             }
-            Bought::Refused(Refusal::SoldOut, _) => {
-                self.world.told.borrow_mut().refuse(order.item);
+            PurchaseOutcome::Refused(Refusal::SoldOut, _) => {
+                self.context.acknowledgements.borrow_mut().record_refused(purchase.item);
                 None
             }
-            Bought::Unknown => {
-                self.world.recorder.gave_up(due.elapsed());
+            PurchaseOutcome::Unknown => {
+                self.context.recorder.record_given_up(due.elapsed());
                 None
             }
-            Bought::Refused(..) => None,
+            PurchaseOutcome::Refused(..) => None,
         }
     }
 
-    async fn bought(&mut self, order: &Order, body: &Bytes, due: Instant) -> Option<()> {
-        let told = self.world.told.borrow_mut().acknowledge(body);
-        match told {
-            Acknowledged::First(units) => {
-                self.world.recorder.acknowledged(units, due.elapsed());
-                self.funnel(|funnel| funnel.units += units);
+    async fn accept_receipt(&mut self, purchase: &PurchaseRequest, body: &Bytes, due: Instant) -> Option<()> {
+        let acknowledgement = self.context.acknowledgements.borrow_mut().record(body);
+        match acknowledgement {
+            Acknowledgement::First(units) => {
+                self.context.recorder.record_acknowledged(units, due.elapsed());
+                self.update_funnel(|funnel| funnel.units += units);
             }
-            Acknowledged::Again => {}
-            wrong => self.world.recorder.unexpected(format!("{wrong:?}: {}", String::from_utf8_lossy(body))),
+            Acknowledgement::Repeated => {}
+            Acknowledgement::Contradictory | Acknowledgement::Invalid => {
+                self.context.recorder.record_bad_receipt(&acknowledgement, body);
+            }
         }
         if self.rng.random_bool(profiles::REPEATS) {
             self.due = Instant::now();
-            self.repeat(order, body).await;
+            self.repeat(purchase, body).await;
         }
         Some(())
     }
 
-    /// Asks for what is bought already, which must be answered as before.
-    async fn repeat(&mut self, order: &Order, before: &Bytes) {
-        let answer = self.ask(order.operation, &order.ask).await;
-        let (after, is_marked) = match answer.outcome {
-            // The one is counted, and the other decides nothing.
+    /// Repeats a purchase that was acknowledged. The service must return the same receipt.
+    async fn repeat(&mut self, purchase: &PurchaseRequest, before: &Bytes) {
+        let response = self.send(purchase.operation, &purchase.request).await;
+        let (after, is_marked) = match response.outcome {
+            // An unexpected response is counted already. 503 and 429 prove nothing.
             Outcome::Unexpected | Outcome::TurnedAway => return,
-            Outcome::Confirming => match confirmed(&self.world, &answer).await {
+            Outcome::Confirming => match await_receipt(&self.context, &response).await {
                 Some(receipt) => (receipt, true),
                 None => return,
             },
-            Outcome::Done | Outcome::Refused(_) => (answer.body.clone(), answer.is_replayed()),
+            Outcome::Done | Outcome::Refused(_) => (response.body.clone(), response.is_replayed()),
         };
-        let is_right = is_marked && self.world.told.borrow_mut().acknowledge(&after) == Acknowledged::Again;
-        self.world.recorder.count(|totals| {
+        let is_same =
+            is_marked && self.context.acknowledgements.borrow_mut().record(&after) == Acknowledgement::Repeated;
+        self.context.recorder.update(|totals| {
             totals.repeats += 1;
-            totals.wrong_repeats += u64::from(!is_right);
+            totals.wrong_repeats += u64::from(!is_same);
         });
-        if !is_right {
-            let texts = [before, &after].map(|body| String::from_utf8_lossy(body).into_owned());
-            self.world.recorder.unexpected(format!("a repetition is answered differently: {texts:?}"));
+        if !is_same {
+            let [before, after] = [before, &after].map(|body| String::from_utf8_lossy(body).into_owned());
+            let text = format!("a repeated purchase got another response: {after:?} instead of {before:?}");
+            self.context.recorder.record_unexpected(text);
         }
     }
 
-    /// Asks, and does not wait long for the answer.
-    async fn hang_up(&mut self, order: &Order) {
-        let patience = Duration::from_micros(self.rng.random_range(IMPATIENCE_US));
-        let asked = self.world.client.ask(order.operation, &order.ask, self.due);
-        let answer = timeout(patience, asked).await;
-        self.world.recorder.count(|totals| totals.hung_up += u64::from(answer.is_err()));
-        if !answer.is_ok_and(|answer| matches!(answer.outcome, Outcome::Done | Outcome::Refused(_))) {
-            self.world.doubt(order);
+    /// Sends the request and cancels it soon after.
+    async fn hang_up(&mut self, purchase: &PurchaseRequest) {
+        let patience = Duration::from_micros(self.rng.random_range(HANG_UP_AFTER_US));
+        let sending = self.context.client.send(purchase.operation, &purchase.request, self.due);
+        let response = timeout(patience, sending).await;
+        self.context.recorder.update(|totals| totals.hung_up += u64::from(response.is_err()));
+        if !response.is_ok_and(|response| matches!(response.outcome, Outcome::Done | Outcome::Refused(_))) {
+            self.context.add_unresolved(purchase);
         }
         self.due = Instant::now();
     }
