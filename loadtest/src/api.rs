@@ -1,8 +1,8 @@
-//! What is read of the service's answers.
+//! The parts of the service's responses that the load test reads.
 
 use serde::Deserialize;
 
-/// A sale, and how far it has got.
+/// A sale and its progress.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Sale {
     pub id: String,
@@ -14,9 +14,9 @@ pub struct Sale {
 }
 
 impl Sale {
-    /// The full id of the item at this place, from 0.
-    pub fn item(&self, place: u32) -> String {
-        format!("{}-{:05}", self.id, place + 1)
+    /// Returns the full id of the item with this index, counted from 0.
+    pub fn item(&self, index: u32) -> String {
+        format!("{}-{:05}", self.id, index + 1)
     }
 }
 
@@ -27,7 +27,7 @@ pub struct Items {
     pub total: u32,
 }
 
-/// An item as a list shows it.
+/// An item of a page.
 #[derive(Debug, Deserialize)]
 pub struct Item {
     pub id: String,
@@ -41,7 +41,7 @@ pub struct Cart {
     pub code: String,
 }
 
-/// What was bought.
+/// The receipt of a purchase.
 #[derive(Debug, Deserialize)]
 pub struct Receipt {
     pub code: String,
@@ -59,18 +59,18 @@ pub struct ReceiptLine {
     pub sold: bool,
 }
 
-/// Why something was not done.
+/// An RFC 9457 problem.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Problem {
     pub code: String,
     pub unavailable: Vec<String>,
     pub available: Vec<String>,
-    /// "unknown" where it may have happened all the same.
+    /// "unknown" if the request may have been executed.
     pub outcome: String,
 }
 
-/// The health of the service, for its version.
+/// The health of the service, read for its version.
 #[derive(Debug, Deserialize)]
 pub struct Health {
     pub version: String,

@@ -1,21 +1,22 @@
-//! Filling a cart: a few items one by one, or many together.
+//! Cart filling: a few items one by one, or many in one request.
 
 use std::collections::VecDeque;
 
 use serde_json::json;
 
 use crate::api::{Cart, Sale};
-use crate::client::{Answer, Ask};
+use crate::client::{Request, Response};
 use crate::outcome::{Operation, Outcome, Refusal};
 use crate::visit::Shopper;
 
-/// More items than this are checked out together.
+/// The largest cart whose items are checked out one by one.
 const ONE_BY_ONE_MAX: usize = 3;
-/// How often a shopper looks for something else instead of what is sold.
-const SECOND_CHOICES: usize = 2;
+/// Replacements that a shopper looks for when items are sold.
+const REPLACEMENTS_MAX: usize = 2;
 
 impl Shopper {
-    /// Checks out what is wanted, or other things where it is sold. Returns the code; `None` for an empty cart.
+    /// Checks out the wanted items, or replacements for sold ones. Returns the code of the cart, or `None` if it is
+    /// empty.
     pub async fn fill_cart(&mut self, sale: &Sale, wanted: Vec<String>) -> Option<String> {
         match wanted.len() {
             0..=ONE_BY_ONE_MAX => self.check_out_one_by_one(sale, wanted.into()).await,
@@ -24,18 +25,18 @@ impl Shopper {
     }
 
     async fn check_out_one_by_one(&mut self, sale: &Sale, mut wanted: VecDeque<String>) -> Option<String> {
-        let (mut code, mut second_choices) = (None, 0);
+        let (mut code, mut replacements) = (None, 0);
         while let Some(item) = wanted.pop_front() {
             let path = format!("/checkout?user_id={}&id={item}", self.user);
-            let answer = self.ask(Operation::Checkout, &Ask::post(path)).await;
-            match answer.outcome {
-                Outcome::Done => code = self.read::<Cart>(&answer).map(|cart| cart.code).or(code),
-                Outcome::Refused(Refusal::ItemSold) if second_choices < SECOND_CHOICES => {
-                    second_choices += 1;
-                    wanted.extend(self.second_choice(sale, answer).await?);
+            let response = self.send(Operation::Checkout, &Request::post(path)).await;
+            match response.outcome {
+                Outcome::Done => code = self.parse::<Cart>(&response).map(|cart| cart.code).or(code),
+                Outcome::Refused(Refusal::ItemSold) if replacements < REPLACEMENTS_MAX => {
+                    replacements += 1;
+                    wanted.extend(self.choose_replacement(sale, response).await?);
                 }
-                Outcome::Refused(Refusal::ItemSold) => self.note_sold(answer),
-                // The cart is full, or holds all that one may own: that will do.
+                Outcome::Refused(Refusal::ItemSold) => self.record_sold(response),
+                // The cart is full or the user is at the limit. The shopper goes on with what is in the cart.
                 _ => break,
             }
             if !wanted.is_empty() {
@@ -45,24 +46,29 @@ impl Shopper {
         code
     }
 
-    async fn second_choice(&mut self, sale: &Sale, refused: Answer) -> Option<Vec<String>> {
-        self.note_sold(refused);
+    async fn choose_replacement(&mut self, sale: &Sale, refused: Response) -> Option<Vec<String>> {
+        self.record_sold(refused);
         self.think().await?;
-        self.choose_from_what_is_left(sale, 1).await
+        self.choose_from_available(sale, 1).await
     }
 
     async fn check_out_together(&mut self, mut wanted: Vec<String>) -> Option<String> {
         while !wanted.is_empty() {
             let items: Vec<_> = wanted.iter().map(|id| json!({ "id": id, "quantity": 1 })).collect();
             let body = json!({ "user_id": self.user, "items": items }).to_string();
-            let answer = self.ask(Operation::Checkout, &Ask::post("/checkout").json(body)).await;
-            match answer.outcome {
-                Outcome::Done => return self.read::<Cart>(&answer).map(|cart| cart.code),
-                Outcome::Refused(Refusal::ItemSold) if !answer.problem.unavailable.is_empty() => {
-                    wanted.retain(|item| !answer.problem.unavailable.contains(item));
-                    self.note_sold(answer);
+            let response = self.send(Operation::Checkout, &Request::post("/checkout").json(body)).await;
+            match response.outcome {
+                Outcome::Done => return self.parse::<Cart>(&response).map(|cart| cart.code),
+                Outcome::Refused(Refusal::ItemSold) => {
+                    let before = wanted.len();
+                    wanted.retain(|item| !response.problem.unavailable.contains(item));
+                    let shrank = wanted.len() < before;
+                    self.record_sold(response);
+                    if !shrank {
+                        return None;
+                    }
                 }
-                // Somebody who is here again may have a part of it in the cart, or own it.
+                // A returning user may have some of the items in the cart already, or own them.
                 Outcome::Refused(Refusal::CartFull | Refusal::UserLimitReached) => {
                     wanted.pop();
                 }
@@ -73,7 +79,10 @@ impl Shopper {
         None
     }
 
-    fn note_sold(&self, refused: Answer) {
-        self.world.told.borrow_mut().refuse(refused.problem.unavailable);
+    fn record_sold(&self, refused: Response) {
+        if refused.problem.unavailable.is_empty() {
+            self.context.recorder.record_unexpected("item_sold names no item in `unavailable`".to_owned());
+        }
+        self.context.acknowledgements.borrow_mut().record_refused(refused.problem.unavailable);
     }
 }

@@ -1,10 +1,10 @@
-//! Line charts as SVG that stands on its own: no script, no font, nothing to fetch.
+//! Line charts as standalone SVG: no script, no font, no external file.
 
 use std::fmt::Write;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 250.0;
-/// Room for the numbers at the left, and for the times below.
+/// Margins, with room for the value labels on the left and the time labels below.
 const LEFT: f64 = 52.0;
 const BOTTOM: f64 = 24.0;
 const TOP: f64 = 8.0;
@@ -14,26 +14,26 @@ const RIGHT: f64 = 12.0;
 #[derive(Debug, Clone)]
 pub struct Series {
     pub name: String,
-    /// As CSS has it.
+    /// A CSS colour.
     pub colour: &'static str,
-    /// Seconds, and the value then.
+    /// Pairs of time in seconds and value.
     pub points: Vec<(f64, f64)>,
 }
 
-/// How values become heights.
+/// The scale of the value axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// From zero.
+    /// A linear scale from zero.
     Linear,
-    /// Each line ten times the one below; from 0.1.
+    /// A logarithmic scale from 0.1, with a grid line at each power of ten.
     Logarithmic,
 }
 
-/// Draws the lines over the time until `last_second`, with a legend above.
-pub fn lines(series: &[Series], last_second: f64, scale: Scale) -> String {
+/// Draws a line chart up to `last_second`, with a legend above.
+pub fn line_chart(series: &[Series], last_second: f64, scale: Scale) -> String {
     let values = series.iter().flat_map(|series| &series.points).map(|(_, value)| *value);
-    let most = values.fold(0.0, f64::max);
-    let levels = levels(most, scale);
+    let max = values.fold(0.0, f64::max);
+    let levels = levels(max, scale);
     let area = Area { last_second, bottom: levels[0], top: levels[levels.len() - 1], scale };
 
     let mut svg = legend(series);
@@ -44,7 +44,7 @@ pub fn lines(series: &[Series], last_second: f64, scale: Scale) -> String {
     svg + "</svg>"
 }
 
-/// Where a value at a time is drawn.
+/// The plot area: maps a time and a value to a position.
 struct Area {
     last_second: f64,
     bottom: f64,
@@ -90,17 +90,17 @@ fn legend(series: &[Series]) -> String {
     format!(r#"<div class="legend">{}</div>"#, series.iter().map(entry).collect::<String>())
 }
 
-/// The values at which a line goes across, from the lowest to one that is at least `most`.
-fn levels(most: f64, scale: Scale) -> Vec<f64> {
+/// Returns the values of the grid lines, from the lowest one to one that is at least `max`.
+fn levels(max: f64, scale: Scale) -> Vec<f64> {
     match scale {
         Scale::Linear => {
-            let most = most.max(1.0);
-            let step = round_step(most / 4.0);
-            (0..=(most / step).ceil() as u32).map(|level| f64::from(level) * step).collect()
+            let max = max.max(1.0);
+            let step = round_step(max / 4.0);
+            (0..=(max / step).ceil() as u32).map(|level| f64::from(level) * step).collect()
         }
         Scale::Logarithmic => {
             let mut levels = vec![0.1, 1.0];
-            while levels[levels.len() - 1] < most {
+            while levels[levels.len() - 1] < max {
                 levels.push(levels[levels.len() - 1] * 10.0);
             }
             levels
@@ -108,18 +108,18 @@ fn levels(most: f64, scale: Scale) -> Vec<f64> {
     }
 }
 
-/// 1, 2, 2.5 or 5 times a power of ten: the smallest that is not below `least`.
-fn round_step(least: f64) -> f64 {
-    let power = 10_f64.powf(least.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0].into_iter().find(|step| step * power >= least);
+/// Returns the smallest step that is at least `min` and is 1, 2, 2.5 or 5 times a power of ten.
+fn round_step(min: f64) -> f64 {
+    let power = 10_f64.powf(min.log10().floor());
+    let step = [1.0, 2.0, 2.5, 5.0].into_iter().find(|step| step * power >= min);
     step.unwrap_or(10.0) * power
 }
 
-/// Round times along the way.
+/// Returns the times of the labels.
 fn seconds(last: f64) -> Vec<f64> {
     const STEPS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0];
     let step = STEPS.into_iter().find(|step| last / step <= 8.0).unwrap_or(600.0);
-    (0..=(last / step) as u32).map(|place| f64::from(place) * step).collect()
+    (0..=(last / step) as u32).map(|index| f64::from(index) * step).collect()
 }
 
 fn clock(second: f64) -> String {
@@ -139,28 +139,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_round_and_reach_above_everything() {
+    fn grid_lines_have_round_values_and_cover_the_maximum() {
         assert_eq!(levels(0.0, Scale::Linear), [0.0, 0.25, 0.5, 0.75, 1.0]);
         assert_eq!(levels(9_947.0, Scale::Linear), [0.0, 2_500.0, 5_000.0, 7_500.0, 10_000.0]);
         assert_eq!(levels(7.0, Scale::Linear), [0.0, 2.0, 4.0, 6.0, 8.0]);
         assert_eq!(levels(37.5, Scale::Logarithmic), [0.1, 1.0, 10.0, 100.0]);
-        for most in [0.3, 1.0, 11.0, 99.0, 101.0, 12_345.0] {
-            let levels = levels(most, Scale::Linear);
-            assert!(levels.len() <= 6 && levels[levels.len() - 1] >= most, "{most}: {levels:?}");
+        for max in [0.3, 1.0, 11.0, 99.0, 101.0, 12_345.0] {
+            let levels = levels(max, Scale::Linear);
+            assert!(levels.len() <= 6 && levels[levels.len() - 1] >= max, "{max}: {levels:?}");
         }
     }
 
     #[test]
-    fn a_line_begins_at_the_left_and_stays_inside() {
+    fn a_line_starts_at_the_left_and_stays_inside() {
         let series =
             Series { name: "sold".to_owned(), colour: "#000", points: vec![(0.0, 0.0), (5.0, 4.0), (10.0, 8.0)] };
-        let svg = lines(&[series], 10.0, Scale::Linear);
+        let svg = line_chart(&[series], 10.0, Scale::Linear);
         assert!(svg.contains(r#"points="52.0,226.0 340.0,117.0 628.0,8.0""#), "{svg}");
         assert!(svg.contains(">0:10<") && svg.contains(">8<") && svg.contains("</i>sold<"), "{svg}");
     }
 
     #[test]
-    fn a_tenth_is_as_far_from_one_as_ten() {
+    fn powers_of_ten_are_equally_spaced_on_a_logarithmic_scale() {
         let area = Area { last_second: 1.0, bottom: 0.1, top: 10.0, scale: Scale::Logarithmic };
         assert_eq!(area.y(1.0) - area.y(10.0), area.y(0.1) - area.y(1.0));
         assert_eq!(area.y(0.0), area.y(0.1));

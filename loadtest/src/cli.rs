@@ -15,46 +15,46 @@ use crate::report::Report;
 use crate::run;
 use crate::verdict;
 
-/// A failed run exits 1, one that could not take place 2.
+/// Exit code of a run without a verdict. A failed run exits with 1.
 const COULD_NOT_RUN: u8 = 2;
 
-/// Shoppers for the flash-sale service, and a verdict.
+/// Load test for the flash-sale service: simulates shoppers and gives a verdict.
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version, about, max_term_width = 120)]
 pub struct Cli {
-    /// realistic-light, realistic, realistic-heavy, realistic-stress or rush
+    /// Kind of load: realistic-light, realistic, realistic-heavy, realistic-stress or rush
     #[arg(value_parser = modes::find)]
     mode: Mode,
-    /// The running service, http://host:port [default: a private one, fresh, and stopped in the end]
+    /// Running service to test, http://host:port [default: start a private one and stop it afterwards]
     #[arg(long, env = "BASE_URL", value_parser = origin)]
     pub base_url: Option<String>,
-    /// Shoppers of a realistic test
+    /// Number of shoppers in a realistic test
     #[arg(long, env = "USERS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     users: Option<u32>,
-    /// Arrivals a second of a rush
+    /// Arrivals per second in a rush
     #[arg(long, env = "RATE", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
-    /// How long people come: 5m, 90s
+    /// Time during which shoppers arrive, such as 5m or 90s
     #[arg(long, env = "DURATION", value_parser = positive)]
     duration: Option<Duration>,
-    /// 99 of 100 purchases must be acknowledged within this time
+    /// Latency goal: the p99 of purchases must be below it, such as 50ms
     #[arg(long, env = "GOAL_P99", value_parser = positive)]
     goal_p99: Option<Duration>,
-    /// Items of the sale of a private service
+    /// Number of items in the sale of a private service
     #[arg(long, env = "ITEMS", conflicts_with = "base_url", value_parser = clap::value_parser!(u32).range(1..=99_999))]
     items: Option<u32>,
-    /// Makes shoppers do the same again
+    /// Seed of all random decisions: the same seed gives the same decisions
     #[arg(long, env = "SEED", default_value_t = 1)]
     pub seed: u64,
-    /// The service program [default: `flashsale` beside this one]
+    /// Path of the service program [default: `flashsale` in the directory of this program]
     #[arg(long, env = "PROGRAM")]
     program: Option<PathBuf>,
-    /// Where reports go
+    /// Directory for the reports
     #[arg(long, env = "RESULTS", default_value = "loadtest/results")]
     pub results: PathBuf,
 }
 
-/// Runs the command to its end.
+/// Parses the command line and runs the test.
 pub fn run() -> ExitCode {
     match Cli::parse().execute() {
         Ok(report) if report.passed => ExitCode::SUCCESS,
@@ -68,22 +68,22 @@ pub fn run() -> ExitCode {
 
 impl Cli {
     fn execute(self) -> Result<Report, run::Error> {
-        allow_connections()?;
-        // One thread: this client shares the machine with what it measures, and needs no locks this way.
+        raise_file_limit()?;
+        // One thread needs no locks, and leaves more of a shared machine to the service.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let report = LocalSet::new().block_on(&runtime, run::run(&self, self.mode()?))?;
         print(&report);
         Ok(report)
     }
 
-    /// The mode with what was asked for on top.
+    /// Returns the mode with the settings of the command line applied.
     fn mode(&self) -> Result<Mode, run::Error> {
         let arrivals = match (self.mode.arrivals, self.users, self.rate) {
             (Arrivals::Crowd { .. }, Some(users), None) => Arrivals::Crowd { users },
             (Arrivals::Rush { .. }, None, Some(per_second)) => Arrivals::Rush { per_second },
             (arrivals, None, None) => arrivals,
-            (Arrivals::Crowd { .. }, _, Some(_)) => return Err(run::Error::Misplaced("RATE", "rush")),
-            (Arrivals::Rush { .. }, Some(_), _) => return Err(run::Error::Misplaced("USERS", "realistic")),
+            (Arrivals::Crowd { .. }, _, Some(_)) => return Err(run::Error::WrongMode("RATE", "rush")),
+            (Arrivals::Rush { .. }, Some(_), _) => return Err(run::Error::WrongMode("USERS", "realistic")),
         };
         Ok(Mode {
             arrivals,
@@ -94,7 +94,7 @@ impl Cli {
         })
     }
 
-    /// The service program.
+    /// Returns the path of the service program.
     pub fn program(&self) -> Result<PathBuf, run::Error> {
         match &self.program {
             Some(program) => Ok(program.clone()),
@@ -103,9 +103,9 @@ impl Cli {
     }
 }
 
-/// Lets this process, and a service it starts, have as many connections as it may need.
-fn allow_connections() -> Result<(), run::Error> {
-    // More connections may be open than are in use, and there are other files.
+/// Raises the limit of open files for this process and the service that it starts.
+fn raise_file_limit() -> Result<(), run::Error> {
+    // More connections may be open than in use, and there are other files.
     let needed = 3 * IN_FLIGHT_MAX as u64;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_some_and(|current| current < needed) {
@@ -120,10 +120,10 @@ fn print(report: &Report) {
     println!();
     for check in &report.checks {
         let result = match check.result {
-            verdict::Result::Pass => "pass",
-            verdict::Result::Fail => "FAIL",
-            verdict::Result::Warning => "warning",
-            verdict::Result::NotRun => "not run",
+            verdict::CheckResult::Pass => "pass",
+            verdict::CheckResult::Fail => "FAIL",
+            verdict::CheckResult::Warning => "warning",
+            verdict::CheckResult::NotRun => "not run",
         };
         println!("{result:>8}  {}: {} (expected: {})", check.name, check.found, check.expected);
     }
@@ -134,26 +134,26 @@ fn print(report: &Report) {
         if report.passed { "PASS" } else { "FAIL" },
         report.mode,
         report.acknowledged,
-        report.purchases_a_second(),
-        report.units_told,
-        report.units_a_second(),
+        report.purchases_per_second(),
+        report.units_acknowledged,
+        report.units_per_second(),
         report.answers,
-        report.requests_a_second(),
+        report.requests_per_second(),
         report.refused(),
     );
 }
 
 fn positive(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration.is_zero() { Err("must be more than nothing".to_owned()) } else { Ok(duration) }
+    if duration.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(duration) }
 }
 
-/// `http://host:port` of whatever was given.
+/// Parses a URL of the form `http://host:port`.
 fn origin(text: &str) -> Result<String, String> {
     let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
     match (uri.scheme_str(), uri.authority(), uri.path()) {
         (Some("http"), Some(authority), "/") if !authority.as_str().contains('@') => Ok(format!("http://{authority}")),
-        _ => Err("must be http://host:port: TLS ends in front of the service".to_owned()),
+        _ => Err("must be http://host:port, without a path; the service itself does not speak TLS".to_owned()),
     }
 }
 
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_taken_with_or_without_a_slash() {
+    fn an_origin_may_end_with_a_slash() {
         for text in ["http://127.0.0.1:8080", "http://127.0.0.1:8080/"] {
             assert_eq!(origin(text).unwrap(), "http://127.0.0.1:8080");
         }
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_is_changed_by_what_belongs_to_it() {
+    fn settings_apply_only_to_their_modes() {
         let mode = |args: &[&str]| Cli::try_parse_from(["loadtest"].iter().chain(args)).unwrap().mode();
         let light = mode(&["realistic-light", "--users", "7", "--duration", "3s", "--goal-p99", "9ms"]).unwrap();
         assert_eq!(light.arrivals, Arrivals::Crowd { users: 7 });
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(mode(&["rush", "--rate", "9"]).unwrap().arrivals, Arrivals::Rush { per_second: 9 });
         assert!(mode(&["rush", "--users", "7"]).is_err());
         assert!(mode(&["realistic", "--rate", "7"]).is_err());
-        let of_private = ["loadtest", "rush", "--items", "7", "--base-url", "http://shop"];
-        assert!(Cli::try_parse_from(of_private).is_err());
+        let conflicting = ["loadtest", "rush", "--items", "7", "--base-url", "http://shop"];
+        assert!(Cli::try_parse_from(conflicting).is_err());
     }
 }

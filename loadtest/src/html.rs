@@ -1,15 +1,17 @@
-//! The report as one page that needs nothing else: it opens from a disk, without a network.
+//! The report as one standalone HTML page: it needs no network and no other file.
 
 use std::fmt::Display;
 
 use crate::latency::Summary;
+use crate::machine::Machine;
 use crate::plots;
 use crate::report::{ProfileReport, Report};
-use crate::verdict::{Check, Result};
+use crate::verdict::{Check, CheckResult};
 
 const STYLE: &str = include_str!("page.css");
+const UNKNOWN: &str = "unknown";
 
-/// The whole page.
+/// Returns the page.
 pub fn page(report: &Report) -> String {
     let title = format!("{} {}", report.mode, report.started_at.format("%Y-%m-%d %H:%M UTC"));
     let body = [head(report), figures(report), checks(&report.checks), charts(report), tables(report), facts(report)];
@@ -34,17 +36,17 @@ fn head(report: &Report) -> String {
 }
 
 fn figures(report: &Report) -> String {
-    let figure = |value: String, what: String| format!("<div><b>{value}</b><span>{what}</span></div>");
+    let figure = |value: String, label: String| format!("<div><b>{value}</b><span>{label}</span></div>");
     let sold_out = match report.sold_out_after_s() {
         Some(seconds) => format!("units bought; sold out after {seconds:.0} s"),
-        None => format!("units bought, {:.1} a second", report.units_a_second()),
+        None => format!("units bought, {:.1} per second", report.units_per_second()),
     };
     let figures = [
-        figure(thousands(report.acknowledged), format!("purchases, {:.1} a second", report.purchases_a_second())),
-        figure(thousands(report.units_told), sold_out),
-        figure(format!("{:.1} ms", report.buying.p99_ms), "p99 of a purchase, until acknowledged".to_owned()),
-        figure(format!("{:.0}/s", report.requests_a_second()), format!("{} requests", thousands(report.answers))),
-        figure(thousands(report.refused()), "refusals, none of them a sale".to_owned()),
+        figure(thousands(report.acknowledged), format!("purchases, {:.1} per second", report.purchases_per_second())),
+        figure(thousands(report.units_acknowledged), sold_out),
+        figure(format!("{:.1} ms", report.purchase_latency.p99_ms), "p99 latency of purchases".to_owned()),
+        figure(format!("{:.0}/s", report.requests_per_second()), format!("{} requests", thousands(report.answers))),
+        figure(thousands(report.refused()), "refusals (not purchases)".to_owned()),
         figure(thousands(report.unexpected), "unexpected errors".to_owned()),
     ];
     format!(r#"<div class="figures">{}</div>"#, figures.concat())
@@ -53,10 +55,10 @@ fn figures(report: &Report) -> String {
 fn checks(checks: &[Check]) -> String {
     let row = |check: &Check| {
         let (class, word) = match check.result {
-            Result::Pass => ("pass", "pass"),
-            Result::Fail => ("fail", "FAIL"),
-            Result::Warning => ("warning", "warning"),
-            Result::NotRun => ("not_run", "not run"),
+            CheckResult::Pass => ("pass", "pass"),
+            CheckResult::Fail => ("fail", "FAIL"),
+            CheckResult::Warning => ("warning", "warning"),
+            CheckResult::NotRun => ("not_run", "not run"),
         };
         let [expected, found] = [&check.expected, &check.found].map(|text| escape(text));
         let name = escape(check.name);
@@ -73,18 +75,18 @@ fn charts(report: &Report) -> String {
     let timeline = &report.timeline;
     let charts = [
         section("Units sold", "Since the start of the run", &plots::sold(timeline)),
-        section("Purchases", "Acknowledged a second: each one durable", &plots::purchases(timeline)),
-        section("Requests", "Answered a second, by operation", &plots::requests(timeline)),
-        section("Refusals", "A second, by reason. Not sales, and not errors", &plots::refusals(timeline)),
+        section("Purchases", "Acknowledged per second, all of them durable", &plots::purchases(timeline)),
+        section("Requests", "Responses per second, by operation", &plots::requests(timeline)),
+        section("Refusals", "Per second, by reason. Neither purchases nor errors", &plots::refusals(timeline)),
         section(
-            "Latency of a purchase",
-            "Milliseconds from when it was due until its receipt, retries included; logarithmic",
-            &plots::latencies(timeline, |second| second.buying),
+            "Purchase latency",
+            "Milliseconds from the due time to the receipt, with retries; logarithmic scale",
+            &plots::latencies(timeline, |second| second.purchase_latency),
         ),
         section(
-            "Latency of every request",
-            "Milliseconds from when it was due until its answer; logarithmic",
-            &plots::latencies(timeline, |second| second.requests),
+            "Request latency",
+            "Milliseconds from the due time to the response; logarithmic scale",
+            &plots::latencies(timeline, |second| second.request_latency),
         ),
     ];
     format!(r#"<div class="two">{}</div>"#, charts.concat())
@@ -96,7 +98,7 @@ fn tables(report: &Report) -> String {
         let share = *count as f64 / total;
         format!(
             "<tr><td>{}</td>{}<td style=\"width:50%\">{}</td></tr>",
-            refusal.word(),
+            refusal.code(),
             number(thousands(*count)),
             bar(share)
         )
@@ -104,9 +106,13 @@ fn tables(report: &Report) -> String {
     let refusals: String = refusals.collect();
     format!(
         "{}<div class=\"two\">{}{}</div>",
-        section("Profiles", "How far visits got; shares are of the visits", &profiles(&report.profiles)),
-        section("Latencies by operation", "Milliseconds from when a request was due", &latencies(report)),
-        section("Refusals by reason", "In the whole run", &format!("<table>{refusals}</table>")),
+        section(
+            "Profiles",
+            "Visits that reached each step, with their share of all visits",
+            &profiles(&report.profiles)
+        ),
+        section("Latencies by operation", "Milliseconds from the due time of a request", &latencies(report)),
+        section("Refusals by reason", "Total of the run", &format!("<table>{refusals}</table>")),
     )
 }
 
@@ -122,12 +128,12 @@ fn profiles(profiles: &[ProfileReport]) -> String {
                 share * 100.0
             )
         };
-        let steps: String = [funnel.visits, funnel.looked, funnel.checked_out, funnel.bought].map(step).concat();
+        let steps: String = [funnel.visits, funnel.chose_items, funnel.checked_out, funnel.bought].map(step).concat();
         format!("<tr><td>{}</td>{steps}{}</tr>", profile.name, number(thousands(funnel.units)))
     };
     let rows: String = profiles.iter().map(row).collect();
     format!(
-        "<table><tr><th></th><th>visits</th><th>looked</th><th>checked out</th><th>bought</th>\
+        "<table><tr><th></th><th>visits</th><th>chose items</th><th>checked out</th><th>bought</th>\
          <th class=\"number\">units</th></tr>{rows}</table>"
     )
 }
@@ -139,32 +145,39 @@ fn latencies(report: &Report) -> String {
         format!("<tr><td>{name}</td>{}{times}</tr>", number(thousands(summary.count)))
     };
     let mut rows: String = report.operations.iter().map(|operation| row(operation.name, &operation.latency)).collect();
-    rows += &row("<b>purchase until acknowledged</b>", &report.buying);
-    rows += &row("this client's own lateness", &report.lateness);
+    rows += &row("<b>purchase, with retries</b>", &report.purchase_latency);
+    rows += &row("lateness of the load generator", &report.lateness);
     let heads = ["count", "p50", "p95", "p99", "max"].map(|head| format!(r#"<th class="number">{head}</th>"#)).concat();
     format!("<table><tr><th></th>{heads}</tr>{rows}</table>")
 }
 
 fn facts(report: &Report) -> String {
-    let machine = &report.machine;
+    let machine = describe(&report.machine);
     let fact = |name: &str, value: &dyn Display| format!("<dt>{name}</dt><dd>{}</dd>", escape(&value.to_string()));
     let sales = report.audit.sales.iter().map(|sale| format!("{} ({} units)", sale.id, sale.total_units));
     let facts = [
         fact("Command", &report.command),
         fact("Seed", &report.seed),
-        fact("Machine", &format!("{} cores, {:.1} GiB, {}", machine.cores, machine.memory_gib, machine.cpu)),
-        fact("Kernel", &machine.kernel),
+        fact("Machine", &machine),
+        fact("Kernel", &report.machine.kernel.as_deref().unwrap_or(UNKNOWN)),
         fact("Service", &format!("{}, version {}", report.service, report.service_version)),
         fact("Sales", &sales.collect::<Vec<_>>().join(", ")),
-        fact("Turned away (503, 429)", &report.turned_away),
-        fact("Shoppers who hung up and asked again", &report.hung_up),
-        fact("Purchases asked for again", &report.repeats),
+        fact("Responses 503 and 429", &report.turned_away),
+        fact("Shoppers who hung up and retried", &report.hung_up),
+        fact("Repeated purchases", &report.repeats),
     ];
     let samples = match report.unexpected_samples.as_slice() {
         [] => String::new(),
-        samples => format!("<section><h2>Unexpected</h2><pre>{}</pre></section>", escape(&samples.join("\n"))),
+        samples => format!("<section><h2>Unexpected errors</h2><pre>{}</pre></section>", escape(&samples.join("\n"))),
     };
     format!("{samples}<section><h2>About this run</h2><dl>{}</dl></section>", facts.concat())
+}
+
+fn describe(machine: &Machine) -> String {
+    let cores = machine.cores.map_or(UNKNOWN.to_owned(), |cores| cores.to_string());
+    let memory = machine.memory_gib.map_or(UNKNOWN.to_owned(), |gib| format!("{gib:.1} GiB"));
+    let cpu = machine.cpu.as_deref().unwrap_or("CPU unknown");
+    format!("cores: {cores}, memory: {memory}, {cpu}")
 }
 
 fn section(title: &str, note: &str, body: &str) -> String {
@@ -179,7 +192,7 @@ fn number(text: String) -> String {
     format!(r#"<td class="number">{text}</td>"#)
 }
 
-/// 1234567 as 1,234,567.
+/// Groups digits by thousands: 1,234,567.
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
@@ -197,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_refers_to_nothing_outside() {
+    fn the_page_has_no_external_references() {
         let page = page(&report());
         for reference in ["src=", "href=", "url(", "@import", "<script", "<link", "<iframe"] {
             assert!(!page.contains(reference), "{reference}");
@@ -211,14 +224,14 @@ mod tests {
         assert!(shown.contains(r#"<span class="badge pass">PASS</span>rush"#));
         assert_eq!(shown.matches("<svg").count(), 6);
         report.passed = false;
-        report.checks[0].result = Result::Fail;
+        report.checks[0].result = CheckResult::Fail;
         let shown = page(&report);
         assert!(shown.contains(r#"<span class="badge fail">FAIL</span>"#));
-        assert!(shown.contains(r#"<td class="result fail">FAIL</td><td>something is bought</td>"#), "{shown}");
+        assert!(shown.contains(r#"<td class="result fail">FAIL</td><td>shoppers bought something</td>"#), "{shown}");
     }
 
     #[test]
-    fn what_a_service_said_cannot_become_markup() {
+    fn text_of_the_service_is_escaped() {
         let mut report = report();
         report.unexpected_samples = vec!["GET / -> <script>alert(\"1\")</script>".to_owned()];
         assert!(page(&report).contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;"));

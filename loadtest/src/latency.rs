@@ -1,15 +1,15 @@
-//! Latencies, to 1 % or better, from a microsecond to a minute.
+//! Latency histograms from 1 microsecond to 1 minute, exact to 1 % or better.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// How long many things took.
+/// A histogram of latencies.
 #[derive(Debug, Clone)]
 pub struct Latencies(Histogram<u64>);
 
-/// What there is to say about them, in milliseconds.
+/// The percentiles of a histogram, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Summary {
     pub count: u64,
@@ -25,7 +25,7 @@ impl Latencies {
         Latencies(Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds are in order"))
     }
 
-    /// Adds one. What took longer than a minute counts as a minute.
+    /// Adds a latency. One above a minute counts as a minute.
     pub fn record(&mut self, took: Duration) {
         self.0.saturating_record(took.as_micros() as u64);
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_those_of_what_was_recorded() {
+    fn percentiles_match_the_recorded_latencies() {
         let mut latencies = Latencies::new();
         (1..=1_000).for_each(|ms| latencies.record(Duration::from_millis(ms)));
         let summary = latencies.summary();

@@ -1,42 +1,43 @@
-//! Shoppers for the flash-sale service. They shop as people do, by thinking and coming back, or all at once; in the
-//! end what they were told is compared with what the service says, and a report is written.
+//! A load test for the flash-sale service. Shoppers think and come back, or arrive all at once. Afterwards the test
+//! compares what the service acknowledged to them with what it shows, and writes a report.
 //!
-//! | where | what |
+//! | modules | contents |
 //! |---|---|
-//! | `modes`, `profiles` | the tables: how much load, and what shoppers are like |
-//! | `visit`, `cart`, `buying`, `choice` | what one shopper does |
-//! | `drive` | closed loop (a crowd that thinks) and open loop (a rush that does not wait) |
-//! | `client`, `outcome` | asking the service, and what answers are expected |
-//! | `recorder`, `latency`, `told`, `watch` | what is measured and remembered meanwhile |
-//! | `audit`, `verify`, `verdict` | asking afterwards, and PASS or FAIL |
-//! | `report`, `html`, `plots`, `chart`, `machine` | what is left behind |
+//! | `modes`, `profiles` | tables: the load, and how shoppers behave |
+//! | `visit`, `cart`, `purchase`, `popularity` | the behaviour of one shopper |
+//! | `load_generator` | closed loop (realistic tests) and open loop (rush) |
+//! | `client`, `api`, `outcome` | requests to the service, and the expected responses |
+//! | `context`, `recorder`, `latency`, `acknowledgements`, `monitor` | measurements and state during a run |
+//! | `audit`, `verify`, `verdict` | checks after a run: PASS or FAIL |
+//! | `report`, `html`, `plots`, `chart`, `machine` | the report |
+//! | `cli`, `run`, `private_service` | the command, one run, and a service started for it |
 
+mod acknowledgements;
 mod api;
 mod audit;
-mod buying;
 mod cart;
 mod chart;
-mod choice;
 mod cli;
 mod client;
-mod drive;
+mod context;
 mod html;
 mod latency;
+mod load_generator;
 mod machine;
 mod modes;
+mod monitor;
 mod outcome;
 mod plots;
-mod private;
+mod popularity;
+mod private_service;
 mod profiles;
+mod purchase;
 mod recorder;
 mod report;
 mod run;
-mod told;
 mod verdict;
 mod verify;
 mod visit;
-mod watch;
-mod world;
 
 fn main() -> std::process::ExitCode {
     cli::run()

@@ -1,13 +1,13 @@
-//! How much load, and what is asked of the service under it.
+//! The kinds of load test, with the goals that the service must meet.
 
 use std::time::Duration;
 
-/// Who comes when.
+/// The arrival pattern of shoppers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrivals {
-    /// So many people who shop, think, and come again: a closed loop.
+    /// A closed loop: this many users shop, think and come back.
     Crowd { users: u32 },
-    /// So many new people a second, whether or not those before them were served: an open loop.
+    /// An open loop: this many visits start per second, even if earlier ones are not served yet.
     Rush { per_second: u32 },
 }
 
@@ -16,22 +16,22 @@ pub enum Arrivals {
 pub struct Mode {
     pub name: &'static str,
     pub arrivals: Arrivals,
-    /// How long people come. A rush ends soon after the sale is sold out.
+    /// The time during which shoppers arrive. A rush ends soon after the sale sells out.
     pub duration: Duration,
-    /// Items of the sale of a private service.
+    /// Items in the sale of a private service.
     pub sale_items: u32,
-    /// What think times are multiplied by.
+    /// A factor for think times.
     pub pace: f64,
-    /// 99 of 100 purchases are acknowledged within this time.
+    /// The p99 of purchases must be below this time.
     pub goal_p99: Duration,
-    /// The share of requests that may be turned away by 503 or 429.
+    /// The share of requests that may get 503 or 429.
     pub turned_away_max: f64,
 }
 
 const MINUTE: u64 = 60;
 
-/// Every mode. Heavy and stress sell from the largest sale there can be: one of 10,000 would be gone in a minute or
-/// two, and the rest of the run would be refusals.
+/// Every mode. Heavy and stress use the largest possible sale: 10,000 items would sell out in a minute or two, and the
+/// rest of the run would measure only refusals.
 pub const ALL: [Mode; 5] = [
     crowd("realistic-light", 200, 2 * MINUTE, 10_000, 50, 0.0),
     crowd("realistic", 400, 5 * MINUTE, 10_000, 100, 0.0),
@@ -67,7 +67,7 @@ const fn crowd(
     }
 }
 
-/// The mode of this name.
+/// Returns the mode with this name.
 pub fn find(name: &str) -> Result<Mode, String> {
     let names = || ALL.map(|mode| mode.name).join(", ");
     ALL.into_iter().find(|mode| mode.name == name).ok_or_else(|| format!("must be one of {}", names()))

@@ -1,22 +1,22 @@
-//! Which answers are expected. Whatever is not in [`judge`] is an unexpected error, and fails the run.
+//! The expected responses. Any response not listed in [`classify`] is an unexpected error and fails the run.
 
 use hyper::StatusCode;
 use serde::Serialize;
 
-/// What shoppers ask for.
+/// An operation of a shopper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// The sale that is on, or a page of its items.
+    /// Reads the active sale or a page of its items.
     Look,
-    /// Putting into the cart.
+    /// Adds items to a cart.
     Checkout,
-    /// The cart as it stands.
+    /// Reads a cart.
     Review,
-    /// Buying the cart.
+    /// Buys a cart.
     Purchase,
-    /// Buying one item without a cart.
+    /// Buys one item without a cart.
     BuyNow,
-    /// The receipt of a purchase that was "confirming".
+    /// Reads the receipt of a purchase that was "confirming".
     Receipt,
 }
 
@@ -30,7 +30,7 @@ impl Operation {
         Operation::Receipt,
     ];
 
-    /// As the report calls it.
+    /// Returns the name in the report.
     pub fn name(self) -> &'static str {
         match self {
             Operation::Look => "look",
@@ -43,7 +43,7 @@ impl Operation {
     }
 }
 
-/// Why a shopper did not get what was asked for, as the contract has it.
+/// A refusal that shoppers can cause, as in the API contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
@@ -65,8 +65,8 @@ impl Refusal {
         Refusal::SaleEnded,
     ];
 
-    /// The stable word of the contract.
-    pub fn word(self) -> &'static str {
+    /// Returns the problem code of the API contract.
+    pub fn code(self) -> &'static str {
         match self {
             Refusal::ItemSold => "item_sold",
             Refusal::ItemsSold => "items_sold",
@@ -78,26 +78,26 @@ impl Refusal {
     }
 }
 
-/// What an answer means.
+/// The meaning of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done.
+    /// The service did what was requested.
     Done,
-    /// It is decided and not yet known to be durable.
+    /// The purchase is decided, but not confirmed as durable yet.
     Confirming,
-    /// It was not done, for a reason that shoppers expect.
+    /// The service refused, for a reason that shoppers expect.
     Refused(Refusal),
-    /// It was not served for now: 503 or 429. Counted apart, and bounded by the mode.
+    /// The service had no capacity: 503 or 429. Counted separately, with a limit for each mode.
     TurnedAway,
-    /// Anything else, also no answer at all.
+    /// Any other response, or none at all.
     Unexpected,
 }
 
-/// What this status and word mean in answer to this. `Unexpected` where a shopper could not have provoked it.
-pub fn judge(operation: Operation, status: StatusCode, word: &str) -> Outcome {
+/// Classifies a response by its status and problem code. It is `Unexpected` if no shopper could have caused it.
+pub fn classify(operation: Operation, status: StatusCode, code: &str) -> Outcome {
     use Operation::{BuyNow, Checkout, Purchase, Receipt, Review};
     use Refusal::{CartFull, ItemSold, ItemsSold, SaleEnded, SoldOut, UserLimitReached};
-    match (operation, status.as_u16(), word) {
+    match (operation, status.as_u16(), code) {
         (_, 200, _) => Outcome::Done,
         (Purchase | BuyNow | Receipt, 202, _) => Outcome::Confirming,
         (Checkout, 409, "item_sold") => Outcome::Refused(ItemSold),
@@ -106,7 +106,7 @@ pub fn judge(operation: Operation, status: StatusCode, word: &str) -> Outcome {
         (BuyNow, 410, "sold_out") => Outcome::Refused(SoldOut),
         (Checkout | Purchase | BuyNow, 409, "user_limit_reached") => Outcome::Refused(UserLimitReached),
         (Checkout | Purchase | BuyNow, 410, "sale_ended") => Outcome::Refused(SaleEnded),
-        // A cart goes with its sale. One that is lost sooner comes to light when it is bought next.
+        // A cart ends with its sale. If one is lost earlier, its purchase fails with an unexpected error.
         (Review, 404, "checkout_not_found") => Outcome::Refused(SaleEnded),
         (_, 503, "unavailable") | (_, 429, "rate_limited") => Outcome::TurnedAway,
         _ => Outcome::Unexpected,
@@ -118,8 +118,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_provoked_is_unexpected() {
-        for (operation, status, word) in [
+    fn a_response_that_no_shopper_could_cause_is_unexpected() {
+        for (operation, status, code) in [
             (Operation::Look, 404, "sale_not_found"),
             (Operation::Checkout, 409, "items_sold"),
             (Operation::Checkout, 409, "sale_not_started"),
@@ -133,19 +133,19 @@ mod tests {
             (Operation::Purchase, 503, ""),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(judge(operation, status, word), Outcome::Unexpected, "{operation:?} {status} {word}");
+            assert_eq!(classify(operation, status, code), Outcome::Unexpected, "{operation:?} {status} {code}");
         }
     }
 
     #[test]
-    fn every_refusal_can_be_met_by_its_word() {
+    fn every_refusal_is_classified_by_its_code() {
         for refusal in Refusal::ALL {
-            let met = Operation::ALL.iter().any(|operation| {
+            let is_classified = Operation::ALL.iter().any(|operation| {
                 [StatusCode::CONFLICT, StatusCode::GONE]
                     .iter()
-                    .any(|status| judge(*operation, *status, refusal.word()) == Outcome::Refused(refusal))
+                    .any(|status| classify(*operation, *status, refusal.code()) == Outcome::Refused(refusal))
             });
-            assert!(met, "{refusal:?}");
+            assert!(is_classified, "{refusal:?}");
         }
     }
 }

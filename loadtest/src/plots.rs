@@ -1,33 +1,33 @@
-//! What is plotted of a run.
+//! The charts of the report.
 
-use crate::chart::{Scale, Series, lines};
+use crate::chart::{Scale, Series, line_chart};
 use crate::latency::Summary;
 use crate::outcome::{Operation, Refusal};
 use crate::recorder::Second;
 
 const COLOURS: [&str; 6] = ["#2563eb", "#0d9488", "#a855f7", "#dc2626", "#ea9216", "#64748b"];
 
-/// Requests answered a second, by operation.
+/// Plots the responses per second, by operation.
 pub fn requests(timeline: &[Second]) -> String {
-    let series = Operation::ALL.iter().enumerate().map(|(place, operation)| Series {
+    let series = Operation::ALL.iter().enumerate().map(|(index, operation)| Series {
         name: operation.name().to_owned(),
-        colour: COLOURS[place],
-        points: rates(timeline, |second| second.answers[place]),
+        colour: COLOURS[index],
+        points: rates(timeline, |second| second.answers[index]),
     });
-    lines(&with_something(series), end(timeline), Scale::Linear)
+    line_chart(&without_empty(series), end(timeline), Scale::Linear)
 }
 
-/// Purchases acknowledged a second.
+/// Plots the purchases acknowledged per second.
 pub fn purchases(timeline: &[Second]) -> String {
     let points = rates(timeline, |second| second.acknowledged);
-    lines(
+    line_chart(
         &[Series { name: "purchases acknowledged".to_owned(), colour: COLOURS[1], points }],
         end(timeline),
         Scale::Linear,
     )
 }
 
-/// Percentiles of each second of what `summary` picks.
+/// Plots latency percentiles per second. `summary` selects the latencies.
 pub fn latencies(timeline: &[Second], summary: impl Fn(&Second) -> Summary) -> String {
     let line = |name: &str, colour: &'static str, percentile: fn(Summary) -> f64| Series {
         name: name.to_owned(),
@@ -44,57 +44,57 @@ pub fn latencies(timeline: &[Second], summary: impl Fn(&Second) -> Summary) -> S
         line("p95", "#ea9216", |summary| summary.p95_ms),
         line("p50", "#2563eb", |summary| summary.p50_ms),
     ];
-    lines(&series, end(timeline), Scale::Logarithmic)
+    line_chart(&series, end(timeline), Scale::Logarithmic)
 }
 
-/// Units sold since the start: what shoppers were told, and what the service says.
+/// Plots the units sold since the start: as acknowledged to shoppers, and as the service shows.
 pub fn sold(timeline: &[Second]) -> String {
-    let so_far = |figure: fn(&Second) -> u64| {
+    let cumulative = |figure: fn(&Second) -> u64| {
         let seconds = timeline.iter().map(|second| (second.at_s, figure(second) as f64));
         std::iter::once((0.0, 0.0)).chain(seconds).collect()
     };
     let series = [
         Series {
-            name: "sold, as the service says".to_owned(),
+            name: "sold according to the service".to_owned(),
             colour: "#ea9216",
-            points: so_far(|second| second.units_sold),
+            points: cumulative(|second| second.units_sold),
         },
         Series {
             name: "acknowledged to shoppers".to_owned(),
             colour: "#2563eb",
-            points: so_far(|second| second.units_told),
+            points: cumulative(|second| second.units_acknowledged),
         },
     ];
-    lines(&series, end(timeline), Scale::Linear)
+    line_chart(&series, end(timeline), Scale::Linear)
 }
 
-/// Refusals a second, by reason, and requests turned away.
+/// Plots the refusals per second, by reason, and the 503 and 429 responses.
 pub fn refusals(timeline: &[Second]) -> String {
-    let reasons = Refusal::ALL.iter().enumerate().map(|(place, refusal)| Series {
-        name: refusal.word().to_owned(),
-        colour: COLOURS[place],
-        points: rates(timeline, |second| second.refusals[place]),
+    let reasons = Refusal::ALL.iter().enumerate().map(|(index, refusal)| Series {
+        name: refusal.code().to_owned(),
+        colour: COLOURS[index],
+        points: rates(timeline, |second| second.refusals[index]),
     });
     let turned_away = Series {
         name: "503 or 429".to_owned(),
         colour: "#0f172a",
         points: rates(timeline, |second| second.turned_away),
     };
-    lines(&with_something(reasons.chain([turned_away])), end(timeline), Scale::Linear)
+    line_chart(&without_empty(reasons.chain([turned_away])), end(timeline), Scale::Linear)
 }
 
 fn end(timeline: &[Second]) -> f64 {
     timeline.last().map_or(1.0, |second| second.at_s)
 }
 
-/// Counts of each second, as rates: a busy client ends its seconds late.
+/// Converts counts to rates. A busy client may end a second late, so seconds have different lengths.
 fn rates(timeline: &[Second], count: impl Fn(&Second) -> u64) -> Vec<(f64, f64)> {
     let starts = std::iter::once(0.0).chain(timeline.iter().map(|second| second.at_s));
     let rate = |(second, start): (&Second, f64)| (second.at_s, count(second) as f64 / (second.at_s - start).max(0.1));
     timeline.iter().zip(starts).map(rate).collect()
 }
 
-fn with_something(series: impl Iterator<Item = Series>) -> Vec<Series> {
+fn without_empty(series: impl Iterator<Item = Series>) -> Vec<Series> {
     series.filter(|series| series.points.iter().any(|(_, value)| *value > 0.0)).collect()
 }
 
@@ -103,14 +103,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_that_took_two_counts_half() {
+    fn a_second_that_lasted_two_has_half_the_rate() {
         let second = |at_s, acknowledged| Second { at_s, acknowledged, ..Second::default() };
         let timeline = [second(1.0, 10), second(3.0, 10)];
         assert_eq!(rates(&timeline, |second| second.acknowledged), [(1.0, 10.0), (3.0, 5.0)]);
     }
 
     #[test]
-    fn what_never_happened_is_not_plotted() {
+    fn a_series_of_zeros_is_not_plotted() {
         let mut second = Second { at_s: 1.0, ..Second::default() };
         second.refusals[Refusal::ItemSold as usize] = 3;
         let plot = refusals(&[second]);

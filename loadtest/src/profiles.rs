@@ -1,4 +1,4 @@
-//! What shoppers are like: all numbers about their behaviour.
+//! Shopper profiles: all numbers about shopper behaviour.
 
 use std::ops::Range;
 
@@ -8,51 +8,51 @@ use rand::{Rng, RngExt};
 #[derive(Debug)]
 pub struct Profile {
     pub name: &'static str,
-    /// Of 100 shoppers.
+    /// Shoppers with this profile, in percent.
     share: u32,
-    /// How likely somebody who looked checks out.
+    /// The probability that a visit reaches the checkout after the shopper has chosen items.
     pub checkout: f64,
-    /// How likely a cart is then bought.
+    /// The probability that a cart is bought.
     pub purchase: f64,
-    /// How likely somebody knows what to buy and does not look first.
+    /// The probability that a shopper knows what to buy and skips the item list.
     pub decided: f64,
-    /// Seconds between two steps, and twice that between two visits.
+    /// Seconds between two steps. The time between two visits is twice as long.
     pub think_s: Range<f64>,
 }
 
-/// Every kind of shopper.
+/// Every profile.
 pub static ALL: [Profile; 3] = [
     Profile { name: "aggressive", share: 10, checkout: 0.9, purchase: 0.8, decided: 0.7, think_s: 0.1..0.5 },
     Profile { name: "normal", share: 60, checkout: 0.6, purchase: 0.4, decided: 0.2, think_s: 0.5..2.0 },
     Profile { name: "browser", share: 30, checkout: 0.3, purchase: 0.1, decided: 0.0, think_s: 1.0..4.0 },
 ];
 
-/// Of all visits, those of somebody who was here before, and may have an abandoned cart or own the limit.
-pub const REGULAR: f64 = 0.2;
-/// Of those who will buy, those who take one item at once, without a cart.
+/// The share of visits by returning users, who may have an abandoned cart or be at their limit.
+pub const RETURNING: f64 = 0.2;
+/// The share of buyers who buy one item without a cart.
 pub const BUYS_NOW: f64 = 0.1;
-/// Of carts, those of 4 to 10 items that are checked out together; the others get 1 to 3 one by one.
+/// The share of carts with 4 to 10 items, checked out in one request. The others have 1 to 3, checked out one by one.
 pub const LARGE_CART: f64 = 0.1;
-/// Of carts that would be bought, those looked at once more before.
+/// The share of carts that the shopper reviews before buying.
 pub const REVIEWS: f64 = 0.2;
-/// Of cart purchases, those that take what is left.
+/// The share of cart purchases with `partial=true`, which buy whatever is left.
 pub const PARTIAL: f64 = 0.1;
-/// Of those told that items of their cart are sold, those who buy the rest.
+/// The share of shoppers who buy the rest of a cart after `items_sold`.
 pub const BUYS_THE_REST: f64 = 0.8;
-/// Of purchases, those where the shopper hangs up before the answer, and asks again.
+/// The share of purchases where the shopper hangs up before the response and retries.
 pub const HANGS_UP: f64 = 0.02;
-/// Of acknowledged purchases, those asked for once more.
+/// The share of acknowledged purchases that the shopper repeats.
 pub const REPEATS: f64 = 0.05;
 
-/// An index into [`ALL`], by the shares.
+/// Returns a random index into [`ALL`], weighted by the shares.
 pub fn choose(rng: &mut impl Rng) -> usize {
-    let mut place = rng.random_range(0..ALL.iter().map(|profile| profile.share).sum());
-    let is_there = |profile: &Profile| {
-        let found = place < profile.share;
-        place = place.saturating_sub(profile.share);
-        found
+    let mut point = rng.random_range(0..ALL.iter().map(|profile| profile.share).sum());
+    let contains_point = |profile: &Profile| {
+        let is_inside = point < profile.share;
+        point = point.saturating_sub(profile.share);
+        is_inside
     };
-    ALL.iter().position(is_there).unwrap_or(0)
+    ALL.iter().position(contains_point).expect("the shares cover every point")
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shoppers_come_by_their_shares() {
+    fn profiles_are_chosen_by_their_shares() {
         assert_eq!(ALL.iter().map(|profile| profile.share).sum::<u32>(), 100);
         let mut rng = SmallRng::seed_from_u64(1);
         let mut seen = [0_u32; ALL.len()];

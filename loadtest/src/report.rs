@@ -1,4 +1,4 @@
-//! What a run leaves behind: the same data as JSON and as a page.
+//! The report of a run: the same data as JSON and as an HTML page.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,14 +18,14 @@ use crate::profiles;
 use crate::recorder::{Funnel, Second, Totals};
 use crate::verdict::Check;
 
-/// Everything there is to say about a run.
+/// The report of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub mode: &'static str,
     pub load: String,
     pub passed: bool,
     pub started_at: DateTime<Utc>,
-    /// From the first arrival until the last shopper has left.
+    /// The time from the first arrival until the last shopper left.
     pub seconds: f64,
     pub command: String,
     pub seed: u64,
@@ -34,9 +34,11 @@ pub struct Report {
     pub machine: Machine,
     pub checks: Vec<Check>,
     pub acknowledged: u64,
-    pub units_told: u64,
+    #[serde(rename = "units_told")]
+    pub units_acknowledged: u64,
     pub answers: u64,
-    pub buying: Summary,
+    #[serde(rename = "buying")]
+    pub purchase_latency: Summary,
     pub lateness: Summary,
     pub operations: Vec<OperationReport>,
     pub refusals: BTreeMap<Refusal, u64>,
@@ -50,7 +52,7 @@ pub struct Report {
     pub timeline: Vec<Second>,
 }
 
-/// How long one operation took.
+/// The latency of one operation.
 #[derive(Debug, Serialize)]
 pub struct OperationReport {
     pub name: &'static str,
@@ -58,7 +60,7 @@ pub struct OperationReport {
     pub latency: Summary,
 }
 
-/// How far shoppers of one profile got.
+/// The visits of one profile.
 #[derive(Debug, Serialize)]
 pub struct ProfileReport {
     pub name: &'static str,
@@ -67,33 +69,33 @@ pub struct ProfileReport {
 }
 
 impl Report {
-    /// Purchases acknowledged a second, over the whole run.
-    pub fn purchases_a_second(&self) -> f64 {
+    /// Returns the purchases acknowledged per second, over the whole run.
+    pub fn purchases_per_second(&self) -> f64 {
         self.acknowledged as f64 / self.seconds
     }
 
-    /// Units sold a second, over the whole run.
-    pub fn units_a_second(&self) -> f64 {
-        self.units_told as f64 / self.seconds
+    /// Returns the units acknowledged per second, over the whole run.
+    pub fn units_per_second(&self) -> f64 {
+        self.units_acknowledged as f64 / self.seconds
     }
 
-    /// Requests answered a second, over the whole run.
-    pub fn requests_a_second(&self) -> f64 {
+    /// Returns the responses per second, over the whole run.
+    pub fn requests_per_second(&self) -> f64 {
         self.answers as f64 / self.seconds
     }
 
-    /// When nothing was left for the first time, as the service says.
+    /// Returns the first time at which the service showed nothing left.
     pub fn sold_out_after_s(&self) -> Option<f64> {
         self.timeline.iter().find(|second| second.units_remaining == 0).map(|second| second.at_s)
     }
 
-    /// Answers that refused something, for any reason that shoppers expect.
+    /// Returns the number of refusals, for all reasons.
     pub fn refused(&self) -> u64 {
         self.refusals.values().sum()
     }
 
-    /// Writes `report.json` and `report.html` into the directory of the run, to which `latest` leads from then on.
-    /// Returns the page.
+    /// Writes `report.json` and `report.html` into the directory of the run, and points the link `latest` to it.
+    /// Returns the path of the page.
     pub fn write(&self, directory: &Path) -> io::Result<PathBuf> {
         fs::write(directory.join("report.json"), serde_json::to_vec_pretty(self)?)?;
         let page = directory.join("report.html");
@@ -103,7 +105,7 @@ impl Report {
     }
 }
 
-/// Latencies by operation, of those that happened.
+/// Returns the latency of each operation that occurred.
 pub fn operations(totals: &Totals) -> Vec<OperationReport> {
     let all = Operation::ALL.iter().zip(&totals.operations);
     let reports =
@@ -111,13 +113,13 @@ pub fn operations(totals: &Totals) -> Vec<OperationReport> {
     reports.filter(|report| report.latency.count > 0).collect()
 }
 
-/// How far each profile got.
+/// Returns the visits of each profile.
 pub fn profiles(totals: &Totals) -> Vec<ProfileReport> {
     let all = profiles::ALL.iter().zip(totals.funnels);
     all.map(|(profile, funnel)| ProfileReport { name: profile.name, funnel }).collect()
 }
 
-/// A new directory for a run, below that of all results.
+/// Creates the directory of a run below the results directory.
 pub fn make_directory(results: &Path, started_at: DateTime<Utc>, mode: &str) -> io::Result<PathBuf> {
     let name = format!("{}-{mode}", started_at.format("%Y%m%dT%H%M%SZ"));
     let directory = results.join(name);
@@ -125,9 +127,12 @@ pub fn make_directory(results: &Path, started_at: DateTime<Utc>, mode: &str) -> 
     Ok(directory)
 }
 
-/// Lets `latest` beside the directories of all runs lead to this one.
+/// Points the link `latest` in the results directory to the directory of this run.
 fn link_latest(directory: &Path) -> io::Result<()> {
-    let (Some(results), Some(name)) = (directory.parent(), directory.file_name()) else { return Ok(()) };
+    let (Some(results), Some(name)) = (directory.parent(), directory.file_name()) else {
+        let message = format!("{} is not a directory below the results", directory.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    };
     let latest = results.join("latest");
     match fs::remove_file(&latest) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -137,19 +142,20 @@ fn link_latest(directory: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 pub mod tests {
-    use crate::verdict::Result;
+    use crate::audit::SaleAudit;
+    use crate::verdict::CheckResult;
 
     use super::*;
 
-    /// A short run that passed.
+    /// Returns the report of a short run that passed.
     pub fn report() -> Report {
         let check = Check {
-            name: "something is bought",
+            name: "shoppers bought something",
             expected: "at least 1 purchase".to_owned(),
-            found: "5 purchases".to_owned(),
-            result: Result::Pass,
+            found: "5 purchases, 10 units".to_owned(),
+            result: CheckResult::Pass,
         };
-        let second = Second { at_s: 1.0, acknowledged: 5, units_told: 10, units_sold: 10, ..Second::default() };
+        let second = Second { at_s: 1.0, acknowledged: 5, units_acknowledged: 10, units_sold: 10, ..Second::default() };
         Report {
             mode: "rush",
             load: "9 arrivals/s".to_owned(),
@@ -160,12 +166,12 @@ pub mod tests {
             seed: 1,
             service: "http://127.0.0.1:8080".to_owned(),
             service_version: "0.1.0".to_owned(),
-            machine: Machine::this(),
+            machine: Machine::detect(),
             checks: vec![check],
             acknowledged: 5,
-            units_told: 10,
+            units_acknowledged: 10,
             answers: 30,
-            buying: Summary::default(),
+            purchase_latency: Summary::default(),
             lateness: Summary::default(),
             operations: Vec::new(),
             refusals: [(Refusal::ItemSold, 2), (Refusal::CartFull, 1)].into(),
@@ -181,7 +187,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_run_is_written_and_the_latest_one_is_found() {
+    fn a_report_is_written_and_latest_points_to_the_newest() {
         let results = tempfile::tempdir().unwrap();
         for (second, mode) in [(0, "rush"), (1, "realistic")] {
             let at = DateTime::from_timestamp(second, 0).unwrap();
@@ -196,10 +202,43 @@ pub mod tests {
     }
 
     #[test]
-    fn a_refusal_is_no_sale() {
+    fn the_json_fields_are_stable() {
+        let mut report = report();
+        report.audit.sales.push(SaleAudit::default());
+        report.profiles.push(ProfileReport { name: "browser", funnel: Funnel::default() });
+        let json = serde_json::to_value(&report).unwrap();
+        let fields = |value: &serde_json::Value| {
+            let mut names: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+            names.sort_unstable();
+            names.join(" ")
+        };
+        assert_eq!(
+            fields(&json),
+            "acknowledged answers audit buying checks command hung_up lateness load machine mode operations passed \
+             profiles refusals repeats seconds seed service service_version started_at timeline turned_away \
+             unexpected unexpected_samples units_told"
+        );
+        assert_eq!(fields(&json["audit"]), "acknowledged different doubtful failures missing sales unknown");
+        assert_eq!(
+            fields(&json["audit"]["sales"][0]),
+            "id limit most_owned oversold owners_over_limit refused_and_there sold_after sold_before told total_units"
+        );
+        assert_eq!(
+            fields(&json["timeline"][0]),
+            "acknowledged answers at_s buying refusals requests turned_away unexpected units_remaining units_sold \
+             units_told"
+        );
+        assert_eq!(fields(&json["timeline"][0]["buying"]), "count max_ms p50_ms p95_ms p99_ms");
+        assert_eq!(fields(&json["profiles"][0]), "bought checked_out looked name units visits");
+        assert_eq!(fields(&json["machine"]), "cores cpu kernel memory_gib");
+        assert_eq!(fields(&json["checks"][0]), "expected found name result");
+    }
+
+    #[test]
+    fn refusals_do_not_count_as_purchases() {
         let report = report();
-        assert_eq!((report.purchases_a_second(), report.units_a_second()), (2.5, 5.0));
-        assert_eq!((report.refused(), report.requests_a_second()), (3, 15.0));
+        assert_eq!((report.purchases_per_second(), report.units_per_second()), (2.5, 5.0));
+        assert_eq!((report.refused(), report.requests_per_second()), (3, 15.0));
         assert_eq!(report.sold_out_after_s(), Some(1.0));
     }
 }

@@ -1,4 +1,4 @@
-//! One run from beginning to end.
+//! One run of a load test.
 
 use std::io;
 use std::path::Path;
@@ -14,46 +14,46 @@ use crate::api::{Health, Sale};
 use crate::audit::{Audit, audit};
 use crate::cli::Cli;
 use crate::client::Client;
-use crate::drive::drive;
+use crate::context::RunContext;
+use crate::load_generator::generate_load;
 use crate::machine::Machine;
 use crate::modes::{Arrivals, Mode};
+use crate::monitor::{ObservedSales, monitor};
 use crate::outcome::{Operation, Refusal};
-use crate::private::{self, Private};
+use crate::private_service::{self, PrivateService};
 use crate::recorder::Recorder;
 use crate::report::{self, Report};
 use crate::verdict::{self, Evidence};
 use crate::verify::{self, Findings};
-use crate::watch::{Sales, watch};
-use crate::world::World;
 
-/// How long a service may take until it has a sale to offer.
-const OPEN_PATIENCE: Duration = Duration::from_secs(30);
+/// Time for the service to show an active sale.
+const SALE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why there is no verdict.
+/// An error that prevents a verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Private(#[from] private::Error),
-    #[error("{0} shows no sale that is on: {1}. Is it running?")]
+    Private(#[from] private_service::Error),
+    #[error("{0} shows no active sale ({1}); check that the service is running and a sale is active")]
     NoSale(String, String),
-    #[error("{0} is only for {1} tests")]
-    Misplaced(&'static str, &'static str),
+    #[error("{0} applies only to {1} tests; remove it or choose another mode")]
+    WrongMode(&'static str, &'static str),
     #[error("interrupted")]
     Interrupted,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// What a run is about.
+/// The settings of a run.
 struct Run<'a> {
     cli: &'a Cli,
     mode: Mode,
     base: String,
-    private: Option<&'a Private>,
+    private: Option<&'a PrivateService>,
     started_at: DateTime<Utc>,
 }
 
-/// Runs a test of this mode, against the service that was named or one of its own, which ends with it.
+/// Runs a test in this mode against the given service, or against a private one that it stops afterwards.
 pub async fn run(cli: &Cli, mode: Mode) -> Result<Report, Error> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -67,7 +67,7 @@ pub async fn run(cli: &Cli, mode: Mode) -> Result<Report, Error> {
     let directory = report::make_directory(&cli.results, started_at, mode.name)?;
     let mut private = match cli.base_url {
         Some(_) => None,
-        None => Some(Private::start(&cli.program()?, mode.sale_items, &directory.join("service.log"))?),
+        None => Some(PrivateService::start(&cli.program()?, mode.sale_items, &directory.join("service.log"))?),
     };
     let report = tokio::select! {
         report = measure(cli, mode, private.as_mut(), started_at) => report,
@@ -84,12 +84,12 @@ pub async fn run(cli: &Cli, mode: Mode) -> Result<Report, Error> {
 async fn measure(
     cli: &Cli,
     mode: Mode,
-    mut private: Option<&mut Private>,
+    mut private: Option<&mut PrivateService>,
     started_at: DateTime<Utc>,
 ) -> Result<Report, Error> {
     let base = match private.as_mut() {
         Some(private) => private.origin().await?,
-        None => cli.base_url.clone().unwrap_or_default(),
+        None => cli.base_url.clone().expect("there is a base URL if there is no private service"),
     };
     Run { cli, mode, base, private: private.as_deref(), started_at }.measure().await
 }
@@ -98,36 +98,45 @@ impl Run<'_> {
     async fn measure(&self) -> Result<Report, Error> {
         let recorder = Rc::new(Recorder::new());
         let client = Client::new(self.base.clone(), recorder.clone());
-        let sale = self.open_sale(&client).await?;
-        let health: Result<Health, _> = client.read("/health").await;
+        let sale = self.wait_for_sale(&client).await?;
+        let service_version = client.get_json("/health").await.map_or_else(
+            |error| {
+                eprintln!("cannot read the version of the service: {error}");
+                "unknown".to_owned()
+            },
+            |health: Health| health.version,
+        );
         println!(
-            "{} against {}, sale {} with {} units left; seed {}",
-            self.load(),
+            "{} against {}: sale {}, {} units left, seed {}",
+            self.describe_load(),
             self.base,
             sale.id,
             sale.units_remaining,
             self.cli.seed
         );
-        let sales = Sales::new(&sale);
+        let sales = ObservedSales::new(&sale);
         let Mode { pace, duration, .. } = self.mode;
-        let world = Rc::new(World::new(client, recorder, pace, duration, self.cli.seed));
+        let context = Rc::new(RunContext::new(client, recorder, pace, duration, self.cli.seed));
         let until_sold_out = matches!(self.mode.arrivals, Arrivals::Rush { .. });
         tokio::select! {
-            () = drive(&world, self.mode.arrivals) => {}
-            () = watch(&world, &sales, until_sold_out) => {}
+            () = generate_load(&context, self.mode.arrivals) => {}
+            () = monitor(&context, &sales, until_sold_out) => {}
         }
-        let took = world.started_at.elapsed();
-        world.recorder.end();
-        println!("\nasking the service about everything that shoppers were told");
-        let audit = audit(&world, &sales).await;
+        let took = context.started_at.elapsed();
+        context.recorder.end();
+        if let Some((count, error)) = sales.failed_polls() {
+            eprintln!("\nthe timeline has gaps: {count} polls of the sale failed, the last one with: {error}");
+        }
+        println!("\nauditing: comparing the acknowledged purchases with what the service shows");
+        let audit = audit(&context, &sales).await;
         let verified = self.verify().await;
-        Ok(self.report(&world, audit, verified, took, health.map_or("unknown".to_owned(), |health| health.version)))
+        Ok(self.report(&context, audit, verified, took, service_version))
     }
 
-    async fn open_sale(&self, client: &Client) -> Result<Sale, Error> {
-        let deadline = Instant::now() + OPEN_PATIENCE;
+    async fn wait_for_sale(&self, client: &Client) -> Result<Sale, Error> {
+        let deadline = Instant::now() + SALE_TIMEOUT;
         loop {
-            match client.read("/sales/active").await {
+            match client.get_json("/sales/active").await {
                 Ok(sale) => return Ok(sale),
                 Err(error) if Instant::now() > deadline => return Err(Error::NoSale(self.base.clone(), error)),
                 Err(_) => sleep(Duration::from_millis(100)).await,
@@ -135,11 +144,11 @@ impl Run<'_> {
         }
     }
 
-    /// `None` where it is not known which stores the service has.
+    /// Runs `flashsale verify`. Returns `None` if the stores of the service are not known.
     async fn verify(&self) -> Option<Result<Findings, String>> {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         match self.private {
-            Some(private) => Some(verify::run(&mut private.verification()).await),
+            Some(private) => Some(verify::run(&mut private.verify_command()).await),
             None if is_set("DATA_DIR") || is_set("DATABASE_URL") && is_set("REDIS_URL") => {
                 let program = match self.cli.program() {
                     Ok(program) => program,
@@ -151,7 +160,7 @@ impl Run<'_> {
         }
     }
 
-    fn load(&self) -> String {
+    fn describe_load(&self) -> String {
         let duration = humantime::format_duration(self.mode.duration);
         match self.mode.arrivals {
             Arrivals::Crowd { users } => format!("{users} shoppers for {duration}"),
@@ -161,18 +170,18 @@ impl Run<'_> {
 
     fn report(
         &self,
-        world: &World,
+        context: &RunContext,
         audit: Audit,
         verified: Option<Result<Findings, String>>,
         took: Duration,
         service_version: String,
     ) -> Report {
-        world.recorder.look(|totals| {
+        context.recorder.read(|totals| {
             let is_private = self.private.is_some();
             let checks = verdict::checks(&Evidence { mode: &self.mode, is_private, totals, audit: &audit, verified });
             Report {
                 mode: self.mode.name,
-                load: self.load(),
+                load: self.describe_load(),
                 passed: verdict::is_passed(&checks),
                 started_at: self.started_at,
                 seconds: took.as_secs_f64(),
@@ -184,12 +193,12 @@ impl Run<'_> {
                     self.base.clone()
                 },
                 service_version,
-                machine: Machine::this(),
+                machine: Machine::detect(),
                 checks,
                 acknowledged: totals.acknowledged,
-                units_told: totals.units_told,
+                units_acknowledged: totals.units_acknowledged,
                 answers: totals.answers(),
-                buying: totals.buying.summary(),
+                purchase_latency: totals.purchase_latencies.summary(),
                 lateness: totals.lateness.summary(),
                 operations: report::operations(totals),
                 refusals: Refusal::ALL.into_iter().zip(totals.refusals).collect(),
@@ -206,7 +215,7 @@ impl Run<'_> {
     }
 }
 
-/// The command as it can be given again: settings from the environment in front.
+/// Returns the command line, with the settings from the environment before it, so that it can be run again.
 fn command_line() -> String {
     let settings = ["BASE_URL", "USERS", "RATE", "DURATION", "GOAL_P99", "ITEMS", "SEED"];
     let set = settings.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));

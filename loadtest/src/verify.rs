@@ -1,9 +1,9 @@
-//! What `flashsale verify` says.
+//! The check of the stores by `flashsale verify`.
 
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-/// What it found, in all sales together.
+/// The result of a verification, summed over all sales.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 pub struct Findings {
     pub sold: u64,
@@ -13,11 +13,12 @@ pub struct Findings {
     pub drift: u64,
 }
 
-/// Runs it. The error says why there are no findings.
+/// Runs the command and reads its findings. The error gives the reason if it has none.
 pub async fn run(command: &mut Command) -> Result<Findings, String> {
     let output = command.kill_on_drop(true).output().await.map_err(|error| error.to_string())?;
-    serde_json::from_slice(&output.stdout).map_err(|_| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        format!("{}: {}", output.status, said.trim())
+    // The exit status is not decisive: it is not 0 when there is something wrong in the findings.
+    serde_json::from_slice(&output.stdout).map_err(|error| {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        format!("{}, no findings on stdout ({error}): {}", output.status, stderr.trim())
     })
 }

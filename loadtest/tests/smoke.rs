@@ -1,4 +1,4 @@
-//! The program as people run it, against the service beside it. `cargo test --workspace` builds both before any test.
+//! Runs the program against the real service. `cargo test --workspace` builds both before any test.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,11 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_loadtest");
 
 fn service_program() -> PathBuf {
     let service = Path::new(PROGRAM).with_file_name("flashsale");
-    assert!(service.is_file(), "{} is missing: `cargo test --workspace` or `cargo build` makes it", service.display());
+    assert!(
+        service.is_file(),
+        "{} is missing: build it with `cargo test --workspace` or `cargo build`",
+        service.display()
+    );
     service
 }
 
@@ -24,7 +28,7 @@ fn load_test(results: &Path, args: &[&str]) -> Command {
     for name in ["BASE_URL", "DATABASE_URL", "REDIS_URL", "DATA_DIR", "USERS", "RATE", "DURATION", "ITEMS", "PROGRAM"] {
         command.env_remove(name);
     }
-    // A debug build beside other tests is slow: this is about what happens, not how fast.
+    // A debug build beside other tests is slow. These tests check results, not latencies.
     command.env("RESULTS", results).env("GOAL_P99", "10s").args(args);
     command
 }
@@ -34,82 +38,85 @@ fn stdout(output: &Output) -> String {
 }
 
 fn report(results: &Path) -> Value {
-    let json = std::fs::read(results.join("latest/report.json")).expect("a report is written");
-    serde_json::from_slice(&json).expect("it is JSON")
+    let json = std::fs::read(results.join("latest/report.json")).expect("reads the report");
+    serde_json::from_slice(&json).expect("parses the report")
 }
 
 #[test]
 fn a_crowd_buys_from_a_private_service_and_passes() {
-    let results = tempfile::tempdir().expect("a directory is made");
+    let results = tempfile::tempdir().expect("creates a directory");
     let output =
         load_test(results.path(), &["realistic-stress", "--users", "20", "--duration", "4s", "--items", "1000"])
             .output()
-            .expect("it runs");
+            .expect("runs");
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     assert!(stdout(&output).contains("\nPASS  realistic-stress: "), "{}", stdout(&output));
     let report = report(results.path());
     assert!(report["acknowledged"].as_u64() > Some(0), "{report}");
     assert_eq!(report["audit"]["sales"][0]["sold_after"], report["units_told"]);
-    let page = std::fs::read_to_string(results.path().join("latest/report.html")).expect("a page is written");
+    let page = std::fs::read_to_string(results.path().join("latest/report.html")).expect("reads the page");
     assert!(page.contains("PASS</span>realistic-stress"));
 }
 
 #[test]
 fn a_rush_sells_out_and_passes() {
-    let results = tempfile::tempdir().expect("a directory is made");
-    let output = load_test(results.path(), &["rush", "--rate", "150", "--items", "50"]).output().expect("it runs");
+    let results = tempfile::tempdir().expect("creates a directory");
+    let output = load_test(results.path(), &["rush", "--rate", "150", "--items", "50"]).output().expect("runs");
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     let report = report(results.path());
     assert_eq!((&report["passed"], &report["units_told"]), (&true.into(), &50.into()));
 }
 
 #[test]
-fn a_run_in_which_nothing_can_be_bought_fails_loudly() {
-    let data_dir = tempfile::tempdir().expect("a directory is made");
+fn a_run_without_purchases_fails() {
+    let data_dir = tempfile::tempdir().expect("creates a directory");
     let service = Service::start(data_dir.path());
     service.buy_the_only_item();
-    let results = tempfile::tempdir().expect("a directory is made");
+    let results = tempfile::tempdir().expect("creates a directory");
     let args = ["realistic-stress", "--users", "20", "--duration", "3s", "--base-url", &service.base()];
-    let output = load_test(results.path(), &args).env("DATA_DIR", data_dir.path()).output().expect("it runs");
+    let output = load_test(results.path(), &args).env("DATA_DIR", data_dir.path()).output().expect("runs");
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
-    let said = stdout(&output);
-    assert!(said.contains("FAIL  something is bought: 0 purchases of 0 units") && said.contains("\nFAIL  "), "{said}");
-    // It fails for that alone: the stores, which are named here, are sound.
+    let printed = stdout(&output);
+    assert!(
+        printed.contains("FAIL  shoppers bought something: 0 purchases, 0 units") && printed.contains("\nFAIL  "),
+        "{printed}"
+    );
+    // No other check fails: `flashsale verify` runs, because DATA_DIR is set, and finds no problems.
     let report = report(results.path());
     let checks = report["checks"].as_array().expect("checks");
-    let of = |result: &str| checks.iter().filter(|check| check["result"] == result).count();
-    assert_eq!((of("fail"), of("not_run")), (1, 0), "{said}");
+    let count = |result: &str| checks.iter().filter(|check| check["result"] == result).count();
+    assert_eq!((count("fail"), count("not_run")), (1, 0), "{printed}");
 }
 
 #[test]
-fn what_cannot_run_says_why() {
-    let results = tempfile::tempdir().expect("a directory is made");
-    let output = load_test(results.path(), &["rush", "--program", "/nowhere/flashsale"]).output().expect("it runs");
+fn a_run_that_cannot_start_prints_the_reason() {
+    let results = tempfile::tempdir().expect("creates a directory");
+    let output = load_test(results.path(), &["rush", "--program", "/nowhere/flashsale"]).output().expect("runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot start /nowhere/flashsale"), "{output:?}");
 }
 
 #[test]
-fn an_interrupted_run_leaves_nothing_running() {
-    let results = tempfile::tempdir().expect("a directory is made");
-    let temporary = tempfile::tempdir().expect("a directory is made");
+fn an_interrupted_run_stops_its_service() {
+    let results = tempfile::tempdir().expect("creates a directory");
+    let temporary = tempfile::tempdir().expect("creates a directory");
     let mut run = load_test(results.path(), &["realistic-light", "--users", "5"])
         .env("TMPDIR", temporary.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("it starts");
+        .expect("starts");
     let state = wait_for("the service", || {
         let data_dir = std::fs::read_dir(temporary.path()).ok()?.next()?.ok()?.path();
         state_of(&data_dir)
     });
-    kill_process(Pid::from_child(&run), Signal::INT).expect("it is there");
-    assert_eq!(run.wait().expect("it ends").code(), Some(2));
+    kill_process(Pid::from_child(&run), Signal::INT).expect("exists");
+    assert_eq!(run.wait().expect("ends").code(), Some(2));
     for process in ["service", "redis", "postgres"] {
         let pid = &state[process]["pid"];
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{process} still runs");
     }
-    assert_eq!(std::fs::read_dir(temporary.path()).expect("it is there").count(), 0);
+    assert_eq!(std::fs::read_dir(temporary.path()).expect("exists").count(), 0);
 }
 
 /// A service that sells one item.
@@ -126,7 +133,7 @@ impl Service {
             .env("LOG", "warn")
             .stdout(Stdio::null())
             .spawn()
-            .expect("it starts");
+            .expect("starts");
         let state = wait_for("the service", || state_of(data_dir));
         let address = state["service"]["listen"].as_str().expect("an address").to_owned();
         Service { child, address }
@@ -147,16 +154,16 @@ impl Service {
                  content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
             )
             .ok()?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).ok()?;
-            answer.starts_with("HTTP/1.1 200").then_some(())
+            let mut response = String::new();
+            stream.read_to_string(&mut response).ok()?;
+            response.starts_with("HTTP/1.1 200").then_some(())
         });
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // In good order, so that its stores are gone before their data are.
+        // An orderly shutdown ends the stores before the test deletes their data.
         let _sent = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let _waited = self.child.wait();
     }
@@ -166,10 +173,10 @@ fn state_of(data_dir: &Path) -> Option<Value> {
     serde_json::from_slice(&std::fs::read(data_dir.join("local.json")).ok()?).ok()
 }
 
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        match look() {
+        match poll() {
             Some(found) => return found,
             None => assert!(Instant::now() < deadline, "no {what} within a minute"),
         }

@@ -1,4 +1,4 @@
--- The sale that is on, as every shopper's page asks for it.
+-- The active sale, which every shopper's page requests.
 function request()
   return wrk.format('GET', '/sales/active')
 end

@@ -1,4 +1,4 @@
--- Durable purchases: each of another item of the first half of the sale, by another user.
+-- Durable purchases: each one buys another item of the first half of the sale for another user.
 local n, items = 0, math.floor(tonumber(os.getenv('ITEMS') or 10000) / 2)
 local run = os.time()
 local headers = { ['Content-Type'] = 'application/json' }

@@ -1,4 +1,4 @@
--- Checkouts: each of one item from the second half of the sale, by a user who has no cart yet.
+-- Checkouts: each one adds an item of the second half of the sale to the cart of a new user.
 local n, items = 0, tonumber(os.getenv('ITEMS') or 10000)
 local run = os.time()
 

@@ -1,4 +1,4 @@
--- A constant answer: what HTTP alone costs.
+-- A constant response: the cost of HTTP alone.
 function request()
   return wrk.format('GET', '/health/live')
 end

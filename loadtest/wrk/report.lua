@@ -1,4 +1,4 @@
--- Counts answers by status, and says at the end how many of each there were: a refusal is no sale.
+-- Counts responses by status and prints the counts at the end, because a refusal is not a sale.
 local statuses = {}
 local threads = {}
 
@@ -20,6 +20,9 @@ function done(summary, latency)
   for _, thread in ipairs(threads) do
     counts = counts .. (thread:get('text') or '')
   end
-  print(string.format('%.0f requests/s, p50 %.2f ms, p99 %.2f ms, statuses:%s',
-    summary.requests / seconds, latency:percentile(50) / 1000, latency:percentile(99) / 1000, counts))
+  local errors = summary.errors
+  local failed = errors.connect + errors.read + errors.write + errors.timeout
+  print(string.format('%.0f requests/s, p50 %.2f ms, p99 %.2f ms, statuses:%s%s',
+    summary.requests / seconds, latency:percentile(50) / 1000, latency:percentile(99) / 1000, counts,
+    failed > 0 and ', requests without a response: ' .. failed or ''))
 end

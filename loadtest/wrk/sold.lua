@@ -1,4 +1,4 @@
--- Checkouts of the first items, which are sold: refused by the sold-item filter.
+-- Checkouts of the first items, which are sold. The sold-item filter refuses them.
 local n = 0
 
 function request()
