@@ -150,7 +150,8 @@ lint: ## Run Clippy with warnings as errors
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
-doc: export RUSTDOCFLAGS := -D warnings
+# Links to private items are fine, because these pages always include them.
+doc: export RUSTDOCFLAGS := -D warnings -A rustdoc::private_intra_doc_links
 doc: ## Build the documentation of the code, private items included, with warnings as errors
 	cargo doc --workspace --no-deps --document-private-items
 	cargo doc --workspace --no-deps --document-private-items --all-features
