@@ -63,10 +63,10 @@ async fn a_batch_of_an_older_epoch_is_refused_whole() {
     fixture.archive.raise_epoch().await.expect("it answers");
     let late = fixture.persist(LedgerId::ZERO, std::slice::from_ref(&entry)).await;
     assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
-    let refused = Refused { rejection: RejectionReason::Invalid, reason: "late".into() };
-    let late = fixture.archive.reject(fixture.epoch, fixture.sale.id, LedgerId::ZERO, &entry, &refused).await;
+    let rejection = Rejection { reason: RejectionReason::Invalid, message: "late".into() };
+    let late = fixture.archive.reject(fixture.epoch, fixture.sale.id, LedgerId::ZERO, &entry, &rejection).await;
     assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
-    assert!(fixture.archive.sold_in(fixture.sale.id).await.expect("it answers").is_empty());
+    assert!(fixture.archive.purchases_in(fixture.sale.id).await.expect("it answers").is_empty());
     assert_eq!(fixture.archive.cursors(fixture.sale.id).await.expect("it answers").ledger, LedgerId::ZERO);
 }
 
@@ -77,7 +77,7 @@ async fn each_entry_is_written_exactly_once_whoever_writes() {
     let (one, two) = tokio::join!(fixture.persist(LedgerId::ZERO, &entries), fixture.persist(LedgerId::ZERO, &entries));
     let moved = |result: &Result<(), PersistError>| matches!(result, Err(PersistError::CursorMoved));
     assert!(one.is_ok() && moved(&two) || two.is_ok() && moved(&one), "{one:?} {two:?}");
-    assert_eq!(fixture.archive.sold_in(fixture.sale.id).await.expect("it answers").len(), 2);
+    assert_eq!(fixture.archive.purchases_in(fixture.sale.id).await.expect("it answers").len(), 2);
     // Which guard a repeated purchase meets first is up to PostgreSQL; it meets one.
     let again = fixture.persist(id(2), &entries[..1]).await;
     assert!(matches!(again, Err(PersistError::Duplicate | PersistError::Rejected(_))), "{again:?}");
@@ -97,12 +97,12 @@ async fn every_guard_is_told_by_its_name_and_leaves_the_batch_unwritten() {
         let good = fixture.sold(id(2), "cat", &[(3, 1, 1)]);
         let result = fixture.persist(id(1), &[good, fixture.sold(id(3), user, units)]).await;
         match result {
-            Err(PersistError::Rejected(Refused { rejection, .. })) => assert_eq!(rejection, expected, "{units:?}"),
+            Err(PersistError::Rejected(rejection)) => assert_eq!(rejection.reason, expected, "{units:?}"),
             other => panic!("{other:?} for {units:?}"),
         }
     }
-    let audit = fixture.archive.audit(fixture.sale.id).await.expect("it answers");
-    assert_eq!(audit, Audit { sold: 1, oversold: 0, over_limit: 0, wrong_totals: 0 });
+    let found = fixture.archive.check(fixture.sale.id).await.expect("it answers");
+    assert_eq!(found, ArchiveFindings { sold: 1, oversold: 0, over_limit: 0, wrong_totals: 0 });
     assert_eq!(fixture.archive.cursors(fixture.sale.id).await.expect("it answers").ledger, id(1));
 }
 

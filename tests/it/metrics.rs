@@ -1,6 +1,5 @@
 //! What `GET /metrics` says of a sale, and the audit that it has of itself.
 
-use flashsale::application::sale::audit::AuditDuty;
 use flashsale::infrastructure::http::AdminToken;
 use sqlx::Executor;
 
@@ -97,14 +96,14 @@ async fn what_redis_forgot_is_no_drift() {
     let shop = world.start().await;
     shop.client.buy_now("ann", "r", "1").await.expect(200);
     let sale = shop.shop.current_sale().expect("a sale is on");
-    let auditing = AuditDuty::of(sale, shop.shop.clock.now());
+    sale.begin_audits(shop.shop.clock.now());
     let mut redis = world.redis_connection().await;
     let () = redis::cmd("FLUSHALL").query_async(&mut redis).await.expect("Redis answers");
     // Whether or not somebody has noticed yet.
-    let found = shop.shop.audit(&auditing).await;
+    let found = shop.shop.audit(&sale).await;
     assert!(!matches!(found, Ok(Some(findings)) if !findings.is_sound()), "{found:?}");
     eventually("it is restored", || async {
-        matches!(shop.shop.audit(&auditing).await, Ok(Some(findings)) if findings.is_sound() && findings.sold == 1)
+        matches!(shop.shop.audit(&sale).await, Ok(Some(findings)) if findings.is_sound() && findings.sold == 1)
     })
     .await;
 }

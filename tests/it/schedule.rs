@@ -62,7 +62,7 @@ async fn at_the_boundary_between_sales_nobody_is_refused() {
     })
     .await;
     // Closed sales are answered by PostgreSQL, and are as sound as open ones.
-    for sale in one.shop.list_sales(None).await.expect("PostgreSQL answers") {
+    for sale in one.shop.all_sales(None).await.expect("PostgreSQL answers") {
         let findings = one.shop.verify(&sale).await.expect("the stores answer");
         assert!(findings.is_sound() || !sale.closed, "{}: {findings}", sale.id);
     }
@@ -157,9 +157,10 @@ async fn an_administrator_makes_and_ends_a_sale() {
 async fn a_sale_that_is_ended_before_it_began_has_ended() {
     let world = World::new().await;
     let shop = world.start().await;
-    let offer = flashsale::application::sale::schedule::Offer::Generated(5);
+    let offer = flashsale::application::sale::create_sale::Offer::Generated(5);
     let starts_at = Some(Utc::now() + TimeDelta::hours(5));
-    let wanted = flashsale::application::sale::schedule::NewSale { starts_at, ends_at: None, offer, user_limit: None };
+    let wanted =
+        flashsale::application::sale::create_sale::NewSale { starts_at, ends_at: None, offer, user_limit: None };
     let sale = shop.shop.create_sale(wanted).await.expect("it can be made");
     let item = format!("{}-00001", sale.id);
     shop.client.checkout("ann", &item).await.expect_problem(409, "sale_not_started");
@@ -179,9 +180,10 @@ async fn a_sale_that_is_ended_before_it_began_has_ended() {
 async fn so_many_sales_are_live_at_once_and_no_more() {
     let world = World::new().await;
     let shop = world.start().await;
-    let offer = flashsale::application::sale::schedule::Offer::Generated(1);
+    let offer = flashsale::application::sale::create_sale::Offer::Generated(1);
     let starts_at = Some(Utc::now() + TimeDelta::hours(5));
-    let wanted = flashsale::application::sale::schedule::NewSale { starts_at, ends_at: None, offer, user_limit: None };
+    let wanted =
+        flashsale::application::sale::create_sale::NewSale { starts_at, ends_at: None, offer, user_limit: None };
     let mut made = 0;
     let refused = loop {
         match shop.shop.create_sale(wanted.clone()).await {
@@ -199,9 +201,13 @@ async fn seventy_two_sales_one_after_the_other_leave_every_unsold_item_for_sale(
     let world = World::new().await;
     let shop = world.start().await;
     for round in 0..72u32 {
-        let offer = flashsale::application::sale::schedule::Offer::Generated(100);
-        let wanted =
-            flashsale::application::sale::schedule::NewSale { starts_at: None, ends_at: None, offer, user_limit: None };
+        let offer = flashsale::application::sale::create_sale::Offer::Generated(100);
+        let wanted = flashsale::application::sale::create_sale::NewSale {
+            starts_at: None,
+            ends_at: None,
+            offer,
+            user_limit: None,
+        };
         // So many are live at once; those that were ended are closed soon after.
         let sale = loop {
             match shop.shop.create_sale(wanted.clone()).await {

@@ -2,11 +2,10 @@
 //! same answers and leave the same state.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use flashsale::application::sale::ports::{DecideError, Found, SaleStore, StockStore};
+use flashsale::application::sale::ports::{DecideError, Decider, Found, Lifecycle, RecordedPurchase, Restorer};
 use flashsale::domain::sale::{Cart, Decision};
 use flashsale::domain::shared::Epoch;
 use flashsale::domain::{sale::*, shared::*};
@@ -16,10 +15,13 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::harness::stores::Redis;
 
+const EPOCH: Epoch = Epoch(1);
+
 /// Items of the sale, by their stock.
 const STOCKS: [u32; 5] = [1, 1, 2, 5, 12];
 const USERS: [&str; 4] = ["ann", "bob:1", "cat@home", "dan"];
-const REQUESTS: [&str; 3] = ["r1", "r-2", "\"r3\""];
+/// Among them the marks that the ledger uses, which are names like any other.
+const REQUESTS: [&str; 5] = ["r1", "-", "=", "=-", "\"r3\""];
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -97,10 +99,9 @@ impl Pair {
         let item = |stock: &u32| Item::new("Lamp".into(), "/l.jpg".into(), Money::from_cents(100), *stock).unwrap();
         let catalog = Catalog::new(Currency::EUR, STOCKS.iter().map(item).collect()).unwrap();
         let window = Window::new(Utc::now(), Utc::now() + TimeDelta::hours(1)).unwrap();
-        let (items, units) = (catalog.items(), catalog.units());
-        let sale = Sale { id, window, user_limit, currency: Currency::EUR, items, units, closed: false };
+        let sale = Sale::new(id, window, user_limit, &catalog);
         let model = Stock::new(sale, &catalog);
-        store.open(Epoch(1), &model).await.unwrap();
+        store.open(EPOCH, &model).await.unwrap();
         Pair { store, admin, now: Utc::now(), model, codes: Vec::new(), next_code: 1 }
     }
 
@@ -143,7 +144,7 @@ impl Pair {
                 wanted.push(line);
             }
         }
-        let real = self.store.checkout(&user, new_code, &wanted).await;
+        let real = self.store.checkout(EPOCH, &user, new_code, &wanted).await;
         let expected = self.model.checkout(self.now, &user, new_code, &wanted);
         if let Ok(Cart { code, .. }) = &expected
             && !self.codes.contains(code)
@@ -156,14 +157,14 @@ impl Pair {
 
     async fn remove(&mut self, cart: usize, item: u32) -> Result<(), TestCaseError> {
         let (code, ordinal) = (self.code(cart), Ordinal::try_from(item).unwrap());
-        let real = self.store.remove(code, ordinal).await;
+        let real = self.store.remove(EPOCH, code, ordinal).await;
         prop_assert_eq!(decided(real), self.model.remove(self.now, code, ordinal));
         Ok(())
     }
 
     async fn purchase(&mut self, cart: usize, partial: bool) -> Result<(), TestCaseError> {
         let code = self.code(cart);
-        let real = decided(self.store.purchase(code, partial).await);
+        let real = decided(self.store.purchase(EPOCH, code, partial).await);
         match (real, self.model.purchase(self.now, code, partial)) {
             (Ok(real), Ok(expected)) => self.same_purchase(real, expected)?,
             (real, expected) => prop_assert_eq!(real.err(), expected.err()),
@@ -174,10 +175,10 @@ impl Pair {
     async fn buy_now(&mut self, user: usize, request: usize, item: u32, quantity: u32) -> Result<(), TestCaseError> {
         let (user, request): (UserId, RequestId) = (USERS[user].parse().unwrap(), REQUESTS[request].parse().unwrap());
         let (code, wanted) = (self.new_code(), line(item, quantity));
-        let real = decided(self.store.buy_now(&user, &request, code, wanted).await);
+        let real = decided(self.store.buy_now(EPOCH, &user, &request, code, wanted).await);
         match (real, self.model.buy_now(self.now, &user, &request, code, wanted)) {
             (Ok(real), Ok(expected)) => {
-                self.codes.push(real.sold.code);
+                self.codes.push(real.purchase.code);
                 self.same_purchase(real, expected)?;
             }
             (real, expected) => prop_assert_eq!(real.err(), expected.err()),
@@ -185,21 +186,17 @@ impl Pair {
         Ok(())
     }
 
-    fn same_purchase(
-        &mut self,
-        real: flashsale::application::sale::ports::RecordedPurchase,
-        expected: Decision,
-    ) -> Result<(), TestCaseError> {
+    fn same_purchase(&mut self, real: RecordedPurchase, expected: Decision) -> Result<(), TestCaseError> {
         match expected {
-            Decision::New(sold) => {
+            Decision::New(purchase) => {
                 prop_assert!(!real.replayed);
-                prop_assert_eq!(&real.sold, &sold);
-                prop_assert!(self.model.sold.last_key_value().is_none_or(|(last, _)| *last < real.id));
-                self.append(real.id, sold);
+                prop_assert_eq!(&real.purchase, &purchase);
+                prop_assert!(self.model.purchases.last_key_value().is_none_or(|(last, _)| *last < real.id));
+                self.append(real.id, purchase);
             }
             Decision::Replayed(id) => {
                 prop_assert!(real.replayed);
-                prop_assert_eq!((real.id, &real.sold), (id, &self.model.sold[&id]));
+                prop_assert_eq!((real.id, &real.purchase), (id, &self.model.purchases[&id]));
             }
         }
         Ok(())
@@ -207,9 +204,9 @@ impl Pair {
 
     async fn find(&mut self, cart: usize) -> Result<(), TestCaseError> {
         let code = self.code(cart);
-        match (self.store.find(code).await.unwrap(), self.model.holdings.receipts.get(&code)) {
+        match (self.store.find(EPOCH, code).await.unwrap(), self.model.holdings.receipts.get(&code)) {
             (Some(Found::Purchase(real)), Some(id)) => {
-                prop_assert_eq!((real.id, &real.sold), (*id, &self.model.sold[id]))
+                prop_assert_eq!((real.id, &real.purchase), (*id, &self.model.purchases[id]))
             }
             (Some(Found::Cart(real)), None) => prop_assert_eq!(Some(&real), self.model.carts.get(&code)),
             (None, None) => prop_assert!(!self.model.carts.contains_key(&code)),
@@ -220,21 +217,21 @@ impl Pair {
 
     async fn find_request(&mut self, user: usize, request: usize) -> Result<(), TestCaseError> {
         let (user, request): (UserId, RequestId) = (USERS[user].parse().unwrap(), REQUESTS[request].parse().unwrap());
-        let real = self.store.find_request(self.model.sale.id, &user, &request).await.unwrap();
+        let real = self.store.find_request(EPOCH, self.model.sale.id, &user, &request).await.unwrap();
         prop_assert_eq!(real.map(|real| real.id), self.model.holdings.requests.get(&(user, request)).copied());
         Ok(())
     }
 
     async fn release(&mut self, purchase: usize, kept: usize) -> Result<(), TestCaseError> {
-        let Some((id, sold)) = self.model.sold.iter().nth(purchase) else { return Ok(()) };
+        let Some((id, sold)) = self.model.purchases.iter().nth(purchase) else { return Ok(()) };
         let units: Vec<SoldUnit> =
             sold.units.iter().enumerate().filter(|(index, _)| *index != kept).map(|(_, unit)| *unit).collect();
         let slots = units.iter().map(|unit| unit.slot).collect();
-        let released = Release { sold: *id, units, slots };
+        let release = Release { purchase: *id, units, slots };
         for _again in 0..2 {
-            self.store.release(self.model.sale.id, &released).await.unwrap();
+            self.store.release(EPOCH, self.model.sale.id, &release).await.unwrap();
         }
-        self.model.apply(&LedgerEntry { id: LedgerId::MAX, event: LedgerEvent::Released(released) });
+        self.model.apply(&LedgerEntry { id: LedgerId::MAX, event: LedgerEvent::Released(release) });
         Ok(())
     }
 
@@ -270,7 +267,7 @@ impl Pair {
                 _ => None,
             })
             .collect();
-        for (id, sold) in &self.model.sold {
+        for (id, sold) in &self.model.purchases {
             prop_assert_eq!(purchases.get(id), Some(&sold));
         }
         for (user, code) in &self.model.codes {
@@ -285,17 +282,15 @@ fn line(item: u32, quantity: u32) -> CartLine {
 }
 
 fn decided<T, R>(result: Result<T, DecideError<R>>) -> Result<T, R> {
-    result.map_err(|declined| match declined {
+    result.map_err(|error| match error {
         DecideError::Refused(refusal) => refusal,
         DecideError::Failed(error) => panic!("{error:?}"),
     })
 }
 
 async fn store(redis: &Redis) -> RedisStore {
-    let fence = Arc::new(Fence::default());
-    let store = RedisStore::connect(&redis.url(), fence.clone()).await.unwrap();
-    store.load_scripts(Epoch(1)).await.unwrap();
-    fence.open(Epoch(1));
+    let store = RedisStore::connect(&redis.url()).await.unwrap();
+    store.load_scripts(EPOCH).await.unwrap();
     store
 }
 
