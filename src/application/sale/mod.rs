@@ -13,6 +13,8 @@ pub mod end_sale;
 pub mod fence;
 pub mod follow;
 pub mod live_sale;
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
 pub mod persist;
 pub mod ports;
 mod projection;
