@@ -31,7 +31,7 @@ pub struct ListPage<T, Cursor> {
 }
 
 impl<T, Cursor> ListPage<T, Cursor> {
-    /// A page of entries of which one more was asked for than fits.
+    /// A page of entries that were read with one more than fits.
     fn new(mut entries: Vec<T>, cursor: impl Fn(&T) -> Cursor) -> Self {
         let has_more = entries.len() > LIST_PAGE;
         entries.truncate(LIST_PAGE);
