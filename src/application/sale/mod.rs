@@ -25,6 +25,8 @@ pub mod registry;
 pub mod schedule;
 pub mod shop;
 pub mod sold_filter;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 
 pub use shop::{Settings, Shop};

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::application::shared::StoreError;
+
+/// Delay of a late answer.
+const LATE: Duration = Duration::from_millis(20);
 
 /// A failure of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub enum Fault {
     AnswerLost,
     /// The store does nothing and gives an unreadable answer.
     Corrupt,
+    /// The store does its work after a moment.
+    Late,
     /// The store does nothing and never answers.
     Hanging,
 }
@@ -85,6 +91,10 @@ impl<Call: Ord + Copy> Calls<Call> {
             Some(Fault::AnswerLost) => {
                 let _lost = work();
                 StoreError::Unreachable("the connection broke".into())
+            }
+            Some(Fault::Late) => {
+                tokio::time::sleep(LATE).await;
+                return work();
             }
             Some(Fault::Hanging) => std::future::pending().await,
         };

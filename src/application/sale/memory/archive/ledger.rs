@@ -38,9 +38,13 @@ impl LedgerArchive for MemoryArchive {
             for purchase in entries.iter().filter_map(sold) {
                 catalog.total(&purchase.1.lines()).map_err(|unknown| rejected(RejectionReason::Invalid, unknown))?;
             }
+            let unwanted = state.unwanted.clone();
             let archived = state.at_cursor(epoch, sale, after)?;
             let mut written = archived.clone();
             for (id, purchase) in entries.iter().filter_map(sold) {
+                if let Some(reason) = unwanted.get(&purchase.code) {
+                    return Err(rejected(*reason, "the test does not want it"));
+                }
                 written.add(id, purchase)?;
             }
             *archived = ArchivedSale { ledger: last.id, ..written };

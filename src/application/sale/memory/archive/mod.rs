@@ -8,10 +8,10 @@ mod sales;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::application::sale::ports::{Attempt, LockName, PersistError, RefusalKey, RejectedEntry};
+use crate::application::sale::ports::{Attempt, LockName, PersistError, RefusalKey, RejectedEntry, RejectionReason};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Catalog, Purchase, Sale};
-use crate::domain::shared::{Epoch, LedgerId, Ordinal, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, SaleId, UserId};
 
 use super::calls::Calls;
 
@@ -62,6 +62,8 @@ struct State {
     refusals: BTreeMap<RefusalKey, u64>,
     /// The answers to the next calls of `persist`.
     persist_errors: VecDeque<PersistError>,
+    /// Purchases that are rejected whatever the guards say.
+    unwanted: BTreeMap<CheckoutCode, RejectionReason>,
     locks: HashSet<LockName>,
     /// Raised when all connections break; a lock is held only in the one that it was taken in.
     connection: u64,
@@ -74,6 +76,7 @@ impl Default for State {
             sales: BTreeMap::new(),
             refusals: BTreeMap::new(),
             persist_errors: VecDeque::new(),
+            unwanted: BTreeMap::new(),
             locks: HashSet::new(),
             connection: 0,
         }
@@ -104,6 +107,11 @@ impl MemoryArchive {
     /// Makes the next call of `persist` fail with this error. Several errors are used up in order.
     pub fn fail_next_persist(&self, error: PersistError) {
         self.state().persist_errors.push_back(error);
+    }
+
+    /// Makes `persist` reject the purchase with this code, alone and in any batch.
+    pub fn reject_purchase(&self, code: CheckoutCode, reason: RejectionReason) {
+        self.state().unwanted.insert(code, reason);
     }
 
     /// Breaks all connections: nobody holds a lock any more.
