@@ -7,6 +7,8 @@ async fn attempts_are_archived_once_and_trimmed_only_when_they_are() {
     let world = World::open().await;
     let (sale, mut writer) = (world.sale(), AttemptsWriter::default());
     assert_eq!(writer.step(&world.shop, &sale).await.unwrap(), Progress::Idle);
+    world.cart("zoe", &[4]).await;
+    assert_eq!(writer.step(&world.shop, &sale).await.unwrap(), Progress::Idle);
     world.cart("ann", &[1]).await;
     world.cart("bob", &[2]).await;
     let pending = async || {
@@ -15,16 +17,16 @@ async fn attempts_are_archived_once_and_trimmed_only_when_they_are() {
     };
     world.archive.calls().fail_next(ArchiveCall::PersistAttempts, Fault::Unreachable);
     writer.step(&world.shop, &sale).await.unwrap_err();
-    assert_eq!((pending().await, world.archive.attempts_in(sale.id()).len()), (2, 0));
+    assert_eq!((pending().await, world.archive.attempts_in(sale.id()).len()), (2, 1));
     // Archived, and the answer is lost: the writer reads its position again.
     world.archive.calls().fail_next(ArchiveCall::PersistAttempts, Fault::AnswerLost);
     writer.step(&world.shop, &sale).await.unwrap_err();
-    assert_eq!((pending().await, world.archive.attempts_in(sale.id()).len()), (2, 2));
+    assert_eq!((pending().await, world.archive.attempts_in(sale.id()).len()), (2, 3));
     world.cart("cat", &[3]).await;
     writer.step(&world.shop, &sale).await.unwrap();
     let archived: Vec<_> =
         world.archive.attempts_in(sale.id()).iter().map(|attempt| attempt.user.to_string()).collect();
-    assert_eq!((pending().await, archived), (0, vec!["ann".into(), "bob".into(), "cat".into()]));
+    assert_eq!((pending().await, archived), (0, vec!["zoe".into(), "ann".into(), "bob".into(), "cat".into()]));
 }
 
 #[tokio::test]
