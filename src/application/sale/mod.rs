@@ -1,5 +1,6 @@
 //! Use cases of the sale context, one a file, around the [`Shop`] and its [`ports`].
 
+pub mod archive_refusals;
 pub mod attempts;
 pub mod audit;
 pub mod browse;
@@ -11,7 +12,9 @@ pub mod confirmations;
 pub mod create_sale;
 pub mod end_sale;
 pub mod fence;
+pub mod findings;
 pub mod follow;
+pub mod last_audit;
 pub mod live_sale;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flashsale::application::sale::verify::Findings;
+use flashsale::application::sale::findings::Findings;
 use flashsale::application::sale::{Settings, Shop};
 use flashsale::config::LogFormat;
 use flashsale::domain::shared::Epoch;

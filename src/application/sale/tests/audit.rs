@@ -1,5 +1,5 @@
 use super::*;
-use crate::application::sale::verify::Findings;
+use crate::application::sale::findings::Findings;
 use crate::domain::sale::Stock;
 
 #[tokio::test]
