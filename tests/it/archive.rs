@@ -6,9 +6,12 @@ mod lists;
 use chrono::{DateTime, TimeDelta, Utc};
 use flashsale::application::sale::memory::MemoryArchive;
 use flashsale::application::sale::ports::*;
-use flashsale::domain::shared::Epoch;
+use flashsale::application::shared::StoreError;
+
 use flashsale::domain::{sale::*, shared::*};
 use flashsale::infrastructure::postgres::PgArchive;
+
+use sqlx::{Connection, Executor};
 
 use crate::harness::stores;
 
@@ -111,5 +114,24 @@ impl Fixture {
 
     async fn purchases(&self) -> Vec<RecordedPurchase> {
         self.archive.purchases_in(self.sale.id).await.expect("it answers")
+    }
+}
+
+/// Recovery would free the units of a row that only lost them.
+#[tokio::test]
+async fn a_purchase_that_lost_a_unit_is_corrupt_and_not_smaller() {
+    let url = stores::database().await;
+    let archive = PgArchive::connect(&url, 2).await.expect("PostgreSQL answers");
+    let fixture = Fixture::new(Box::new(archive)).await;
+    let entry = fixture.sold(id(1), "ann", &[(1, 1, 1), (2, 1, 2)]);
+    fixture.persist(LedgerId::ZERO, &[entry]).await.expect("the entry is valid");
+    let mut connection = sqlx::PgConnection::connect(&url).await.expect("PostgreSQL answers");
+    for units_left in [1, 0] {
+        connection
+            .execute("DELETE FROM purchase_units WHERE slot = (SELECT max(slot) FROM purchase_units)")
+            .await
+            .unwrap();
+        let read = fixture.archive.purchases_in(fixture.sale.id).await;
+        assert!(matches!(read, Err(StoreError::Corrupt(_))), "{units_left} units left: {read:?}");
     }
 }
