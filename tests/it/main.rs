@@ -1,4 +1,4 @@
-//! Every promise, against real Redis and PostgreSQL processes. One binary, one file a noun.
+//! Integration tests against real Redis, PostgreSQL and Prometheus processes: one binary, and one file for each topic.
 
 mod archive;
 mod buy_now;
@@ -8,6 +8,7 @@ mod export;
 mod harness;
 mod health;
 mod ledger;
+mod lists;
 mod metrics;
 mod monitoring;
 mod openapi;
