@@ -67,7 +67,7 @@ async fn a_request_id_may_consist_of_separators() {
     shop.assert_sound(9).await;
 
     let epoch = shop.epoch();
-    world.redis_run(&["FLUSHALL"]).await;
+    world.run_in_redis(&["FLUSHALL"]).await;
     eventually("Redis is restored", || async { shop.epoch() > epoch }).await;
     expect_duplicates(&shop, &receipts).await;
     shop.assert_sound(9).await;
@@ -81,7 +81,7 @@ async fn a_rejected_request_id_of_separators_can_be_used_again() {
         let (user, item) = user_and_item(number);
         shop.client.buy_now(&user, "r", &(number + 51).to_string()).await.expect(200);
         // Redis forgets that a slot of the user is filled, and fills it again, which PostgreSQL rejects.
-        world.redis_run(&["HDEL", &shop.key("slots"), &user]).await;
+        world.run_in_redis(&["HDEL", &shop.key("slots"), &user]).await;
         shop.client.buy_now(&user, request, &item).await.expect_problem(409, "user_limit_reached");
         let bought = || shop.client.has_bought(&user, request, &item);
         eventually("the request is released, so it buys", bought).await;

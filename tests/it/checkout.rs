@@ -144,11 +144,11 @@ async fn attempts_are_archived_and_trimmed_and_refusals_are_counted() {
     }
     // An unreadable attempt does not stop the others from being archived.
     let attempts = shop.key("attempts");
-    world.redis_run(&["XADD", &attempts, "*", "x", "y"]).await;
+    world.run_in_redis(&["XADD", &attempts, "*", "x", "y"]).await;
     shop.client.checkout("last", "1").await.expect(200);
     eventually("attempts are archived", || async { world.count("SELECT count(*) FROM checkout_attempts").await == 26 })
         .await;
-    eventually("attempts are trimmed", || async { world.redis::<i64>(&["XLEN", &attempts]).await == 0 }).await;
+    eventually("attempts are trimmed", || async { world.query_redis::<i64>(&["XLEN", &attempts]).await == 0 }).await;
     eventually("refusals are counted", || async {
         world.count("SELECT coalesce(sum(count), 0)::bigint FROM refused_attempts WHERE reason = 'item_sold'").await
             == 7

@@ -14,7 +14,7 @@ use crate::harness::service::{Instance, World};
 async fn falsify(world: &World, shop: &Instance, words: &[&str]) {
     let (key, mut words) = (shop.key(words[1]), words.to_vec());
     words[1] = &key;
-    world.redis_run(&words).await;
+    world.run_in_redis(&words).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,10 +128,10 @@ async fn a_rejected_purchase_is_released_after_its_writer_has_died() {
     let (sale, code) = (shop.sale(), format!("{}-{:032x}", shop.sale(), 7));
     let [ledger, receipts, units, slots] = ["ledger", "receipts", "units", "slots"].map(|part| shop.key(part));
     shop.kill().await;
-    let id: String = world.redis(&["XADD", &ledger, "*", "sold", &format!("{code} bob - 1:1:1,2:1:2 -")]).await;
-    world.redis_run(&["HSET", &receipts, &code, &id]).await;
-    world.redis_run(&["HSET", &units, "2", ""]).await;
-    world.redis_run(&["HSET", &slots, "bob", "11"]).await;
+    let id: String = world.query_redis(&["XADD", &ledger, "*", "sold", &format!("{code} bob - 1:1:1,2:1:2 -")]).await;
+    world.run_in_redis(&["HSET", &receipts, &code, &id]).await;
+    world.run_in_redis(&["HSET", &units, "2", ""]).await;
+    world.run_in_redis(&["HSET", &slots, "bob", "11"]).await;
     let id = id.parse::<LedgerId>().expect("a ledger id").to_i64();
     let rejected = "INSERT INTO rejected_entries (sale_id, ledger_id, reason, message, entry)
                     VALUES ($1, $2, 'unit_sold', '', '')";

@@ -87,7 +87,7 @@ async fn the_audit_finds_a_drift_of_one_unit() {
     .await;
     let drift = || async { series(&shop, "flashsale_audit_findings", "finding=\"drift\"").await[0].1 };
     assert_eq!(drift().await, 0.0);
-    world.redis_run(&["HSET", &shop.key("units"), "1", "1"]).await;
+    world.run_in_redis(&["HSET", &shop.key("units"), "1", "1"]).await;
     eventually("the audit finds the sold unit that is free", || async { drift().await == 1.0 }).await;
 }
 
@@ -98,7 +98,7 @@ async fn an_audit_reports_no_drift_while_redis_is_restored() {
     shop.client.buy_now("ann", "r", "1").await.expect(200);
     let sale = shop.shop.current_sale().expect("a sale is open");
     sale.begin_audits(shop.shop.clock.now());
-    world.redis_run(&["FLUSHALL"]).await;
+    world.run_in_redis(&["FLUSHALL"]).await;
     let found = shop.shop.audit(&sale).await;
     assert!(!matches!(found, Ok(Some(findings)) if !findings.is_sound()), "{found:?}");
     eventually("the sale is restored", || async {

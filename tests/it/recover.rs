@@ -39,7 +39,7 @@ async fn an_emptied_redis_is_restored_before_the_next_purchase() {
     let (shop, other) = (world.start().await, world.start().await);
     let (bought, _) = sell(&shop).await;
     let (receipt, epoch) = (shop.client.purchase(&bought).await.expect(200).body, shop.epoch());
-    world.redis_run(&["FLUSHALL"]).await;
+    world.run_in_redis(&["FLUSHALL"]).await;
     assert_recovered(&other, &bought, &receipt).await;
     eventually("both instances are in the new epoch", || async {
         shop.epoch() > epoch && shop.epoch() == other.epoch()
@@ -54,7 +54,7 @@ async fn lost_scripts_cause_a_recovery() {
     let shop = world.start().await;
     let (bought, cart) = sell(&shop).await;
     let (receipt, epoch) = (shop.client.purchase(&bought).await.expect(200).body, shop.epoch());
-    world.redis_run(&["SCRIPT", "FLUSH"]).await;
+    world.run_in_redis(&["SCRIPT", "FLUSH"]).await;
     assert_recovered(&shop, &bought, &receipt).await;
     assert!(shop.epoch() > epoch);
     shop.client.purchase(&cart).await.expect(200);
@@ -69,8 +69,8 @@ async fn another_version_of_the_service_joins_without_a_recovery() {
     shop.stop().await;
     // A version with other scripts leaves only the witness, which all versions share.
     let witness = format!("return 'flashsale epoch {}'", epoch.expect("the fence was open"));
-    world.redis_run(&["SCRIPT", "FLUSH"]).await;
-    world.redis_run(&["SCRIPT", "LOAD", &witness]).await;
+    world.run_in_redis(&["SCRIPT", "FLUSH"]).await;
+    world.run_in_redis(&["SCRIPT", "LOAD", &witness]).await;
     let joined = world.start().await;
     assert_eq!(joined.epoch(), epoch);
     assert_recovered(&joined, &bought, &receipt).await;
@@ -98,7 +98,7 @@ async fn a_lost_header_or_ledger_is_restored_without_a_purchase() {
     sell(&shop).await;
     for part in ["header", "ledger"] {
         let epoch = shop.epoch();
-        world.redis_run(&["DEL", &shop.key(part)]).await;
+        world.run_in_redis(&["DEL", &shop.key(part)]).await;
         eventually("the sale is restored", || async { shop.epoch().is_some() && shop.epoch() > epoch }).await;
         shop.assert_sound(9).await;
     }
@@ -109,7 +109,7 @@ async fn a_redis_with_old_data_sells_nothing_twice() {
     let mut world = World::new().await;
     let shop = world.start().await;
     // The append-only file is written before each answer.
-    world.redis_run(&["CONFIG", "SET", "appendfsync", "always"]).await;
+    world.run_in_redis(&["CONFIG", "SET", "appendfsync", "always"]).await;
     let old_cart = shop.client.cart("ann", &["1", "2", "3"]).await;
     let (appendonly, copy) = (world.redis.data_dir().join("appendonlydir"), world.redis.data_dir().join("old"));
     copy_dir(&appendonly, &copy);
@@ -133,7 +133,7 @@ async fn a_purchase_that_is_not_archived_survives_a_crash_of_the_service() {
     let held = world.hold_commits().await;
     shop.client.purchase(&code).await.expect(202);
     shop.kill().await;
-    world.redis_run(&["SCRIPT", "FLUSH"]).await;
+    world.run_in_redis(&["SCRIPT", "FLUSH"]).await;
     held.rollback().await.expect("PostgreSQL answers");
     let shop = world.start().await;
     eventually("the cart is bought", || async { shop.client.purchase(&code).await.status == 200 }).await;
@@ -156,7 +156,7 @@ async fn a_purchase_that_redis_lost_is_not_acknowledged() {
     })
     .await;
     // The batch with the purchase is lost, and the cursor moves past it.
-    world.redis_run(&["FLUSHALL"]).await;
+    world.run_in_redis(&["FLUSHALL"]).await;
     sqlx::query("UPDATE epoch SET number = number + 1").execute(&mut *held).await.expect("the epoch is raised");
     held.commit().await.expect("PostgreSQL answers");
     retrying(|| other.client.buy_now("dan", "after", "31")).await;
@@ -173,11 +173,11 @@ async fn a_sale_whose_last_entry_was_released_is_restored_once() {
     sell(&shop).await;
     let code = format!("{}-{:032x}", shop.sale(), 9);
     let bad = format!("{code} bob - 777:1:1 -");
-    world.redis_run(&["XADD", &shop.key("ledger"), "*", "sold", &bad]).await;
+    world.run_in_redis(&["XADD", &shop.key("ledger"), "*", "sold", &bad]).await;
     let released = "SELECT count(*) FROM rejected_entries WHERE released_at IS NOT NULL";
     eventually("the entry is rejected and released", || async { world.count(released).await == 1 }).await;
     let epoch = shop.epoch();
-    world.redis_run(&["SCRIPT", "FLUSH"]).await;
+    world.run_in_redis(&["SCRIPT", "FLUSH"]).await;
     eventually("the sale is restored", || async { shop.epoch().is_some() && shop.epoch() > epoch }).await;
     let epoch = shop.epoch();
     for _ in 0..3 {
@@ -204,11 +204,11 @@ async fn a_backlog_with_a_bad_entry_is_archived_before_a_sale_is_restored() {
         futures::future::join_all(buying).await;
         if wave == 2 {
             let bad = format!("{}-{:032x} bob - 7777:1:1 -", shop.sale(), 9);
-            world.redis_run(&["XADD", &shop.key("ledger"), "*", "sold", &bad]).await;
+            world.run_in_redis(&["XADD", &shop.key("ledger"), "*", "sold", &bad]).await;
         }
     }
     shop.kill().await;
-    world.redis_run(&["SCRIPT", "FLUSH"]).await;
+    world.run_in_redis(&["SCRIPT", "FLUSH"]).await;
     held.rollback().await.expect("PostgreSQL answers");
     let shop = world.start().await;
     shop.assert_sound(1_200).await;
@@ -223,7 +223,7 @@ async fn a_sale_is_opened_although_its_creator_crashed() {
     shop.stop().await;
     // The state after a crash: the sale exists only in PostgreSQL.
     for part in ["header", "units", "ledger"] {
-        world.redis_run(&["DEL", &format!("{{{sale}}}:{part}")]).await;
+        world.run_in_redis(&["DEL", &format!("{{{sale}}}:{part}")]).await;
     }
     sqlx::query("UPDATE ledger_cursors SET last_id = 0").execute(&world.database).await.expect("the cursor is reset");
     let shop = world.start().await;

@@ -116,7 +116,7 @@ async fn receipts_stay_available_after_the_sale_has_closed() {
     assert_eq!(repeated().await, receipt);
     // Redis kept the receipt. Without it, PostgreSQL returns the same bytes.
     let epoch = shop.epoch();
-    world.redis_run(&["FLUSHALL"]).await;
+    world.run_in_redis(&["FLUSHALL"]).await;
     eventually("Redis is restored", || async { shop.epoch() > epoch }).await;
     assert_eq!(repeated().await, receipt);
     let path = format!("/purchase/{code}");

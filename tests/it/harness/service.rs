@@ -107,15 +107,15 @@ impl World {
     }
 
     /// Runs a Redis command, and returns its reply.
-    pub async fn redis<Reply: redis::FromRedisValue>(&self, words: &[&str]) -> Reply {
+    pub async fn query_redis<Reply: redis::FromRedisValue>(&self, words: &[&str]) -> Reply {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
         command.query_async(&mut self.redis_connection().await).await.expect("Redis answers")
     }
 
     /// Runs a Redis command whose reply does not matter.
-    pub async fn redis_run(&self, words: &[&str]) {
-        let _reply: redis::Value = self.redis(words).await;
+    pub async fn run_in_redis(&self, words: &[&str]) {
+        let _reply: redis::Value = self.query_redis(words).await;
     }
 
     /// Returns the number that a query selects.
