@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::sale::{Settings, Shop};
-use crate::config::HttpConfig;
+use crate::config::{HttpConfig, StoreUrls};
 use crate::infrastructure::http::{self, HttpSettings, Surface};
 use crate::infrastructure::postgres::{self, PgArchive};
 use crate::infrastructure::redis::{self, RedisStore};
@@ -64,14 +64,6 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Arc<Shop>
     tokio::spawn(postgres::measure(Arc::downgrade(&archive)));
     let redis = Arc::new(connect_redis(&stores.redis).await?);
     Ok(Arc::new(Shop::new(redis, archive, settings)))
-}
-
-/// Where the stores are.
-#[derive(Clone)]
-pub struct StoreUrls {
-    pub postgres: String,
-    pub redis: String,
-    pub connections: u32,
 }
 
 /// PostgreSQL, which may still be starting.

@@ -8,9 +8,9 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::sale::Shop;
-use crate::config::{DataDirConfig, HttpConfig, SaleConfig};
+use crate::config::{DataDirConfig, HttpConfig, SaleConfig, StoreUrls};
 use crate::infrastructure::local::Stores;
-use crate::startup::{self, Listeners, StoreUrls};
+use crate::startup::{self, Listeners};
 
 use super::Failure;
 use super::serve::until_signal;

@@ -249,7 +249,7 @@ fn settings_are_shown_without_secrets() {
 fn a_wrong_setting_says_what_is_wrong() {
     let dir = tempfile::tempdir().expect("a directory is made");
     for (args, said) in [
-        (["config", "--sale-every", "0s"], "more than nothing"),
+        (["config", "--sale-every", "0s"], "greater than zero"),
         (["config", "--sale-every", "1500ms"], "whole seconds"),
         (["config", "--sale-items", "0"], "0 is not in 1..=99999"),
         (["verify", "--sale", "yesterday"], "must be a sale id"),

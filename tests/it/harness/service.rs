@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use flashsale::application::sale::verify::Findings;
 use flashsale::application::sale::{Settings, Shop};
-use flashsale::config::LogFormat;
+use flashsale::config::StoreUrls;
 use flashsale::domain::shared::Epoch;
 use flashsale::infrastructure::http::HttpSettings;
-use flashsale::infrastructure::telemetry;
-use flashsale::startup::{self, Listeners, StoreUrls};
+use flashsale::infrastructure::telemetry::{self, LogFormat};
+use flashsale::startup::{self, Listeners};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
