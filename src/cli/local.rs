@@ -52,11 +52,11 @@ impl Local {
             connections: 16,
         };
         startup::connect_postgres(&urls).await?.migrate_up().await?;
-        let shop = startup::connect(&urls, self.sales.settings()).await?;
+        let service = startup::connect(&urls, self.sales.settings()).await?;
         let address = listeners.shopping.local_addr()?;
         stores.publish(address)?;
-        let announcing = tokio::spawn(announce(shop.clone(), address));
-        let served = startup::serve(shop, self.http.settings(), listeners, shutdown).await;
+        let announcing = tokio::spawn(announce(service.shop.clone(), address));
+        let served = service.serve(self.http.settings(), listeners, shutdown).await;
         announcing.abort();
         Ok(served?)
     }

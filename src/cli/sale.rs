@@ -115,7 +115,7 @@ impl SaleCommand {
                 import.window.make(Offer::Listed(import.currency, items)).await?;
             }
             Action::List(list) => {
-                let shop = startup::connect(&list.stores.urls()?, list.sales.settings()).await?;
+                let shop = startup::connect(&list.stores.urls()?, list.sales.settings()).await?.shop;
                 shop.clock.set(shop.store.now().await?);
                 let sales = shop.all_sales(list.status).await?;
                 sales.iter().for_each(|sale| print(sale, shop.clock.now()));
@@ -142,7 +142,7 @@ impl WindowArgs {
 
 /// A shop that knows Redis to be right, as opening and ending sales needs.
 async fn connect_recovered(stores: &StoreConfig, sales: &SaleConfig) -> Result<Arc<Shop>, Failure> {
-    let shop = startup::connect(&stores.urls()?, sales.settings()).await?;
+    let shop = startup::connect(&stores.urls()?, sales.settings()).await?.shop;
     while shop.recover().await? == Recovered::Elsewhere {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

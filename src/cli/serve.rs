@@ -25,12 +25,12 @@ impl Serve {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let shutdown = until_signal()?;
         let listeners = Listeners::bind(&self.http).await?;
-        let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
+        let service = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
         tracing::info!(address = %listeners.shopping.local_addr()?, "serving");
         if let Some(operations) = &listeners.operations {
             tracing::info!(address = %operations.local_addr()?, "serving operators, and nobody else");
         }
-        startup::serve(shop, self.http.settings(), listeners, shutdown).await?;
+        service.serve(self.http.settings(), listeners, shutdown).await?;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }

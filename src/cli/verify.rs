@@ -42,7 +42,7 @@ struct SaleReport {
 
 impl Verify {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
+        let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?.shop;
         let sales = match self.sale {
             None => shop.all_sales(None).await?,
             Some(id) => {

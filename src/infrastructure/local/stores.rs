@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::task::spawn_blocking;
 
+use crate::infrastructure::backoff::Backoff;
+
 use super::directory::{self, Lock};
 use super::state_file::{self, Service, State};
 use super::{Error, PostgresServer, RedisServer, postgres, programs, redis};
@@ -205,30 +207,6 @@ impl<S: Store> Kept<S> {
     }
 }
 
-/// How long to wait before a store that has died is started: not at all, unless it died shortly before.
-#[derive(Debug, Default)]
-struct Backoff {
-    last: Option<(Instant, Duration)>,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(200);
-    const LONGEST: Duration = Duration::from_secs(5);
-    /// A store that has run for this long is well again.
-    const WELL_AFTER: Duration = Duration::from_secs(10);
-
-    fn pause(&mut self, now: Instant) -> Duration {
-        let pause = match self.last {
-            Some((last, pause)) if now < last + pause + Self::WELL_AFTER => {
-                (pause * 2).clamp(Self::FIRST, Self::LONGEST)
-            }
-            _ => Duration::ZERO,
-        };
-        self.last = Some((now, pause));
-        pause
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -236,19 +214,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// It may well not be there.
 fn remove_state(data_dir: &Path) {
     let _ = fs::remove_file(data_dir.join(state_file::NAME));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_store_that_keeps_dying_is_restarted_more_and_more_slowly() {
-        let mut backoff = Backoff::default();
-        let start = Instant::now();
-        let millis = |backoff: &mut Backoff, seconds| backoff.pause(start + Duration::from_secs(seconds)).as_millis();
-        let pauses: Vec<_> = (0..8).map(|second| millis(&mut backoff, second)).collect();
-        assert_eq!(pauses, [0, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(millis(&mut backoff, 60), 0);
-    }
 }

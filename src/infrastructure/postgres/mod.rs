@@ -4,6 +4,7 @@ mod attempts;
 mod connection;
 mod coordination;
 mod ledger;
+pub mod metrics;
 mod migrations;
 mod pools;
 mod purchases;
@@ -12,5 +13,3 @@ mod statement;
 
 pub use connection::{ConnectError, PgArchive};
 pub use migrations::Migration;
-pub use pools::measure;
-pub use statement::Statement;

@@ -76,14 +76,15 @@ impl World {
     /// An instance that may not be ready yet.
     pub async fn start_at_once(&self) -> Instance {
         let urls = StoreUrls { postgres: self.database_url.clone(), redis: self.redis.url(), connections: 8 };
-        let shop = startup::connect(&urls, self.settings.clone()).await.expect("the stores can be used");
+        let service = startup::connect(&urls, self.settings.clone()).await.expect("the stores can be used");
+        let shop = service.shop.clone();
         let shopping = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let client = Client::new(format!("http://{}", shopping.local_addr().expect("it is bound")));
         let (shutdown, http) = (CancellationToken::new(), self.http.clone());
-        let (served_shop, token) = (shop.clone(), shutdown.clone());
+        let token = shutdown.clone();
         let listeners = Listeners { shopping, operations: None };
         let served = tokio::spawn(async move {
-            startup::serve(served_shop, http, listeners, token).await.expect("the settings go together");
+            service.serve(http, listeners, token).await.expect("the settings go together");
         });
         Instance { client, shop, shutdown, served }
     }
