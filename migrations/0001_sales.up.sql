@@ -2,7 +2,7 @@ CREATE EXTENSION IF NOT EXISTS btree_gist;
 
 CREATE TABLE sales (
     id         text        PRIMARY KEY,
-    -- Made by the schedule, one per period; the others were asked for by an administrator.
+    -- Created by the schedule, one per period; an administrator creates the others.
     hourly     boolean     NOT NULL,
     starts_at  timestamptz NOT NULL,
     ends_at    timestamptz NOT NULL,
@@ -11,10 +11,10 @@ CREATE TABLE sales (
     items      integer     NOT NULL CHECK (items BETWEEN 1 AND 99999),
     units      integer     NOT NULL CHECK (units BETWEEN items AND 1000000),
     created_at timestamptz NOT NULL DEFAULT now(),
-    -- It has ended and everything of it is in these tables.
+    -- Set once the sale has ended and all of it is in these tables.
     closed_at  timestamptz,
     CONSTRAINT sales_end_after_start CHECK (ends_at >= starts_at),
-    -- However many instances run, and whatever period they are set to.
+    -- For any number of instances with any settings.
     CONSTRAINT sales_one_hourly_at_a_time EXCLUDE USING gist (tstzrange(starts_at, ends_at) WITH &&) WHERE (hourly)
 );
 

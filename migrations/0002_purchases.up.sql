@@ -1,5 +1,5 @@
--- The two tables that every purchase writes to have no foreign keys: a batch writes them in one statement that
--- also moves the cursor of the sale, and takes price, stock and limit from the items and the sale themselves.
+-- The two tables of a purchase have no foreign keys: one statement writes a batch to both, moves the cursor of the sale,
+-- and takes price, stock and limit from the items and the sale.
 
 CREATE TABLE purchases (
     sale_id      text          NOT NULL,
@@ -40,7 +40,7 @@ CREATE TABLE purchase_units (
 
 CREATE INDEX purchase_units_by_purchase ON purchase_units (sale_id, ledger_id);
 
--- A purchase as the ledger has it. Slots are filled in the order of the cart.
+-- A purchase as the ledger records it. Slots are filled in the order of the cart.
 CREATE VIEW recorded_purchases AS
 SELECT p.sale_id, p.ledger_id, p.code, p.user_id, p.request_id, p.missed, p.purchased_at,
        array_agg(u.ordinal ORDER BY u.slot) AS ordinals,

@@ -22,7 +22,7 @@ CREATE TABLE rejected_entries (
     message     text        NOT NULL,
     entry       text        NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now(),
-    -- When its units were made free again in Redis.
+    -- The time at which its units became free again in Redis.
     released_at timestamptz,
     PRIMARY KEY (sale_id, ledger_id)
 );

@@ -1,4 +1,4 @@
--- Every checkout that changed a cart.
+-- The checkouts that changed a cart.
 CREATE TABLE checkout_attempts (
     sale_id      text        NOT NULL,
     -- The Redis Stream id: milliseconds * 2^20 + sequence.
@@ -11,7 +11,7 @@ CREATE TABLE checkout_attempts (
     PRIMARY KEY (sale_id, attempt_id)
 );
 
--- Checkouts that were refused: they come in floods, so they are counted.
+-- Counts of refused checkouts: in a rush there are too many to store one by one.
 CREATE TABLE refused_attempts (
     sale_id text        NOT NULL,
     second  timestamptz NOT NULL,
@@ -20,8 +20,8 @@ CREATE TABLE refused_attempts (
     PRIMARY KEY (sale_id, second, reason)
 );
 
--- How far the attempts of each sale are archived: the id of the last one. Apart from the cursor of the ledger, so
--- that purchases never wait for attempts.
+-- The progress of archiving the attempts of each sale: the id of the last archived one. Separate from the cursor of the
+-- ledger, so that purchases never wait for attempts.
 CREATE TABLE attempt_cursors (
     sale_id    text        PRIMARY KEY REFERENCES sales ON DELETE CASCADE,
     last_id    bigint      NOT NULL DEFAULT 0,

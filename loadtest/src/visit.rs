@@ -156,7 +156,7 @@ impl Shopper {
         let parsed = serde_json::from_slice(&response.body);
         parsed
             .map_err(|error| {
-                self.context.recorder.record_unexpected(format!("a 200 response cannot be parsed: {error}"))
+                self.context.recorder.record_unexpected(format!("a 200 response cannot be parsed: {error}"));
             })
             .ok()
     }

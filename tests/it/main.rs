@@ -1,5 +1,6 @@
 //! Every promise, against real Redis and PostgreSQL processes. One binary, one file a noun.
 
+mod architecture;
 mod archive;
 mod buy_now;
 mod checkout;
@@ -7,6 +8,7 @@ mod checkout;
 mod export;
 mod harness;
 mod health;
+
 mod ledger;
 mod metrics;
 mod monitoring;

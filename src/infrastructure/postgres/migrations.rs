@@ -1,4 +1,4 @@
-//! The schema: forwards, backwards, and where it is.
+//! The migrations of the schema, up and down.
 
 use std::collections::HashSet;
 
@@ -7,10 +7,10 @@ use sqlx::migrate::{MigrateError, Migrator};
 
 use super::connection::PgArchive;
 
-/// The steps, each with a way up and a way down.
+/// The migrations, each with its way up and down.
 static MIGRATOR: Migrator = sqlx::migrate!();
 
-/// One step of the schema.
+/// One migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
     pub version: i64,
@@ -19,12 +19,12 @@ pub struct Migration {
 }
 
 impl PgArchive {
-    /// Brings the schema up to what this program needs.
+    /// Applies all pending migrations.
     pub async fn migrate_up(&self) -> Result<(), MigrateError> {
         MIGRATOR.run(&self.pool).await
     }
 
-    /// Takes the last step back, with all that is stored in it. Does nothing on an empty schema.
+    /// Reverts the last applied migration and drops the data in its tables. Does nothing on an empty schema.
     pub async fn migrate_down(&self) -> Result<(), MigrateError> {
         let applied: Vec<Migration> = self.migrations().await?.into_iter().filter(|step| step.is_applied).collect();
         match applied.as_slice() {
@@ -34,7 +34,7 @@ impl PgArchive {
         }
     }
 
-    /// Every step, first to last.
+    /// Lists all migrations, first to last.
     pub async fn migrations(&self) -> Result<Vec<Migration>, MigrateError> {
         let applied = applied(&self.pool).await?;
         let steps = MIGRATOR.iter().filter(|step| step.migration_type.is_up_migration());
@@ -52,7 +52,7 @@ async fn applied(pool: &PgPool) -> Result<HashSet<i64>, sqlx::Error> {
     if !table.fetch_one(pool).await? {
         return Ok(HashSet::new());
     }
-    // Not checked when compiling: the table belongs to sqlx.
+    // Not checked at compile time: the table belongs to sqlx.
     let versions = sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations WHERE success");
     Ok(versions.fetch_all(pool).await?.into_iter().collect())
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL: the durable truth.
+//! PostgreSQL keeps the durable truth.
 
 mod attempts;
 mod connection;

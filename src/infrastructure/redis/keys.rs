@@ -1,9 +1,8 @@
-//! Every key in Redis. All keys of a sale carry its id as their hash tag, so a sale lives in one slot of
-//! Redis Cluster.
+//! The keys in Redis. All keys of a sale carry its id as their hash tag, so a sale lives in one slot of Redis Cluster.
 
 use crate::domain::shared::SaleId;
 
-/// Where watermarks are announced.
+/// The channel on which watermarks are announced.
 pub const WATERMARKS_CHANNEL: &str = "flashsale:watermarks";
 
 /// The parts of the state of a sale.
@@ -17,13 +16,13 @@ pub enum Part {
     Slots,
     /// Hash: checkout code -> user and lines, `u1 42:1,43:2`.
     Carts,
-    /// Hash: user -> the code of the cart that is not bought yet.
+    /// Hash: user -> the code of the open cart.
     Codes,
     /// Hash: checkout code, or user and request id with a space between -> ledger id of the purchase.
     Receipts,
-    /// Stream: what was sold and released; never trimmed.
+    /// Stream: the ledger; never trimmed.
     Ledger,
-    /// Stream: accepted checkouts that are not in PostgreSQL yet.
+    /// Stream: accepted checkouts that wait for PostgreSQL.
     Attempts,
 }
 
@@ -61,12 +60,12 @@ pub struct SaleKeys {
 }
 
 impl SaleKeys {
-    /// The keys of this sale.
+    /// Prepares the keys of this sale.
     pub fn of(sale: SaleId) -> Self {
         SaleKeys { tag: sale.to_string() }
     }
 
-    /// `{20261120T09}:units`.
+    /// Returns a key such as `{20261120T09}:units`.
     pub fn key(&self, part: Part) -> String {
         let name = part.name();
         let mut key = String::with_capacity(self.tag.len() + name.len() + 3);

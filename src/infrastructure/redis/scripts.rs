@@ -1,8 +1,8 @@
-//! The Lua scripts, and how they are called: with plain `EVALSHA`, and never loaded on demand.
+//! The Lua scripts. They are called with plain `EVALSHA` and never loaded on demand.
 //!
-//! Redis keeps no scripts across a restart or a failover. That it does not know one therefore means that it
-//! may have forgotten more, and recovery must look before anything else is decided. The epoch is part of each
-//! script's text, so scripts of an older epoch are other scripts.
+//! Redis keeps no scripts across a restart or a failover. A missing script therefore means that Redis may have lost
+//! more, and recovery must check it before anything else is decided. The epoch is part of the text of each script, so
+//! the scripts of two epochs differ.
 
 use redis::Script;
 use strum::{IntoStaticStr, VariantArray};
@@ -41,7 +41,7 @@ impl ScriptName {
         }
     }
 
-    /// The keys that the script gets, in the order in which it names them.
+    /// Returns the keys of the script, in the order of its KEYS.
     pub fn keys(self) -> &'static [Part] {
         use Part::*;
         match self {
@@ -59,8 +59,8 @@ impl ScriptName {
 
 /// The scripts of one epoch.
 ///
-/// One of them, the witness, does nothing and is the same in every version of the service. It is loaded by recovery
-/// alone, so a Redis that knows it has forgotten nothing since, even where it has never heard of this version's others.
+/// One of them, the witness, does nothing and is the same in every version of the service. Only recovery loads it, so a
+/// Redis that has it has lost nothing since, even if it does not have the other scripts of this version.
 #[derive(Debug)]
 pub struct ScriptSet {
     pub epoch: Epoch,
@@ -70,34 +70,34 @@ pub struct ScriptSet {
 }
 
 impl ScriptSet {
-    /// The scripts of this epoch, hashed; nothing is loaded.
+    /// Hashes the scripts of this epoch, without loading them.
     pub fn new(epoch: Epoch) -> Self {
         let hash = |text: String| Script::new(&text).get_hash().to_owned();
         let hashes = ScriptName::VARIANTS.iter().map(|script| hash(text(epoch, *script))).collect();
         ScriptSet { epoch, witness_hash: hash(witness(epoch)), hashes }
     }
 
-    /// What `SCRIPT EXISTS` asks for the witness by.
+    /// Returns the hash of the witness.
     pub fn witness_hash(&self) -> &str {
         &self.witness_hash
     }
 
-    /// What `EVALSHA` calls the script by.
+    /// Returns the hash of a script.
     pub fn hash(&self, script: ScriptName) -> &str {
         &self.hashes[script as usize]
     }
 
-    /// What `SCRIPT EXISTS` asks for all of them by.
+    /// Iterates over the hashes of all scripts, the witness included.
     pub fn all_hashes(&self) -> impl Iterator<Item = &str> {
         self.hashes.iter().map(String::as_str).chain([self.witness_hash()])
     }
 
-    /// The text of the witness.
+    /// Returns the text of the witness.
     pub fn witness(&self) -> String {
         witness(self.epoch)
     }
 
-    /// The texts of the others.
+    /// Iterates over the texts of the other scripts.
     pub fn texts(&self) -> impl Iterator<Item = String> {
         ScriptName::VARIANTS.iter().map(|script| text(self.epoch, *script))
     }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scripts_of_another_epoch_are_other_scripts() {
+    fn the_scripts_of_two_epochs_differ() {
         let (one, two) = (ScriptSet::new(Epoch(1)), ScriptSet::new(Epoch(2)));
         for script in ScriptName::VARIANTS {
             assert_ne!(one.hash(*script), two.hash(*script));

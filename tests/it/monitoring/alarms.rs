@@ -46,7 +46,7 @@ async fn a_writer_that_lags_and_a_drift_of_one_unit_set_off_their_alarms() {
     let alarm = watched.alarm("SaleUnsound", "finding", "drift").await;
     assert_eq!(alarm["labels"]["severity"], "page");
     assert_eq!(alarm["annotations"]["summary"], format!("Sale {sale}: 1 drift"));
-    assert_eq!(alarm["annotations"]["runbook_url"], "wiki/Monitoring.md#saleunsound");
+    assert_eq!(alarm["annotations"]["runbook_url"], "wiki/Runbooks.md#saleunsound");
 
     // What its runbook says helps.
     let () = redis::cmd("DEL").arg(format!("{{{sale}}}:header")).query(&mut redis).expect("an answer");

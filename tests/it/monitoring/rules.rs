@@ -18,15 +18,15 @@ fn alerts(rules: &str) -> Vec<(&str, &str)> {
 
 #[test]
 fn every_alert_says_how_bad_it_is_and_what_to_do() {
-    let (rules, wiki) = (read("alerts.rules.yml"), read("../../wiki/Monitoring.md"));
+    let (rules, wiki) = (read("alerts.rules.yml"), read("../../wiki/Runbooks.md"));
     let alerts = alerts(&rules);
     assert!(alerts.len() > 30, "{} alerts", alerts.len());
     for (name, text) in alerts {
         assert!(text.contains("severity: page") || text.contains("severity: ticket"), "{name} has no severity");
         assert!(text.contains(" summary: ") && text.contains(" description: "), "{name} does not say what is wrong");
-        let link = format!("runbook_url: \"{{{{ $externalLabels.wiki }}}}/Monitoring.md#{}\"", name.to_lowercase());
+        let link = format!("runbook_url: \"{{{{ $externalLabels.wiki }}}}/Runbooks.md#{}\"", name.to_lowercase());
         assert!(text.contains(&link), "{name} has no {link}");
-        assert!(wiki.contains(&format!("\n#### {name}\n")), "the wiki has no runbook of {name}");
+        assert!(wiki.contains(&format!("\n### {name}\n")), "the wiki has no runbook of {name}");
     }
 }
 

@@ -4,7 +4,7 @@ WITH unit AS (
 ), owner AS (
     SELECT count(*) AS owned FROM unit GROUP BY user_id
 ), difference AS (
-    -- What a purchase says of itself, less what its units say.
+    -- The totals of each purchase less those of its units.
     SELECT ledger_id, sum(units) AS units, sum(total) AS total
     FROM (
         SELECT ledger_id, units, total FROM purchases WHERE sale_id = $1

@@ -1,4 +1,4 @@
--- Creates a sale with all its items and its cursors, or nothing where its id or the period is taken.
+-- Creates a sale with all its items and its cursors, or nothing if its id or the period is taken.
 -- $1 id, $2 hourly, $3 starts_at, $4 ends_at, $5 user_limit, $6 currency, $7 names, $8 image_urls, $9 prices,
 -- $10 stocks. Returns whether it was created.
 WITH created AS (

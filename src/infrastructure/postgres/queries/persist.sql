@@ -1,12 +1,11 @@
--- Archives a batch of the ledger and moves its cursor, in one statement and so in one transaction.
+-- Archives a batch of the ledger and moves its cursor, in one statement and therefore in one transaction.
 -- $1 epoch, $2 sale, $3 cursor before, $4 cursor after,
 -- purchases: $5 ledger ids, $6 codes, $7 users, $8 requests, $9 units, $10 totals, $11 missed, $12 times,
 -- units: $13 ledger ids, $14 users, $15 ordinals, $16 units, $17 slots.
--- Returns whether the epoch is the current one, and whether the cursor was where it was said to be. Unless both
--- are true, nothing is written. A row that breaks a constraint fails the statement: there is no ON CONFLICT
--- that could hide a guard that fired.
+-- Returns whether the epoch is current and whether the cursor was at $3. Unless both are true, nothing is written.
+-- A row that breaks a constraint fails the statement: no ON CONFLICT may hide a violation.
 WITH fence AS MATERIALIZED (
-    -- Holds off recovery until this has committed, and is held off by it.
+    -- Excludes recovery until this commits.
     SELECT number FROM epoch WHERE number = $1 FOR SHARE
 ), moved AS (
     UPDATE ledger_cursors SET last_id = $4, updated_at = now()
@@ -25,7 +24,7 @@ WITH fence AS MATERIALIZED (
     FROM moved
     CROSS JOIN unnest($13::bigint[], $14::text[], $15::integer[], $16::integer[], $17::integer[])
         AS u (ledger_id, user_id, ordinal, unit, slot)
-    -- An item that does not exist has no price, which the table refuses.
+    -- An unknown item has no price, which the table rejects.
     LEFT JOIN items ON items.sale_id = $2 AND items.ordinal = u.ordinal
     LEFT JOIN sales ON sales.id = $2
 )

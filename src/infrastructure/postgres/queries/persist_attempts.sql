@@ -1,6 +1,6 @@
 -- Archives a batch of checkout attempts and moves their cursor.
 -- $1 sale, $2 cursor before, $3 cursor after, $4 ids, $5 codes, $6 users, $7 lines, $8 times.
--- Returns whether the cursor was where it was said to be; if not, nothing is written.
+-- Returns whether the cursor was at $2; if not, nothing is written.
 WITH moved AS (
     UPDATE attempt_cursors SET last_id = $3, updated_at = now()
     WHERE sale_id = $1 AND last_id = $2

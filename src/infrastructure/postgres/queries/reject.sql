@@ -1,6 +1,6 @@
 -- Files one rejected ledger entry, and moves the cursor past it.
 -- $1 epoch, $2 sale, $3 cursor before, $4 ledger id, $5 reason, $6 message, $7 entry.
--- Returns as persist.sql does.
+-- Returns the same as persist.sql.
 WITH fence AS MATERIALIZED (
     SELECT number FROM epoch WHERE number = $1 FOR SHARE
 ), moved AS (

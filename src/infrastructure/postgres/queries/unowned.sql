@@ -1,4 +1,4 @@
--- What there is to release of a refused purchase: which of its units nobody owns, which of its slots are empty.
+-- The units of a rejected purchase that nobody owns, and its slots that are empty.
 -- $1 sale, $2 user, $3 ordinals, $4 units, $5 slots.
 SELECT refused.ordinal AS "ordinal!", refused.unit AS "unit!", refused.slot AS "slot!",
        (owned.unit IS NULL AND items.ordinal IS NOT NULL) AS "unit_is_free!",

@@ -1,10 +1,10 @@
--- Buys units of one item without a cart, once for each name that a user gives a request.
+-- Buys units of one item without a cart, once for each request id of a user.
 --
 -- KEYS  header, units, slots, receipts, ledger
 -- ARGV  user, request, new_code, line
 -- Returns SOLD replayed id entry | MISMATCH | NOT_STARTED | ENDED | ITEM_NOT_FOUND | SOLD_OUT | USER_LIMIT
 --         | FENCED
--- Invariant: a refused request burns nothing; its name may be used again.
+-- Invariant: a refused request consumes nothing; its id may be used again.
 
 local keys = { units = KEYS[2], slots = KEYS[3], receipts = KEYS[4], ledger = KEYS[5] }
 local user, request, lines = ARGV[1], ARGV[2], parse_lines(ARGV[4])

@@ -3,8 +3,8 @@
 -- KEYS  header, units, slots, carts, codes, attempts
 -- ARGV  user, new_code, cart_units, open_carts_max, attempts_max, lines
 -- Returns CART code cart | NOT_STARTED | ENDED | ITEM_NOT_FOUND ordinal | ITEM_SOLD ordinals | CART_FULL
---         | USER_LIMIT | BUSY what | FENCED
--- Invariant: a refusal leaves everything as it was, and so does checking out what is in the cart already.
+--         | USER_LIMIT | BUSY bound | FENCED
+-- Invariant: a refusal changes nothing, and neither does checking out items that are in the cart already.
 
 local units, slots, carts, codes, attempts = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local user, wanted = ARGV[1], parse_lines(ARGV[6])

@@ -1,4 +1,4 @@
--- Lets a sale end earlier, never later. Idempotent.
+-- Moves the end of a sale to an earlier time, never to a later one. Idempotent.
 --
 -- KEYS  header
 -- ARGV  ends_at_ms

@@ -1,4 +1,4 @@
--- What a code, or a user's named request, stands for. Changes nothing.
+-- Looks up a code, or a user's request. Changes nothing.
 --
 -- KEYS  header, receipts, carts, ledger
 -- ARGV  code, or user and request with a space between

@@ -1,8 +1,8 @@
--- Creates the state of a sale of which nothing is sold, complete. Idempotent.
+-- Creates the complete state of a sale with nothing sold. Idempotent.
 --
 -- KEYS  header, units, ledger
 -- ARGV  starts_at_ms, ends_at_ms, user_limit, then the free units of each item in order
--- Returns OK (it exists, or does now) | FENCED (it belongs to another epoch, or is being restored)
+-- Returns OK (the sale existed or exists now) | FENCED (it belongs to another epoch, or is being restored)
 
 local header, units, ledger = KEYS[1], KEYS[2], KEYS[3]
 
@@ -18,7 +18,7 @@ local fields = {}
 for i = 4, #ARGV do
   fields[#fields + 1] = i - 3
   fields[#fields + 1] = ARGV[i]
-  -- A Lua call takes some 8,000 arguments at most.
+  -- A Lua call takes at most about 8,000 arguments.
   if #fields == 4000 or i == #ARGV then
     redis.call('HSET', units, unpack(fields))
     fields = {}

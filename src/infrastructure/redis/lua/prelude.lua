@@ -1,15 +1,15 @@
--- What the scripts share. It stands before each of them, after a line that sets EPOCH.
+-- The functions that the scripts share. Prepended to each of them, after a line that sets EPOCH.
 --
--- A script first reads and decides, and writes only when nothing can stop it any more: Lua has no rollback.
--- Every reply is a list whose first element says what it is.
+-- A script reads and decides first, and writes only when nothing can fail any more: Lua has no rollback.
+-- Every reply is a list whose first element is a tag.
 
--- Milliseconds since the Unix epoch, by the clock that all decisions are made by.
+-- Milliseconds since the Unix epoch, by the clock of all decisions.
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- The rules of the sale, or nil where Redis does not hold its state of this epoch.
+-- The rules of the sale, or nil if Redis does not hold its state of this epoch.
 local function read_header(key)
   local fields = redis.call('HMGET', key, 'epoch', 'starts_at_ms', 'ends_at_ms', 'user_limit')
   if fields[1] ~= EPOCH then
@@ -18,7 +18,7 @@ local function read_header(key)
   return { starts_at = tonumber(fields[2]), ends_at = tonumber(fields[3]), user_limit = tonumber(fields[4]) }
 end
 
--- Why the sale does not sell now, or nil where it does.
+-- The reason for which the sale does not sell now, or nil if it sells.
 local function closed(header)
   local now = now_ms()
   -- A sale that was ended before it began has ended.
@@ -30,7 +30,7 @@ local function closed(header)
   return nil
 end
 
--- The free units of an item are text: ascending units and ranges of them, '1', '2,4-5', '' when none is left.
+-- The free units of an item are text: ascending units and ranges, such as '1' or '2,4-5'; '' if none is left.
 
 local function count_free(free)
   local count = 0
@@ -40,7 +40,7 @@ local function count_free(free)
   return count
 end
 
--- The lowest free unit, and what is free without it.
+-- The lowest free unit, and the other free units.
 local function take_lowest(free)
   local first, last, rest = string.match(free, '^(%d+)%-?(%d*),?(.*)$')
   local unit = tonumber(first)
@@ -57,14 +57,14 @@ local function take_lowest(free)
   return unit, table.concat(left, ',')
 end
 
--- The slots of a user are text: the n-th character is '1' where slot n is filled.
+-- The slots of a user are text: character n is '1' if slot n is filled.
 
 local function count_filled(slots)
   local _, count = string.gsub(slots, '1', '')
   return count
 end
 
--- The lowest slot that is not filled, and the slots with it.
+-- The lowest empty slot, and the slots with it filled.
 local function fill_lowest(slots)
   local gap = string.find(slots, '0', 1, true)
   if gap then
@@ -110,7 +110,7 @@ local function print_cart(user, lines)
   return user .. ' ' .. print_lines(lines)
 end
 
--- What HMGET or HGET says of each line's item, in order; false where the sale does not have it.
+-- The free units of each line's item, in order; false for an item that the sale does not have.
 local function read_free(key, lines)
   local ordinals = {}
   for i, line in ipairs(lines) do
@@ -119,7 +119,7 @@ local function read_free(key, lines)
   return redis.call('HMGET', key, unpack(ordinals))
 end
 
--- What a user's named request stands under among the receipts. No code has a space.
+-- The field of a user's request in the receipts. No code contains a space.
 local function request_name(user, request)
   return user .. ' ' .. request
 end
@@ -133,8 +133,8 @@ local function sold_before(ledger, id)
   return { 'SOLD', '1', id, entry[2][2] }
 end
 
--- Allots units and slots for lines that are known to be free and within the limit, and writes the purchase
--- down, in the ledger first. `keys` names the hashes, `sale` says who buys what under which code.
+-- Allots units and slots for lines that are free and within the limit, and writes the purchase, the ledger first.
+-- `keys` names the hashes; `sale` holds the buyer, the code and the lines.
 local function sell(keys, sale)
   local slots, units, changed = sale.slots, {}, {}
   for i, line in ipairs(sale.lines) do
@@ -148,12 +148,12 @@ local function sell(keys, sale)
     changed[#changed + 1] = line.ordinal
     changed[#changed + 1] = free
   end
-  -- An entry is one field, whose name says what happened. Five words: many small fields cost more to read.
+  -- An entry is one field, named by its event, with five words. Many small fields would cost more to read.
   local entry = table.concat({
     sale.code, sale.user, sale.request and '=' .. sale.request or '-', table.concat(units, ','),
     #sale.missed > 0 and print_lines(sale.missed) or '-',
   }, ' ')
-  -- Without a ledger there is no sale: it begins with the entry that opened it.
+  -- A sale without a ledger is lost: its ledger begins with the entry that opened it.
   local id = redis.call('XADD', keys.ledger, 'NOMKSTREAM', '*', 'sold', entry)
   if not id then
     return { 'FENCED' }

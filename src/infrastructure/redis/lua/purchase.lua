@@ -1,11 +1,11 @@
--- Buys a cart: all of it, or, where `partial` is 1, what is left of it.
+-- Buys a cart: all of it or, if `partial` is 1, the units that are left.
 --
 -- KEYS  header, units, slots, carts, codes, receipts, ledger
 -- ARGV  code, partial
 -- Returns SOLD replayed id entry | NOT_FOUND | NOT_STARTED | ENDED | CART_EMPTY | USER_LIMIT
 --         | ITEMS_SOLD unavailable available | FENCED
--- Invariant: one code, one outcome. A refusal takes no unit and no slot; where units are gone, they leave the
--- cart, so that the same code buys the rest.
+-- Invariant: one code, one outcome. A refusal takes no unit and no slot. Sold units leave the cart, so that the same
+-- code buys the rest.
 
 local carts, codes = KEYS[4], KEYS[5]
 local keys = { units = KEYS[2], slots = KEYS[3], receipts = KEYS[6], ledger = KEYS[7] }

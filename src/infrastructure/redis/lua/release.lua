@@ -1,10 +1,9 @@
--- Undoes a purchase that PostgreSQL refused: its receipt is forgotten, and those of its units and slots become
--- free that are nobody's. Idempotent.
+-- Undoes a purchase that PostgreSQL rejected: deletes its receipt, and frees the given units and slots. Idempotent.
 --
 -- KEYS  header, units, slots, receipts, ledger
 -- ARGV  id of the purchase in the ledger, units to make free, slots of its user to empty
 -- Returns OK | FENCED
--- Invariant: never frees what PostgreSQL knows as somebody's; the caller has looked.
+-- Invariant: never frees a unit or slot that somebody owns in PostgreSQL; the caller has checked that.
 
 local units, slots, receipts, ledger = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id = ARGV[1]
@@ -21,7 +20,7 @@ if redis.call('HGET', receipts, code) ~= id then
   return { 'OK' }
 end
 
--- What is free of an item, with one unit more.
+-- The free units of an item, with one more.
 local function give_back(free, unit)
   local parts, placed = {}, false
   for part in string.gmatch(free, '[^,]+') do

@@ -1,0 +1,471 @@
+//! The rules of the source tree: the arrows between its folders, circles between its files, purity of the domain, and
+//! the style of doc comments.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syn::visit::Visit;
+use syn::{File, Item, UseTree};
+
+const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+
+/// The arrows between folders: each may import itself and these. A folder without a line of its own is part of the
+/// folder above it.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("domain/shared", &[]),
+    ("domain/sale", &["domain/shared"]),
+    ("application/shared", &["domain/shared"]),
+    ("application/sale", &["application/shared", "domain/sale", "domain/shared"]),
+    ("infrastructure/telemetry", &["domain/shared"]),
+    ("infrastructure/local", &[]),
+    ("infrastructure/metrics", &["application/sale", "application/shared", "domain/sale", "domain/shared"]),
+    (
+        "infrastructure/redis",
+        &["application/sale", "application/shared", "domain/sale", "domain/shared", "infrastructure/metrics"],
+    ),
+    (
+        "infrastructure/postgres",
+        &["application/sale", "application/shared", "domain/sale", "domain/shared", "infrastructure/metrics"],
+    ),
+    (
+        "infrastructure/background",
+        &[
+            "application/sale",
+            "application/shared",
+            "domain/shared",
+            "infrastructure/metrics",
+            "infrastructure/postgres",
+            "infrastructure/telemetry",
+        ],
+    ),
+    (
+        "infrastructure/http/platform",
+        &[
+            "application/sale",
+            "application/shared",
+            "domain/sale",
+            "domain/shared",
+            "infrastructure/metrics",
+            "infrastructure/telemetry",
+        ],
+    ),
+    (
+        "infrastructure/http/sale",
+        &[
+            "application/sale",
+            "application/shared",
+            "domain/sale",
+            "domain/shared",
+            "infrastructure/http/platform",
+            "infrastructure/metrics",
+        ],
+    ),
+    (
+        "infrastructure/http/admin",
+        &[
+            "application/sale",
+            "application/shared",
+            "domain/sale",
+            "domain/shared",
+            "infrastructure/http/platform",
+            "infrastructure/http/sale",
+        ],
+    ),
+    (
+        "infrastructure/http/operations",
+        &["application/sale", "application/shared", "infrastructure/http/platform", "infrastructure/metrics"],
+    ),
+];
+
+/// Files that may import anything: the composition root and the commands above it.
+const TOP: [&str; 6] = ["main.rs", "lib.rs", "startup.rs", "config.rs", "cli", "infrastructure/http"];
+
+/// Circles between files that are meant, each with its reason.
+const CIRCLES: &[(&[&str], &str)] = &[];
+
+/// One source file with its imports, tests left out.
+struct Source {
+    path: PathBuf,
+    /// Paths of modules and items, such as `crate::domain::shared::Money`, as segments after `crate`.
+    imports: BTreeSet<Vec<String>>,
+    /// Names that the file defines.
+    defined: BTreeSet<String>,
+    /// Names that the file re-exports, with their paths.
+    exported: Vec<(String, Vec<String>)>,
+}
+
+/// The source tree by module path.
+struct Tree(BTreeMap<Vec<String>, Source>);
+
+impl Tree {
+    fn read() -> Self {
+        let mut tree = Tree(BTreeMap::new());
+        tree.add_folder(Path::new(SRC), &[]);
+        tree
+    }
+
+    fn add_folder(&mut self, folder: &Path, module: &[String]) {
+        let is_tests = |name: &str| name.ends_with("tests") || name == "failing_stores" || name == "memory";
+        let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.sort();
+        for path in entries {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let own = match name.as_str() {
+                "mod" | "lib" => module.to_vec(),
+                _ => [module, std::slice::from_ref(&name)].concat(),
+            };
+            if is_tests(&name) {
+                continue;
+            }
+            if path.is_dir() {
+                self.add_folder(&path, &own);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && name != "main" {
+                let source = Source::read(path, &own);
+                self.0.insert(own, source);
+            }
+        }
+    }
+
+    /// The file that defines what an import names.
+    fn file_of(&self, import: &[String]) -> Option<&Path> {
+        self.resolve(import, 0)
+    }
+
+    fn resolve(&self, import: &[String], depth: usize) -> Option<&Path> {
+        let length = (0..=import.len()).rev().find(|length| self.0.contains_key(&import[..*length]))?;
+        let source = &self.0[&import[..length]];
+        let Some(name) = import.get(length) else { return Some(&source.path) };
+        if source.defined.contains(name) || depth > 8 {
+            return Some(&source.path);
+        }
+        let exported = source.exported.iter().filter(|(exported, _)| exported == name || exported == "*");
+        let targets = exported.map(|(exported, path)| match exported.as_str() {
+            "*" => [path.as_slice(), std::slice::from_ref(name)].concat(),
+            _ => path.clone(),
+        });
+        targets.into_iter().find_map(|target| {
+            let found = self.resolve(&target, depth + 1)?;
+            (found != source.path).then_some(found)
+        })
+    }
+
+    /// Each file with the files that it imports.
+    fn edges(&self) -> BTreeMap<&Path, BTreeSet<&Path>> {
+        let imported = |source: &'_ Source| -> BTreeSet<&Path> {
+            let files = source.imports.iter().filter_map(|import| self.file_of(import));
+            files.filter(|file| *file != source.path).collect()
+        };
+        self.0.values().map(|source| (source.path.as_path(), imported(source))).collect()
+    }
+}
+
+impl Source {
+    fn read(path: PathBuf, module: &[String]) -> Self {
+        let text = fs::read_to_string(&path).unwrap();
+        let file: File = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut reader = Reader { module: module.to_vec(), imports: BTreeSet::new(), exported: Vec::new() };
+        let defined = file.items.iter().filter_map(name_of).collect();
+        reader.visit_file(&file);
+        Source { path, imports: reader.imports, defined, exported: reader.exported }
+    }
+}
+
+/// Collects the imports of one file.
+struct Reader {
+    module: Vec<String>,
+    imports: BTreeSet<Vec<String>>,
+    exported: Vec<(String, Vec<String>)>,
+}
+
+impl Reader {
+    /// The path after `crate`; `None` for a path into another crate.
+    fn absolute(&self, path: &[String]) -> Option<Vec<String>> {
+        let supers = path.iter().take_while(|segment| *segment == "super").count();
+        match path.first().map(String::as_str) {
+            Some("crate") => Some(path[1..].to_vec()),
+            Some("self") => Some([&self.module, &path[1..]].concat()),
+            Some("super") => Some([&self.module[..self.module.len().checked_sub(supers)?], &path[supers..]].concat()),
+            _ => None,
+        }
+    }
+
+    fn read_use(&mut self, tree: &UseTree, before: &mut Vec<String>, is_exported: bool) {
+        match tree {
+            UseTree::Path(path) => {
+                before.push(path.ident.to_string());
+                self.read_use(&path.tree, before, is_exported);
+                before.pop();
+            }
+            UseTree::Group(group) => group.items.iter().for_each(|item| self.read_use(item, before, is_exported)),
+            UseTree::Glob(_) => self.add_use(before.clone(), "*".to_owned(), is_exported),
+            UseTree::Name(name) if name.ident == "self" => {
+                let name = before.last().cloned().unwrap_or_default();
+                self.add_use(before.clone(), name, is_exported);
+            }
+            UseTree::Name(name) => {
+                self.add_use(
+                    [before.as_slice(), &[name.ident.to_string()]].concat(),
+                    name.ident.to_string(),
+                    is_exported,
+                );
+            }
+            UseTree::Rename(rename) => {
+                let path = [before.as_slice(), &[rename.ident.to_string()]].concat();
+                self.add_use(path, rename.rename.to_string(), is_exported);
+            }
+        }
+    }
+
+    fn add_use(&mut self, path: Vec<String>, name: String, is_exported: bool) {
+        // A path that begins with a name is one of this module, or of another crate.
+        let absolute = self.absolute(&path).unwrap_or_else(|| [&self.module, path.as_slice()].concat());
+        match is_exported {
+            true => self.exported.push((name, absolute)),
+            false => _ = self.imports.insert(absolute),
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Reader {
+    fn visit_item(&mut self, item: &'ast Item) {
+        let attributes = match item {
+            Item::Mod(module) => &module.attrs,
+            Item::Fn(function) => &function.attrs,
+            Item::Use(import) => &import.attrs,
+            _ => &Vec::new(),
+        };
+        let is_test = attributes.iter().any(|attribute| {
+            attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Ident>().is_ok_and(|cfg| cfg == "test")
+        });
+        match item {
+            _ if is_test => {}
+            Item::Use(import) => {
+                let is_exported = !matches!(import.vis, syn::Visibility::Inherited);
+                self.read_use(&import.tree, &mut Vec::new(), is_exported);
+            }
+            _ => syn::visit::visit_item(self, item),
+        }
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let segments: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        if segments.len() > 1
+            && matches!(segments[0].as_str(), "crate" | "super")
+            && let Some(absolute) = self.absolute(&segments)
+        {
+            self.imports.insert(absolute);
+        }
+        syn::visit::visit_path(self, path);
+    }
+}
+
+fn name_of(item: &Item) -> Option<String> {
+    Some(match item {
+        Item::Const(item) => item.ident.to_string(),
+        Item::Enum(item) => item.ident.to_string(),
+        Item::Fn(item) => item.sig.ident.to_string(),
+        Item::Macro(item) => item.ident.as_ref()?.to_string(),
+        Item::Static(item) => item.ident.to_string(),
+        Item::Struct(item) => item.ident.to_string(),
+        Item::Trait(item) => item.ident.to_string(),
+        Item::Type(item) => item.ident.to_string(),
+        _ => return None,
+    })
+}
+
+/// A file as it is named in this test: below `src`, with slashes.
+fn short(path: &Path) -> String {
+    path.strip_prefix(SRC).unwrap().to_string_lossy().into_owned()
+}
+
+/// The folder of [`ARROWS`] that a file belongs to.
+fn folder_of(file: &str) -> Option<&'static str> {
+    let is_in = |folder: &str| file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/') || rest == ".rs");
+    ARROWS.iter().map(|(folder, _)| *folder).find(|folder| is_in(folder))
+}
+
+#[test]
+fn folders_import_only_what_they_may() {
+    let tree = Tree::read();
+    let mut wrong = Vec::new();
+    for (file, imported) in tree.edges() {
+        let file = short(file);
+        let Some(folder) = folder_of(&file) else {
+            let is_top = TOP.iter().any(|top| file == *top || file.starts_with(&format!("{top}/")));
+            let is_hub = file.ends_with("mod.rs") || file == "infrastructure.rs";
+            assert!(is_top || is_hub, "{file} is in no folder that ARROWS names");
+            continue;
+        };
+        let (_, allowed) = ARROWS.iter().find(|(known, _)| *known == folder).unwrap();
+        for imported in imported.into_iter().map(short) {
+            let target = folder_of(&imported);
+            if target.is_none_or(|target| target != folder && !allowed.contains(&target)) {
+                wrong.push(format!("{file} imports {imported}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_do_not_import_each_other_in_circles() {
+    let tree = Tree::read();
+    let edges = tree.edges();
+    let known: BTreeSet<BTreeSet<String>> =
+        CIRCLES.iter().map(|(files, _reason)| files.iter().map(ToString::to_string).collect()).collect();
+    let found: BTreeSet<BTreeSet<String>> = circles(&edges).into_iter().collect();
+    let new: Vec<_> = found.difference(&known).collect();
+    let gone: Vec<_> = known.difference(&found).collect();
+    assert!(new.is_empty(), "new circles: {new:#?}");
+    assert!(gone.is_empty(), "circles that are gone: take them off the list: {gone:#?}");
+}
+
+/// The sets of files each of which reaches all others of its set.
+fn circles(edges: &BTreeMap<&Path, BTreeSet<&Path>>) -> Vec<BTreeSet<String>> {
+    let reached = |from: &Path| {
+        let (mut reached, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(file) = next.pop() {
+            let further = edges.get(file).into_iter().flatten().filter(|file| reached.insert(**file));
+            next.extend(further.copied().collect::<Vec<_>>());
+        }
+        reached
+    };
+    let all: BTreeMap<&Path, BTreeSet<&Path>> = edges.keys().map(|file| (*file, reached(file))).collect();
+    let circle = |file: &Path| -> BTreeSet<String> {
+        all[file]
+            .iter()
+            .filter(|other| all.get(**other).is_some_and(|reached| reached.contains(file)))
+            .map(|file| short(file))
+            .collect()
+    };
+    let circles: BTreeSet<BTreeSet<String>> =
+        all.keys().map(|file| circle(file)).filter(|circle| !circle.is_empty()).collect();
+    circles.into_iter().collect()
+}
+
+#[test]
+fn the_domain_has_no_clock_no_randomness_and_no_store() {
+    let forbidden = ["Utc::now", "Local::now", "SystemTime", "Instant", "rand", "tokio", "sqlx", "redis", "hyper"];
+    for file in files_below(&["src/domain"]) {
+        let text = fs::read_to_string(&file).unwrap();
+        for word in forbidden {
+            let is_used = |line: &str| !line.trim_start().starts_with("//") && has_word(line, word);
+            assert!(!text.lines().any(is_used), "{} uses {word}", file.display());
+        }
+    }
+}
+
+/// Openings of a doc comment that hide its subject.
+const RIDDLES: [&str; 13] =
+    ["What", "How", "Whether", "Who", "Whose", "Whoever", "Why", "Where", "Which", "That", "When", "Whatever", "So"];
+
+#[test]
+fn doc_comments_begin_with_a_verb_or_a_noun() {
+    let (mut all, mut odd) = (0, Vec::new());
+    for file in files_below(&["src", "tests", "loadtest"]) {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut before = "";
+        for line in text.lines().map(str::trim_start) {
+            let comment = line.strip_prefix("/// ").or_else(|| line.strip_prefix("//! "));
+            let begins = comment.is_some() && !before.starts_with("//");
+            before = line;
+            let Some(comment) = comment.filter(|_| begins) else { continue };
+            all += 1;
+            let first = comment.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            if RIDDLES.contains(&first) {
+                odd.push(format!("{}: {comment}", file.display()));
+            }
+        }
+    }
+    assert!(
+        odd.len() * 100 <= all * 2,
+        "{} of {all} doc comments open with a question word:\n{}",
+        odd.len(),
+        odd.join("\n")
+    );
+}
+
+/// Words that the vocabulary has retired, in any text of the repository.
+const RETIRED: [&str; 33] = [
+    "anew",
+    "for ever",
+    "whoever",
+    "seen off",
+    "see_off",
+    "take_in",
+    "must be more than nothing",
+    "There is nothing here",
+    "closed_shop",
+    "ClosedShop",
+    "Basket",
+    "basket",
+    "dead_letter",
+    "DeadLetter",
+    "dead letter",
+    "PurchaseRecord",
+    "purchase_records",
+    "CheckedOut",
+    "Purchased::",
+    "Declined::",
+    "Refused {",
+    "LedgerEvent::Opened | LedgerEvent::Unreadable(_) | Opened",
+    "Auditing",
+    "Audited",
+    "Trouble",
+    "StoreTrouble",
+    "Felt",
+    "Pulse",
+    "Asked",
+    "Faults",
+    "looking.rs",
+    "told.rs",
+    "sold_by_code",
+];
+
+#[test]
+fn retired_words_are_gone() {
+    let mut found = Vec::new();
+    for file in files_below(&["src", "tests", "loadtest", "wiki", "migrations", "monitoring"]) {
+        if file.ends_with("tests/it/architecture.rs") {
+            continue;
+        }
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        for (number, line) in text.lines().enumerate() {
+            for word in RETIRED.into_iter().filter(|word| has_word(line, word)) {
+                found.push(format!("{}:{}: {word}", file.display(), number + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// Whether the text has the word, with nothing of a word on either side.
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let before = text[..at].chars().next_back().is_some_and(is_part);
+        let after = text[at + word.len()..].chars().next().is_some_and(is_part) && word.ends_with(is_part);
+        !before && !after
+    })
+}
+
+/// Text files below these folders of the repository.
+fn files_below(folders: &[&str]) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut next: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
+    let mut files = Vec::new();
+    while let Some(path) = next.pop() {
+        if path.is_dir() {
+            let is_ours = |path: &PathBuf| !path.ends_with("loadtest/results");
+            next.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).filter(is_ours));
+        } else if path
+            .extension()
+            .is_some_and(|extension| ["rs", "md", "sql", "lua", "yml", "toml"].iter().any(|known| extension == *known))
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
