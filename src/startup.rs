@@ -11,7 +11,7 @@ use crate::config::{HttpConfig, StoreUrls};
 use crate::infrastructure::http::{self, HttpSettings, Surface};
 use crate::infrastructure::postgres::{self, PgArchive};
 use crate::infrastructure::redis::{self, RedisStore};
-use crate::infrastructure::{self, background, open_files};
+use crate::infrastructure::{background, metrics, open_files};
 
 /// Longest wait for stores that are not up yet when the service starts.
 const STORES_PATIENCE: Duration = Duration::from_secs(30);
@@ -115,7 +115,7 @@ impl Service {
         let Service { shop, archive } = self;
         http.check(shop.settings.ack_timeout)?;
         http.connections = open_files::make_room_for(http.connections);
-        infrastructure::register_metrics();
+        register_metrics();
         let stop_background = CancellationToken::new();
         // A caller that drops this future stops everything, as a crash would.
         let _stopped_with_us = stop_background.clone().drop_guard();
@@ -148,6 +148,14 @@ async fn serve_http(shop: &Arc<Shop>, settings: HttpSettings, listeners: Listene
             tokio::join!(serve(listeners.shopping, Surface::Shopping), serve(operations, Surface::Operations));
         }
     }
+}
+
+/// Registers every metric, so that all series exist from the start.
+fn register_metrics() {
+    metrics::install();
+    background::metrics::register();
+    postgres::metrics::register();
+    redis::metrics::register();
 }
 
 async fn drained(shop: &Shop) {

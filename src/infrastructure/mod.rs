@@ -9,11 +9,3 @@ pub mod open_files;
 pub mod postgres;
 pub mod redis;
 pub mod telemetry;
-
-/// Registers every metric, so that all series exist from the start. Does nothing the second time.
-pub fn register_metrics() {
-    metrics::install();
-    background::metrics::register();
-    postgres::metrics::register();
-    redis::metrics::register();
-}

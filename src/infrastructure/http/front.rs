@@ -18,7 +18,7 @@ use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tracing::Instrument;
 
 use crate::application::sale::Shop;
-use crate::infrastructure::{self, metrics};
+use crate::infrastructure::metrics;
 
 use super::answer::{self, Answer};
 use super::code::ProblemCode;
@@ -57,7 +57,7 @@ pub struct Caller {
 impl Front {
     /// A listener that shows this much of the shop.
     pub fn new(shop: Arc<Shop>, settings: HttpSettings, surface: Surface) -> Self {
-        infrastructure::register_metrics();
+        metrics::install();
         Front {
             rates: RateLimits::new(&settings),
             in_flight: GlobalConcurrencyLimitLayer::new(settings.in_flight),
