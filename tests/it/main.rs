@@ -18,4 +18,5 @@ mod purchase;
 mod recover;
 mod schedule;
 mod scripts;
+mod supervision;
 mod tracing;
