@@ -19,7 +19,7 @@ use super::serve::until_signal;
 pub struct Local {
     #[command(flatten)]
     data_dir: DataDirConfig,
-    /// Begin with empty stores
+    /// Delete the data and start with empty stores
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ impl Local {
         supervisor.abort();
         stores.stop().await;
         served?;
-        println!("stopped; `flashsale local` goes on where this left off");
+        println!("stopped; the next `flashsale local` continues with these data");
         Ok(ExitCode::SUCCESS)
     }
 
@@ -62,7 +62,7 @@ impl Local {
     }
 }
 
-/// Says when shopping can begin, and with what.
+/// Prints the open sale and the address as soon as there is a sale.
 async fn announce(shop: Arc<Shop>, address: std::net::SocketAddr) {
     let sale = loop {
         match shop.current_sale() {
@@ -74,5 +74,5 @@ async fn announce(shop: Arc<Shop>, address: std::net::SocketAddr) {
     println!("serving on http://{address}");
     println!("  curl http://{address}/sales/active");
     println!("  curl -X POST 'http://{address}/checkout?user_id=ann&id=42'");
-    println!("Ctrl-C stops everything");
+    println!("Press Ctrl-C to stop");
 }

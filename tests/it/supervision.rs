@@ -175,7 +175,8 @@ async fn after_a_restart_attempts_are_counted_and_refusals_archived() {
     freeze.rollback().await.expect("PostgreSQL answers");
     shop.client.buy_now("ann", "r", "1").await.expect(200);
     shop.client.checkout("bob", "1").await.expect_problem(409, "item_sold");
-    let counted = || async { world.count("SELECT count(*) FROM refused_attempts WHERE reason = 'item_sold'").await == 1 };
+    let counted =
+        || async { world.count("SELECT count(*) FROM refused_attempts WHERE reason = 'item_sold'").await == 1 };
     eventually("the refusal is archived", counted).await;
 }
 

@@ -175,7 +175,7 @@ mod tests {
                     fail();
                     return;
                 }
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         });
         runs

@@ -96,7 +96,7 @@ metrics! {
     /// Units sold according to PostgreSQL, at the last audit.
     static AUDIT_UNITS_SOLD: OfSale = "flashsale_audit_units_sold";
 
-    /// Faults that the last audit found, by finding; each must be 0.
+    /// Violations that the last audit found, by finding; each must be 0.
     static AUDIT_FINDINGS: OfSale = "flashsale_audit_findings" by "finding";
 }
 

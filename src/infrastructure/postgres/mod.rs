@@ -12,4 +12,4 @@ mod sales;
 mod statement;
 
 pub use connection::{ConnectError, PgArchive};
-pub use migrations::Migration;
+pub use migrations::{Loss, Migration};
