@@ -77,7 +77,7 @@ async fn at_the_default_level_a_purchase_says_nothing() {
     buy(&program).await;
     let after = objects(&program.stop()[before..]);
     let said: Vec<_> = after.iter().map(|line| line["message"].as_str().expect("a message")).collect();
-    assert_eq!(said, ["asked to stop", "stopped"]);
+    assert_eq!(said, ["received SIGTERM: stopping", "stopped"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
