@@ -13,6 +13,8 @@ pub mod end_sale;
 pub mod fence;
 pub mod follow;
 pub mod live_sale;
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
 pub mod persist;
 pub mod ports;
 mod projection;
@@ -23,6 +25,8 @@ pub mod registry;
 pub mod schedule;
 pub mod shop;
 pub mod sold_filter;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 
 pub use shop::{Settings, Shop};

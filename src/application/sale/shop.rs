@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::application::shared::{StoreError, Tasks};
@@ -37,6 +38,22 @@ pub struct Settings {
     pub ack_timeout: Duration,
     /// Largest age of an unarchived ledger entry; beyond it new purchases are refused.
     pub lag_limit: Duration,
+}
+
+impl Settings {
+    /// Returns the length of a periodic sale.
+    pub fn period(&self) -> TimeDelta {
+        in_range(self.sale_every)
+    }
+
+    /// Returns the time from the creation of a periodic sale to its start.
+    pub fn lead(&self) -> TimeDelta {
+        in_range(self.sale_lead.min(self.sale_every))
+    }
+}
+
+fn in_range(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or_else(|_| panic!("a period of {duration:?} is longer than any sale"))
 }
 
 /// The service without its edges: the ports, the state of this instance, and, as methods in the files of this module,

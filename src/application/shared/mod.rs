@@ -1,4 +1,4 @@
-//! Types that the use cases of every context share.
+//! The types that the use cases of every context share.
 
 mod store_error;
 mod tasks;

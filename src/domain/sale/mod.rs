@@ -27,5 +27,5 @@ pub use purchase::{Purchase, SoldUnit};
 pub use receipt::{Receipt, ReceiptLine};
 pub use refusal::{BuyNowRefusal, CheckoutRefusal, PurchaseRefusal, RemoveRefusal};
 pub use sale::{Sale, SaleStatus};
-pub use stock::{Decision, Stock};
+pub use stock::{BrokenRule, Decision, Stock};
 pub use window::Window;

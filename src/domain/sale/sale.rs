@@ -34,7 +34,7 @@ impl Sale {
     }
 }
 
-/// The state of a sale as shoppers see it. Time alone moves it on.
+/// The state of a sale as shoppers see it. It depends on the time alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, Display, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -49,6 +49,6 @@ impl FromStr for SaleStatus {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let named = SaleStatus::VARIANTS.iter().find(|status| <&str>::from(*status) == text);
-        named.copied().ok_or(Invalid("must be scheduled, open or ended"))
+        named.copied().ok_or_else(|| Invalid::new("must be scheduled, open or ended"))
     }
 }

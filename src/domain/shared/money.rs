@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
+use super::text_form::serde_as_text;
 
 /// An amount with exactly two decimal places, never negative. Printed as `19.90`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ impl Money {
     /// One trillion less a cent: what fits the `numeric(14,2)` columns.
     const MAX: Decimal = Decimal::from_parts(276_447_231, 23_283, 0, false, 2);
 
-    /// The amount as a decimal with two places.
+    /// Returns the amount as a decimal with two places.
     pub fn amount(self) -> Decimal {
         self.0
     }
@@ -27,7 +28,7 @@ impl Money {
         Money(Decimal::new(i64::from(cents), 2))
     }
 
-    /// The price of `quantity` units at this price each.
+    /// Returns the price of `quantity` units at this price each.
     pub fn times(self, quantity: u32) -> Self {
         Money(self.0 * Decimal::from(quantity))
     }
@@ -39,13 +40,13 @@ impl TryFrom<Decimal> for Money {
     fn try_from(amount: Decimal) -> Result<Self, Invalid> {
         let amount = amount.normalize();
         if amount.is_sign_negative() && !amount.is_zero() {
-            return Err(Invalid("must not be negative"));
+            return Err(Invalid::new("must not be negative"));
         }
         if amount.scale() > 2 {
-            return Err(Invalid("must have at most two decimal places"));
+            return Err(Invalid::new("must have at most two decimal places"));
         }
         if amount > Self::MAX {
-            return Err(Invalid("must be less than a trillion"));
+            return Err(Invalid::new("must be less than a trillion"));
         }
         let mut amount = amount.abs();
         amount.rescale(2);
@@ -63,13 +64,13 @@ impl FromStr for Money {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let wrong = Invalid("must be a decimal number such as 19.90");
+        let wrong = || Invalid::new("must be a decimal number such as 19.90");
         let (units, cents) = text.split_once('.').unwrap_or((text, "0"));
         let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(units.strip_prefix('-').unwrap_or(units)) || !is_number(cents) {
-            return Err(wrong);
+            return Err(wrong());
         }
-        Money::try_from(Decimal::from_str_exact(text).map_err(|_| wrong)?)
+        Money::try_from(Decimal::from_str_exact(text).map_err(|_| wrong())?)
     }
 }
 
@@ -86,17 +87,16 @@ impl fmt::Display for Money {
 }
 
 /// An ISO 4217 code: three capital letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Currency([u8; 3]);
 
 impl Currency {
     /// The currency of a sale that names none.
     pub const EUR: Currency = Currency(*b"EUR");
 
-    /// The three letters.
+    /// Returns the three letters.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.0).unwrap_or_else(|_| unreachable!("capital letters are UTF-8"))
     }
 }
 
@@ -106,24 +106,12 @@ impl FromStr for Currency {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         match text.as_bytes() {
             [a, b, c] if text.bytes().all(|letter| letter.is_ascii_uppercase()) => Ok(Currency([*a, *b, *c])),
-            _ => Err(Invalid("must be a currency code of three capital letters, such as EUR")),
+            _ => Err(Invalid::new("must be a currency code of three capital letters, such as EUR")),
         }
     }
 }
 
-impl TryFrom<String> for Currency {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<Currency> for String {
-    fn from(currency: Currency) -> String {
-        currency.to_string()
-    }
-}
+serde_as_text!(Currency);
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,7 @@
 use tracing::Instrument;
 
 use crate::application::sale::create_sale::NewSaleError;
-use crate::domain::shared::{Invalid, SaleId};
+use crate::domain::shared::SaleId;
 
 use super::answer::{self, Answer};
 use super::checkout::sale_not_found;
@@ -25,7 +25,7 @@ pub async fn create(front: &Front, asked: &ApiRequest) -> Result<Answer, Problem
     let created = undisturbed(async move { shop.create_sale(wanted).await }).await?;
     let sale = created.map_err(|error| match error {
         // All else about it has been checked: only its window depends on the time it is.
-        NewSaleError::Invalid(Invalid(message)) => FieldErrors::one("ended_at", message),
+        NewSaleError::Invalid(invalid) => FieldErrors::one("ended_at", invalid.message()),
         NewSaleError::TooMany => Problem::new(ProblemCode::TooManySales, error.to_string()),
         NewSaleError::Failed(error) => error.into(),
     })?;

@@ -37,7 +37,7 @@ impl FieldErrors {
 
     /// The value, or `None` with a fault noted.
     pub fn take<T>(&mut self, field: &str, value: Result<T, Invalid>) -> Option<T> {
-        value.map_err(|Invalid(message)| self.add(field, message)).ok()
+        value.map_err(|invalid| self.add(field, invalid.message())).ok()
     }
 
     /// A field that may stand in the query or in the body, and not in both.
@@ -75,7 +75,7 @@ fn shortened(text: &str) -> String {
 /// A number as it stands in a query: digits only.
 pub fn number<N: FromStr>(text: &str, otherwise: &'static str) -> Result<N, Invalid> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits).ok_or(Invalid(otherwise))
+    text.parse().ok().filter(|_| digits).ok_or(Invalid::new(otherwise))
 }
 
 /// A quantity as it stands in a query.
@@ -85,7 +85,7 @@ pub fn quantity(text: &str) -> Result<Quantity, Invalid> {
 
 /// `true` or `false`.
 pub fn flag(text: &str) -> Result<bool, Invalid> {
-    text.parse().map_err(|_| Invalid("must be true or false"))
+    text.parse().map_err(|_| Invalid::new("must be true or false"))
 }
 
 #[cfg(test)]

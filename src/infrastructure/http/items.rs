@@ -34,7 +34,7 @@ fn wanted(query: Option<&str>) -> Result<(usize, usize, Option<bool>), Problem> 
     let mut faults = FieldErrors::default();
     let within = |text: &str, most: usize, otherwise: &'static str| match faults::number(text, otherwise)? {
         number if (1..=most).contains(&number) => Ok(number),
-        _ => Err(Invalid(otherwise)),
+        _ => Err(Invalid::new(otherwise)),
     };
     let page = page.map_or(Ok(1), |text| within(&text, usize::MAX, "must be a page number from 1"));
     let per_page = per_page.map_or(Ok(PER_PAGE), |text| within(&text, PER_PAGE_MAX, "must be 1 to 500"));

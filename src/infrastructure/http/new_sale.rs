@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::application::sale::create_sale::{NewSale, Offer};
 use crate::domain::sale::Item;
 use crate::domain::shared::limits::{SALE_ITEMS_MAX, SALE_UNITS_MAX, USER_UNITS_MAX};
-use crate::domain::shared::{Currency, Invalid, Money};
+use crate::domain::shared::{Currency, Money};
 
 use super::faults::FieldErrors;
 use super::json::{self, Object};
@@ -123,8 +123,8 @@ fn listed(faults: &mut FieldErrors, lines: Vec<Object<Line>>) -> Option<Offer> {
         match Item::new(line.name, line.image_url, line.price, line.stock) {
             Ok(item) => items.push(item),
             // The message of an item begins with the field.
-            Err(Invalid(message)) => {
-                let (field, message) = message.split_once(' ').unwrap_or(("", message));
+            Err(invalid) => {
+                let (field, message) = invalid.message().split_once(' ').unwrap_or(("", invalid.message()));
                 faults.add(&format!("items[{place}].{field}"), message);
             }
         }

@@ -153,7 +153,7 @@ impl Params {
     pub fn parse<T: FromStr<Err = Invalid>>(&self, name: &str) -> Result<T, Problem> {
         // A byte that is no UTF-8 is a character here that nothing allows.
         let decoded: Cow<'_, str> = percent_decode_str(self.text(name)).decode_utf8_lossy();
-        decoded.parse().map_err(|Invalid(message)| FieldErrors::one(name, message))
+        decoded.parse().map_err(|invalid: Invalid| FieldErrors::one(name, invalid.message()))
     }
 }
 

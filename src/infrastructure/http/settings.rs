@@ -56,13 +56,13 @@ impl HttpSettings {
     /// Whether the settings go together, also with how long a purchase waits to become durable.
     pub fn check(&self, ack_timeout: Duration) -> Result<(), Invalid> {
         if self.request_timeout <= ack_timeout {
-            return Err(Invalid("the request timeout must be longer than the wait for a durable purchase"));
+            return Err(Invalid::new("the request timeout must be longer than the wait for a durable purchase"));
         }
         if self.connections == 0 || self.in_flight == 0 {
-            return Err(Invalid("there must be room for at least one connection and one request"));
+            return Err(Invalid::new("there must be room for at least one connection and one request"));
         }
         if self.head_timeout.is_zero() || self.idle_timeout < self.head_timeout {
-            return Err(Invalid("the head timeout must not be zero, and the idle timeout not shorter than it"));
+            return Err(Invalid::new("the head timeout must not be zero, and the idle timeout not shorter than it"));
         }
         Ok(())
     }
