@@ -1,4 +1,4 @@
-//! Everything that can be set: a flag and an environment variable each.
+//! The settings: each is a flag and an environment variable.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -6,22 +6,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use hyper::Uri;
 
 use crate::application::sale::Settings;
 use crate::domain::shared::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
 use crate::infrastructure::http::{AdminToken, HttpSettings, Rate};
 use crate::infrastructure::local;
-use crate::startup::StoreUrls;
+use crate::infrastructure::telemetry::LogFormat;
 
-/// Where the stores are. Where nothing is said, they are those of a running `flashsale local`.
+pub use crate::infrastructure::telemetry::TraceConfig;
+
+/// The addresses of the stores. The default is the stores of a running `flashsale local`.
 #[derive(Debug, Clone, Args)]
 pub struct StoreConfig {
-    /// PostgreSQL, where the truth is kept: postgres://user:password@host/database
+    /// PostgreSQL, which stores the durable data: postgres://user:password@host/database
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
-    /// Redis, where purchases are decided: redis://:password@host:6379/
+    /// Redis, which decides purchases: redis://:password@host:6379/
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
 
@@ -33,18 +34,27 @@ pub struct StoreConfig {
     pub data_dir: DataDirConfig,
 }
 
-/// Where `flashsale local` keeps its data.
+/// The addresses in effect, and the number of connections.
+#[derive(Clone)]
+pub struct StoreUrls {
+    pub postgres: String,
+    pub redis: String,
+    /// Connections to PostgreSQL for requests.
+    pub connections: u32,
+}
+
+/// The data directory of `flashsale local`.
 #[derive(Debug, Clone, Args)]
 pub struct DataDirConfig {
-    /// Where `flashsale local` keeps its data [default: /var/lib/flashsale as root, else below ~/.local/state]
+    /// Data directory of `flashsale local` [default: /var/lib/flashsale as root, otherwise below ~/.local/state]
     #[arg(long, env = "DATA_DIR")]
     pub data_dir: Option<PathBuf>,
 }
 
-/// Why it is not known where the stores are.
+/// Stores whose addresses are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum NoStores {
-    #[error("set DATABASE_URL and REDIS_URL, or start the private stores with `flashsale local`: {0}")]
+    #[error("set DATABASE_URL and REDIS_URL, or start private stores with `flashsale local`: {0}")]
     NotRunning(local::Error),
     #[error("{0} is set and {1} is not: set both, or neither to use the stores of a running `flashsale local`")]
     Half(&'static str, &'static str),
@@ -53,14 +63,15 @@ pub enum NoStores {
 }
 
 impl DataDirConfig {
-    /// The directory in effect.
+    /// Returns the directory in effect.
     pub fn path(&self) -> Result<PathBuf, local::Error> {
         self.data_dir.clone().map_or_else(local::default_data_dir, Ok)
     }
 }
 
 impl StoreConfig {
-    /// The stores in effect. Never one that is named with one that is not: they would not belong together.
+    /// Returns the addresses in effect. Never combines an address that is set with one of `flashsale local`: the two
+    /// stores would not belong together.
     pub fn urls(&self) -> Result<StoreUrls, NoStores> {
         let connections = self.database_connections;
         let (postgres, redis) = match (self.database_url.clone(), self.redis_url.clone()) {
@@ -75,21 +86,21 @@ impl StoreConfig {
         Ok(StoreUrls { postgres, redis, connections })
     }
 
-    /// The same for who needs PostgreSQL only.
+    /// Returns the same for a command that needs PostgreSQL only.
     pub fn urls_without_redis(&self) -> Result<StoreUrls, NoStores> {
         let redis_url = self.database_url.as_ref().map(|_| self.redis_url.clone().unwrap_or_default());
         StoreConfig { redis_url, ..self.clone() }.urls()
     }
 }
 
-/// What is sold when.
+/// The periodic sales and the rules of purchases.
 #[derive(Debug, Clone, Args)]
 pub struct SaleConfig {
     /// Length of a periodic sale, in whole seconds: 1h, 30m, 2s
     #[arg(long, env = "SALE_EVERY", default_value = "1h", value_parser = whole_seconds)]
     pub sale_every: Duration,
 
-    /// How long before its start the next periodic sale is made; at most one period counts
+    /// Time from the creation of a periodic sale to its start; at most one period counts
     #[arg(long, env = "SALE_LEAD", default_value = "5m", value_parser = humantime::parse_duration)]
     pub sale_lead: Duration,
 
@@ -101,23 +112,23 @@ pub struct SaleConfig {
     #[arg(long, env = "USER_LIMIT", default_value_t = USER_UNITS, value_parser = clap::value_parser!(u32).range(1..=USER_UNITS_MAX as i64))]
     pub user_limit: u32,
 
-    /// How long a purchase waits to become durable before it is answered 202 "confirming"
+    /// Longest wait of a purchase to become durable before it is answered 202 "confirming"
     #[arg(long, env = "ACK_TIMEOUT", default_value = "3s", value_parser = positive)]
     pub ack_timeout: Duration,
 
-    /// How far PostgreSQL may lag behind before new purchases are refused with 503
+    /// Largest lag of PostgreSQL; beyond it new purchases are refused with 503
     #[arg(long, env = "LAG_LIMIT", default_value = "2s", value_parser = positive)]
     pub lag_limit: Duration,
 }
 
-/// How requests are served.
+/// The HTTP server.
 #[derive(Debug, Clone, Args)]
 pub struct HttpConfig {
-    /// Address that shoppers are served on
+    /// Address for shoppers
     #[arg(long = "listen", env = "LISTEN_ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Address that has /metrics and /admin, and then has them alone
+    /// Address for /metrics and /admin; if set, they exist only there
     #[arg(long = "ops-listen", env = "OPS_LISTEN_ADDR")]
     pub ops_listen: Option<SocketAddr>,
 
@@ -125,64 +136,45 @@ pub struct HttpConfig {
     #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub admin_token: Option<String>,
 
-    /// Longest time for one request; more than ACK_TIMEOUT
+    /// Longest time for one request; must be longer than ACK_TIMEOUT
     #[arg(long, env = "REQUEST_TIMEOUT", default_value = "10s", value_parser = positive)]
     pub request_timeout: Duration,
 
-    /// Longest time for requests in flight, and for the ledger, once the service is asked to stop
+    /// Longest time at shutdown for the requests in flight, and again for the ledger
     #[arg(long, env = "SHUTDOWN_TIMEOUT", default_value = "15s", value_parser = positive)]
     pub shutdown_timeout: Duration,
 
-    /// Connections that are open at once
+    /// Open connections of a listener; lowered at the start if the limit of open files is too low
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
 
-    /// Requests that are worked on at once; more are refused with 503
+    /// Requests that are processed at the same time; more are refused with 503
     #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 8_000)]
     pub max_in_flight: usize,
 
-    /// Requests a second of one user; 0 is no limit
+    /// Requests a second of one user; 0 means no limit
     #[arg(long, env = "RATE_LIMIT_PER_USER", default_value_t = 0)]
     pub rate_limit_per_user: u32,
 
-    /// Requests a second from one address; 0 is no limit
+    /// Requests a second from one address; 0 means no limit
     #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 0)]
     pub rate_limit_per_address: u32,
 }
 
-/// How the service logs.
+/// The logs.
 #[derive(Debug, Clone, Args)]
 pub struct LogConfig {
-    /// What is logged: error, warn, info, debug, trace, or a filter such as flashsale=debug
+    /// Log level (error, warn, info, debug, trace) or a filter such as flashsale=debug
     #[arg(long = "log", env = "LOG", default_value = "info", global = true)]
     pub filter: String,
 
-    /// How it is logged
+    /// Format of the log lines
     #[arg(long = "log-format", env = "LOG_FORMAT", value_enum, default_value = "text", global = true)]
     pub format: LogFormat,
 }
 
-/// Where traces go.
-#[derive(Debug, Clone, Args)]
-pub struct TraceConfig {
-    /// OpenTelemetry collector that traces are exported to, such as http://127.0.0.1:4318; needs the feature `otlp`
-    #[arg(long, env = "OTLP_ENDPOINT", global = true, value_parser = plain_http)]
-    pub otlp_endpoint: Option<String>,
-
-    /// Share of the requests that are traced, 0 to 1; whoever sends a `traceparent` decides that himself
-    #[arg(long, env = "OTLP_SAMPLE", default_value_t = 0.01, global = true, value_parser = share)]
-    pub otlp_sample: f64,
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
 impl SaleConfig {
-    /// As the application has it.
+    /// Returns the settings of the application.
     pub fn settings(&self) -> Settings {
         Settings {
             sale_every: self.sale_every,
@@ -196,7 +188,7 @@ impl SaleConfig {
 }
 
 impl HttpConfig {
-    /// As the HTTP interface has it.
+    /// Returns the settings of the HTTP interface.
     pub fn settings(&self) -> HttpSettings {
         let rate = |per_second: u32| {
             let per_second = NonZeroU32::new(per_second)?;
@@ -215,27 +207,9 @@ impl HttpConfig {
     }
 }
 
-fn plain_http(text: &str) -> Result<String, String> {
-    let is_plain = |url: &Uri| {
-        url.scheme_str() == Some("http")
-            && url.host().is_some()
-            && url.query().is_none()
-            && !url.authority().is_some_and(|authority| authority.as_str().contains('@'))
-    };
-    match text.parse::<Uri>() {
-        Ok(url) if is_plain(&url) => Ok(text.to_owned()),
-        _ => Err("must be such as http://127.0.0.1:4318".to_owned()),
-    }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "must be 0 to 1".to_owned())
-}
-
 fn positive(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration.is_zero() { Err("must be more than nothing".to_owned()) } else { Ok(duration) }
+    if duration.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(duration) }
 }
 
 fn whole_seconds(text: &str) -> Result<Duration, String> {
@@ -247,19 +221,4 @@ fn whole_seconds(text: &str) -> Result<Duration, String> {
         return Err("must be at most a year".to_owned());
     }
     Ok(duration)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn traces_go_where_no_password_is_needed() {
-        assert!(plain_http("http://127.0.0.1:4318").is_ok() && plain_http("http://collector/").is_ok());
-        for text in
-            ["http://user:secret@collector", "https://collector", "collector:4318", "http://collector/?key=secret"]
-        {
-            assert!(plain_http(text).is_err(), "{text}");
-        }
-    }
 }

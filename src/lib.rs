@@ -1,12 +1,12 @@
 //! A flash-sale service.
 //!
-//! - [`domain`]: what a sale is, in plain Rust.
-//! - [`application`]: what the service does, one use case a file, through narrow ports.
-//! - [`infrastructure`]: Redis, PostgreSQL, HTTP and the rest of the world.
-//! - [`startup`]: puts them together. [`cli`] and [`config`]: how people start it.
+//! - [`domain`]: the rules of a sale, in plain Rust.
+//! - [`application`]: the use cases, one per file, and the ports that they need.
+//! - [`infrastructure`]: the adapters: Redis, PostgreSQL, HTTP, metrics, logs, background tasks.
+//! - [`startup`]: connects them. [`config`] and [`cli`]: the settings and the commands.
 //!
-//! `domain` knows nobody, `application` knows `domain`, `infrastructure` knows both; nothing points the other way.
-//! `wiki/Architecture.md` tells the whole story.
+//! `domain` imports nothing, `application` imports `domain`, `infrastructure` imports both. No import runs the other
+//! way. See `wiki/Architecture.md`.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Putting the service together: the only place that knows every part.
+//! The composition root: the only place that knows every part.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,18 +7,21 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::sale::{Settings, Shop};
-use crate::config::HttpConfig;
+use crate::config::{HttpConfig, StoreUrls};
 use crate::infrastructure::http::{self, HttpSettings, Surface};
 use crate::infrastructure::postgres::{self, PgArchive};
 use crate::infrastructure::redis::{self, RedisStore};
-use crate::infrastructure::{background, metrics};
+use crate::infrastructure::{background, metrics, open_files};
 
-/// How long the stores may take to come up when the service starts before they do.
+/// Longest wait for stores that are not up yet when the service starts.
 const STORES_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why the service does not start.
+/// Pause between attempts to reach a store.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// A failure to start the service or to keep it running.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum ServiceError {
     #[error(transparent)]
     Redis(#[from] redis::ConnectError),
     #[error(transparent)]
@@ -29,23 +32,25 @@ pub enum StartError {
     OldSchema(String),
     #[error(transparent)]
     Invalid(#[from] crate::domain::shared::Invalid),
-    #[error("{0} cannot be listened on")]
+    #[error("cannot listen on {0}: choose another address, or stop the program that uses it")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
+    #[error("a background task has lost its supervisor, so the service stopped: start it again")]
+    Unsupervised,
 }
 
-/// Where the service is reached.
+/// The sockets on which the service is reached.
 #[derive(Debug)]
 pub struct Listeners {
     pub shopping: TcpListener,
-    /// With this, metrics and administration are reached here only.
+    /// If present, metrics and administration exist only here.
     pub operations: Option<TcpListener>,
 }
 
 impl Listeners {
-    /// Binds what is configured.
-    pub async fn bind(http: &HttpConfig) -> Result<Self, StartError> {
+    /// Binds the configured addresses.
+    pub async fn bind(http: &HttpConfig) -> Result<Self, ServiceError> {
         let bind = |address| async move {
-            TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))
+            TcpListener::bind(address).await.map_err(|error| ServiceError::Listen(address, error))
         };
         let operations = match http.ops_listen {
             Some(address) => Some(bind(address).await?),
@@ -55,33 +60,30 @@ impl Listeners {
     }
 }
 
-/// A shop over these stores. It decides nothing until it has recovered.
-pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Arc<Shop>, StartError> {
+/// A shop that is connected to its stores.
+pub struct Service {
+    pub shop: Arc<Shop>,
+    archive: Arc<PgArchive>,
+}
+
+/// Connects a shop to its stores. It decides nothing until it has recovered.
+pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, ServiceError> {
     let archive = Arc::new(connect_postgres(stores).await?);
     if let Some(missing) = archive.migrations().await?.into_iter().find(|step| !step.is_applied) {
-        return Err(StartError::OldSchema(missing.description));
+        return Err(ServiceError::OldSchema(missing.description));
     }
-    tokio::spawn(postgres::measure(Arc::downgrade(&archive)));
     let redis = Arc::new(connect_redis(&stores.redis).await?);
-    Ok(Arc::new(Shop::new(redis, archive, settings)))
+    Ok(Service { shop: Arc::new(Shop::new(redis, archive.clone(), settings)), archive })
 }
 
-/// Where the stores are.
-#[derive(Clone)]
-pub struct StoreUrls {
-    pub postgres: String,
-    pub redis: String,
-    pub connections: u32,
-}
-
-/// PostgreSQL, which may still be starting.
+/// Connects to PostgreSQL, and waits for one that is still starting.
 pub async fn connect_postgres(stores: &StoreUrls) -> Result<PgArchive, postgres::ConnectError> {
     let deadline = Instant::now() + STORES_PATIENCE;
     loop {
         match PgArchive::connect(&stores.postgres, stores.connections).await {
             Err(postgres::ConnectError::Unreachable(error)) if Instant::now() < deadline => {
-                tracing::warn!(%error, "PostgreSQL cannot be reached yet");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tracing::warn!(%error, "PostgreSQL cannot be reached yet: trying again");
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
             result => return result,
         }
@@ -93,47 +95,67 @@ async fn connect_redis(url: &str) -> Result<RedisStore, redis::ConnectError> {
     loop {
         match RedisStore::connect(url).await {
             Err(redis::ConnectError::Unreachable(error)) if Instant::now() < deadline => {
-                tracing::warn!(%error, "Redis cannot be reached yet");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tracing::warn!(%error, "Redis cannot be reached yet: trying again");
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
             result => return result,
         }
     }
 }
 
-/// Serves until `shutdown`, then in this order: answers what is in flight, waits for the ledger to be archived, and
-/// stops what goes on in the background.
-pub async fn serve(
-    shop: Arc<Shop>,
-    http: HttpSettings,
-    listeners: Listeners,
-    shutdown: CancellationToken,
-) -> Result<(), StartError> {
-    http.check(shop.settings.ack_timeout)?;
-    metrics::install();
-    let stop_background = CancellationToken::new();
-    // Whoever drops this future half-way stops everything, as a crash would.
-    let _stopped_with_us = stop_background.clone().drop_guard();
-    let background = background::start(&shop, &stop_background);
-    let drain_timeout = http.drain_timeout;
+impl Service {
+    /// Serves until `shutdown`. Then it answers the requests in flight, waits for the ledger to be archived, and stops
+    /// the background tasks, in this order. It does the same, and fails, if a background task loses its supervisor.
+    pub async fn serve(
+        self,
+        mut http: HttpSettings,
+        listeners: Listeners,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServiceError> {
+        let Service { shop, archive } = self;
+        http.check(shop.settings.ack_timeout)?;
+        http.connections = open_files::make_room_for(http.connections);
+        register_metrics();
+        let stop_background = CancellationToken::new();
+        // A caller that drops this future stops everything, as a crash would.
+        let _stopped_with_us = stop_background.clone().drop_guard();
+        let background = background::start(&shop, archive, stop_background);
+        let drain_timeout = http.drain_timeout;
+        let shutdown = shutdown.child_token();
+        let watching = async {
+            tokio::select! {
+                () = background.failed() => shutdown.cancel(),
+                () = shutdown.cancelled() => {}
+            }
+        };
+        tokio::join!(watching, serve_http(&shop, http, listeners, shutdown.clone()));
+        if tokio::time::timeout(drain_timeout, drained(&shop)).await.is_err() {
+            tracing::warn!("the ledger is not fully archived yet: the next start continues with it");
+        }
+        background.stop().await;
+        if let Err(error) = shop.archive_refusals().await {
+            tracing::warn!(%error, "the last counts of refused checkouts are lost");
+        }
+        if background.has_failed() { Err(ServiceError::Unsupervised) } else { Ok(()) }
+    }
+}
+
+async fn serve_http(shop: &Arc<Shop>, settings: HttpSettings, listeners: Listeners, shutdown: CancellationToken) {
+    let serve = |listener, surface| http::serve(listener, shop.clone(), settings.clone(), surface, shutdown.clone());
     match listeners.operations {
-        None => http::serve(listeners.shopping, shop.clone(), http, Surface::Everything, shutdown).await,
+        None => serve(listeners.shopping, Surface::Everything).await,
         Some(operations) => {
-            let shopping =
-                http::serve(listeners.shopping, shop.clone(), http.clone(), Surface::Shopping, shutdown.clone());
-            let operations = http::serve(operations, shop.clone(), http, Surface::Operations, shutdown);
-            tokio::join!(shopping, operations);
+            tokio::join!(serve(listeners.shopping, Surface::Shopping), serve(operations, Surface::Operations));
         }
     }
-    if tokio::time::timeout(drain_timeout, drained(&shop)).await.is_err() {
-        tracing::warn!("not everything in the ledger is archived yet: the next start goes on with it");
-    }
-    stop_background.cancel();
-    background.wait().await;
-    if let Err(error) = shop.archive_refusals().await {
-        tracing::warn!(%error, "the last counts of refused checkouts are lost");
-    }
-    Ok(())
+}
+
+/// Registers every metric, so that all series exist from the start.
+fn register_metrics() {
+    metrics::install();
+    background::metrics::register();
+    postgres::metrics::register();
+    redis::metrics::register();
 }
 
 async fn drained(shop: &Shop) {

@@ -9,7 +9,7 @@ use crate::config::{HttpConfig, SaleConfig, StoreConfig};
 
 use super::{Cli, Failure};
 
-/// Every setting there is, so that it is checked and shown here as everywhere else.
+/// All settings, so that they are checked and shown here as in the other commands.
 #[derive(Debug, Args)]
 pub struct Config {
     #[command(flatten)]
@@ -18,7 +18,7 @@ pub struct Config {
     _sales: SaleConfig,
     #[command(flatten)]
     _http: HttpConfig,
-    /// Print a documented sample of every setting instead, with its default
+    /// Print a commented sample of all settings with their defaults instead
     #[arg(long)]
     example: bool,
 }
@@ -30,7 +30,7 @@ impl Config {
     }
 }
 
-/// A sample of an environment file: what each setting is for, and its default.
+/// Returns a sample of an environment file: each setting with its meaning and default.
 pub fn example() -> String {
     let mut text = String::from("# Every setting, as `flashsale config --example` prints it.\n");
     for setting in settings() {
@@ -43,7 +43,7 @@ pub fn example() -> String {
     text
 }
 
-/// The values in effect, from flags, the environment and defaults; without secrets.
+/// Returns the values in effect, from flags, the environment and defaults, without secrets.
 fn effective() -> String {
     let matches = Cli::command().get_matches();
     let Some((_, matches)) = matches.subcommand() else { return String::new() };
@@ -64,7 +64,7 @@ fn settings() -> Vec<Arg> {
     config.chain(command.get_arguments()).filter(|setting| setting.get_env().is_some()).cloned().collect()
 }
 
-/// A URL without its password; anything else is a secret from beginning to end.
+/// Returns a URL without its password, and nothing of any other secret.
 fn without_secret(value: &str) -> String {
     let url = value.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)));
     match url {
@@ -87,6 +87,25 @@ mod tests {
         assert_eq!(without_secret("redis://:ge@heim@host/"), "redis://:***@host/");
         assert_eq!(without_secret("redis://127.0.0.1:6379"), "redis://127.0.0.1:6379");
         assert_eq!(without_secret("geheim"), "***");
+    }
+
+    #[test]
+    fn the_wiki_lists_every_setting_with_its_default() {
+        let page = include_str!("../../wiki/Settings.md");
+        let cells = |line: &str| line.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect();
+        let rows = page.lines().filter(|line| line.starts_with("| `")).map(cells);
+        let documented: Vec<(String, String)> = rows.map(|row: Vec<String>| (row[1].clone(), row[2].clone())).collect();
+        let row = |setting: &Arg| {
+            let name = setting.get_env().unwrap().to_string_lossy().into_owned();
+            (name, setting.get_default_values().first().map(|value| value.to_string_lossy().into_owned()))
+        };
+        let defined = settings().iter().map(row).map(|(name, default)| (name, default.unwrap_or_default())).collect();
+        assert_eq!(sorted(documented), sorted(defined), "wiki/Settings.md and the settings of the program");
+    }
+
+    fn sorted(mut rows: Vec<(String, String)>) -> Vec<(String, String)> {
+        rows.sort();
+        rows
     }
 
     #[test]

@@ -13,27 +13,27 @@ use tokio::net::TcpStream;
 
 use super::Failure;
 
-/// How long a service may take to say that it is well.
+/// Longest wait for the response of the service.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 pub struct Healthcheck {
-    /// Where it serves
+    /// Address of the service
     #[arg(long = "listen", env = "LISTEN_ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 }
 
 impl Healthcheck {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let (is_ready, answer) = tokio::time::timeout(PATIENCE, ask(reachable(self.listen)))
+        let (is_ready, body) = tokio::time::timeout(PATIENCE, ask(reachable(self.listen)))
             .await
-            .map_err(|_| format!("{} did not answer within {PATIENCE:?}", self.listen))??;
-        println!("{answer}");
+            .map_err(|_| format!("{} did not answer within {PATIENCE:?}: is the service running?", self.listen))??;
+        println!("{body}");
         Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-/// Who listens on all addresses is reached on the loopback one.
+/// Returns the loopback address for a service that listens on all addresses.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -44,7 +44,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 }
 
 async fn ask(address: SocketAddr) -> Result<(bool, String), Failure> {
-    let stream = TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
+    let stream = TcpStream::connect(address).await.map_err(|error| format!("cannot connect to {address}: {error}"))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let request = Request::get("/health/ready").header("host", address.to_string()).body(Empty::<Bytes>::new())?;

@@ -8,9 +8,9 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::sale::Shop;
-use crate::config::{DataDirConfig, HttpConfig, SaleConfig};
+use crate::config::{DataDirConfig, HttpConfig, SaleConfig, StoreUrls};
 use crate::infrastructure::local::Stores;
-use crate::startup::{self, Listeners, StoreUrls};
+use crate::startup::{self, Listeners};
 
 use super::Failure;
 use super::serve::until_signal;
@@ -19,7 +19,7 @@ use super::serve::until_signal;
 pub struct Local {
     #[command(flatten)]
     data_dir: DataDirConfig,
-    /// Begin with empty stores
+    /// Delete the data and start with empty stores
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ impl Local {
         supervisor.abort();
         stores.stop().await;
         served?;
-        println!("stopped; `flashsale local` goes on where this left off");
+        println!("stopped; the next `flashsale local` continues with these data");
         Ok(ExitCode::SUCCESS)
     }
 
@@ -52,17 +52,17 @@ impl Local {
             connections: 16,
         };
         startup::connect_postgres(&urls).await?.migrate_up().await?;
-        let shop = startup::connect(&urls, self.sales.settings()).await?;
+        let service = startup::connect(&urls, self.sales.settings()).await?;
         let address = listeners.shopping.local_addr()?;
         stores.publish(address)?;
-        let announcing = tokio::spawn(announce(shop.clone(), address));
-        let served = startup::serve(shop, self.http.settings(), listeners, shutdown).await;
+        let announcing = tokio::spawn(announce(service.shop.clone(), address));
+        let served = service.serve(self.http.settings(), listeners, shutdown).await;
         announcing.abort();
         Ok(served?)
     }
 }
 
-/// Says when shopping can begin, and with what.
+/// Prints the open sale and the address as soon as there is a sale.
 async fn announce(shop: Arc<Shop>, address: std::net::SocketAddr) {
     let sale = loop {
         match shop.current_sale() {
@@ -74,5 +74,5 @@ async fn announce(shop: Arc<Shop>, address: std::net::SocketAddr) {
     println!("serving on http://{address}");
     println!("  curl http://{address}/sales/active");
     println!("  curl -X POST 'http://{address}/checkout?user_id=ann&id=42'");
-    println!("Ctrl-C stops everything");
+    println!("Press Ctrl-C to stop");
 }

@@ -29,27 +29,27 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve with a private Redis and PostgreSQL, started and stopped along with the service
+    /// Serve with a private Redis and PostgreSQL, which start and stop with the service
     Local(local::Local),
-    /// Serve with the Redis and PostgreSQL that are given
+    /// Serve with the given Redis and PostgreSQL
     Serve(serve::Serve),
-    /// Change or show the schema of the database
+    /// Change or show the database schema
     Migrate(migrate::Migrate),
-    /// Make, list and end sales
+    /// Create, list and end sales
     Sale(sale::SaleCommand),
-    /// Compare Redis with PostgreSQL and check every invariant; exits 1 if one is broken
+    /// Compare Redis with PostgreSQL and check every invariant of all sales; exits 1 if one is broken
     Verify(verify::Verify),
-    /// Ask a running service whether it can serve; exits 1 if not
+    /// Check if a running service is ready; exits 1 if not
     Healthcheck(healthcheck::Healthcheck),
-    /// Print the settings that are in effect, without secrets
+    /// Print the settings in effect, without secrets
     Config(config::Config),
 }
 
-/// Anything that a command fails with; printed with its causes, and exit code 1.
+/// The error of a command. It is printed with its causes, and the exit code is 1.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Cli {
-    /// Runs the command to its end.
+    /// Runs the command. Returns its exit code.
     pub fn run(self) -> ExitCode {
         match self.execute() {
             Ok(code) => code,

@@ -28,19 +28,19 @@ pub struct SaleCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a sale of generated items, one unit each
+    /// Create a sale of generated items, one unit each
     Create(Create),
-    /// Make a sale of the items in a CSV file: name,image_url,price and, if more than one, stock
+    /// Create a sale of the items in a CSV file with the columns name,image_url,price and, optionally, stock
     Import(Import),
     /// List the newest sales
     List(List),
-    /// End a sale now, for good
+    /// End a sale now; it cannot be opened again
     End(End),
 }
 
 #[derive(Debug, Args)]
 struct Create {
-    /// How many items
+    /// Number of items
     #[arg(long)]
     items: u32,
     #[command(flatten)]
@@ -49,7 +49,7 @@ struct Create {
 
 #[derive(Debug, Args)]
 struct Import {
-    /// The file, with a line that names the columns
+    /// The file; its first line names the columns
     file: PathBuf,
     /// The currency of all prices
     #[arg(long, default_value = "EUR")]
@@ -60,13 +60,13 @@ struct Import {
 
 #[derive(Debug, Args)]
 struct WindowArgs {
-    /// When it starts, such as 2026-11-20T09:30:00Z [default: now]
+    /// Start of the sale, such as 2026-11-20T09:30:00Z [default: now]
     #[arg(long)]
     starts_at: Option<DateTime<Utc>>,
-    /// When it ends [default: one period after the start]
+    /// End of the sale [default: one period after the start]
     #[arg(long)]
     ends_at: Option<DateTime<Utc>>,
-    /// Units of it that a user may own [default: USER_LIMIT]
+    /// Units of the sale that a user may own [default: USER_LIMIT]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=USER_UNITS_MAX as i64))]
     per_user_limit: Option<u32>,
     #[command(flatten)]
@@ -77,7 +77,7 @@ struct WindowArgs {
 
 #[derive(Debug, Args)]
 struct List {
-    /// Only scheduled, open or ended ones
+    /// Only sales in this state: scheduled, open or ended
     #[arg(long)]
     status: Option<SaleStatus>,
     #[command(flatten)]
@@ -88,7 +88,7 @@ struct List {
 
 #[derive(Debug, Args)]
 struct End {
-    /// Which
+    /// Id of the sale
     id: SaleId,
     #[command(flatten)]
     stores: StoreConfig,
@@ -115,14 +115,17 @@ impl SaleCommand {
                 import.window.make(Offer::Listed(import.currency, items)).await?;
             }
             Action::List(list) => {
-                let shop = startup::connect(&list.stores.urls()?, list.sales.settings()).await?;
+                let shop = startup::connect(&list.stores.urls()?, list.sales.settings()).await?.shop;
                 shop.clock.set(shop.store.now().await?);
                 let sales = shop.all_sales(list.status).await?;
                 sales.iter().for_each(|sale| print(sale, shop.clock.now()));
             }
             Action::End(end) => {
                 let shop = connect_recovered(&end.stores, &end.sales).await?;
-                let sale = shop.end_sale(end.id).await?.ok_or_else(|| format!("there is no sale {}", end.id))?;
+                let sale = shop
+                    .end_sale(end.id)
+                    .await?
+                    .ok_or_else(|| format!("sale {} does not exist: see `flashsale sale list`", end.id))?;
                 print(&sale, shop.clock.now());
             }
         }
@@ -140,9 +143,9 @@ impl WindowArgs {
     }
 }
 
-/// A shop that knows Redis to be right, as opening and ending sales needs.
+/// Connects a shop and waits until recovery has checked Redis, which creating and ending sales needs.
 async fn connect_recovered(stores: &StoreConfig, sales: &SaleConfig) -> Result<Arc<Shop>, Failure> {
-    let shop = startup::connect(&stores.urls()?, sales.settings()).await?;
+    let shop = startup::connect(&stores.urls()?, sales.settings()).await?.shop;
     while shop.recover().await? == Recovered::Elsewhere {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

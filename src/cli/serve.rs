@@ -25,26 +25,26 @@ impl Serve {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let shutdown = until_signal()?;
         let listeners = Listeners::bind(&self.http).await?;
-        let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
+        let service = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
         tracing::info!(address = %listeners.shopping.local_addr()?, "serving");
         if let Some(operations) = &listeners.operations {
-            tracing::info!(address = %operations.local_addr()?, "serving operators, and nobody else");
+            tracing::info!(address = %operations.local_addr()?, "serving /metrics and /admin on their own address");
         }
-        startup::serve(shop, self.http.settings(), listeners, shutdown).await?;
+        service.serve(self.http.settings(), listeners, shutdown).await?;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Cancelled by SIGTERM and SIGINT.
+/// Returns a token that SIGTERM and SIGINT cancel.
 pub fn until_signal() -> Result<CancellationToken, Failure> {
     let shutdown = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let token = shutdown.clone();
     tokio::spawn(async move {
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("asked to stop"),
-            _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+            _ = terminate.recv() => tracing::info!("received SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("received SIGINT: stopping"),
         }
         token.cancel();
     });

@@ -18,7 +18,7 @@ pub struct Verify {
     stores: StoreConfig,
     #[command(flatten)]
     sales: SaleConfig,
-    /// Only this sale
+    /// Verify only this sale
     #[arg(long)]
     sale: Option<SaleId>,
     /// Print JSON
@@ -42,12 +42,12 @@ struct SaleReport {
 
 impl Verify {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
+        let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?.shop;
         let sales = match self.sale {
             None => shop.all_sales(None).await?,
             Some(id) => {
                 let sale = shop.archive.sale(id).await?;
-                vec![sale.ok_or_else(|| format!("there is no sale {id}: see `flashsale sale list`"))?]
+                vec![sale.ok_or_else(|| format!("sale {id} does not exist: see `flashsale sale list`"))?]
             }
         };
         let mut report = Report { total: Findings::default(), sales: Vec::new() };

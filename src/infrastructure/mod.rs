@@ -1,9 +1,11 @@
-//! The adapters: what the application's ports are in the real world, and what the world reaches it by.
+//! The adapters: implementations of the application's ports, and the interfaces to the outside.
 
 pub mod background;
+mod backoff;
 pub mod http;
 pub mod local;
 pub mod metrics;
+pub mod open_files;
 pub mod postgres;
 pub mod redis;
 pub mod telemetry;

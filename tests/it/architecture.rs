@@ -18,7 +18,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("application/shared", &["domain/shared"]),
     ("application/sale", &["application/shared", "domain/sale", "domain/shared"]),
     ("infrastructure/telemetry", &["domain/shared"]),
-    ("infrastructure/local", &[]),
+    ("infrastructure/backoff", &[]),
+    ("infrastructure/open_files", &[]),
+    ("infrastructure/local", &["infrastructure/backoff"]),
     ("infrastructure/metrics", &["application/sale", "application/shared", "domain/sale", "domain/shared"]),
     (
         "infrastructure/redis",
@@ -34,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "application/sale",
             "application/shared",
             "domain/shared",
+            "infrastructure/backoff",
             "infrastructure/metrics",
             "infrastructure/postgres",
             "infrastructure/telemetry",

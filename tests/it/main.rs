@@ -19,4 +19,5 @@ mod purchase;
 mod recover;
 mod schedule;
 mod scripts;
+mod supervision;
 mod tracing;

@@ -1,5 +1,7 @@
 //! The metrics of a sale and of its audits.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use flashsale::infrastructure::http::AdminToken;
 
 use crate::harness::eventually;
@@ -146,4 +148,83 @@ async fn one_instance_audits_and_another_takes_over() {
     assert!(!audits(&successor).await);
     auditor.stop().await;
     eventually("the other instance audits", || async { audits(&successor).await }).await;
+}
+
+/// Type and labels of a metric.
+type Shape = (String, BTreeSet<String>);
+
+/// Every metric of `/metrics` by name, without those of the process library.
+fn exported(text: &str) -> BTreeMap<String, Shape> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let ours = types.filter(|(name, _)| name.starts_with("flashsale_"));
+    let shape = |(name, kind): (&str, &str)| {
+        let is_of = |line: &&str| {
+            let rest = line.strip_prefix(name).unwrap_or_default();
+            ["{", " ", "_bucket", "_sum{", "_sum ", "_count"].iter().any(|next| rest.starts_with(next))
+        };
+        let labels = text.lines().filter(is_of).flat_map(labels).filter(|label| label != "le").collect();
+        (name.to_owned(), (kind.to_owned(), labels))
+    };
+    ours.map(shape).collect()
+}
+
+/// The names of the labels of a series.
+fn labels(line: &str) -> Vec<String> {
+    let inside = line.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}')).map_or("", |(inside, _)| inside);
+    let names = inside.split("=\"").map(|part| part.rsplit_once("\",").map_or(part, |(_, name)| name));
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.pop();
+    names
+}
+
+/// The rows of the tables of metrics in the wiki.
+fn documented(page: &str) -> BTreeMap<String, Shape> {
+    let rows = page.lines().filter(|line| line.starts_with("| `flashsale_"));
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let labels = cells[3].split(',').map(|label| label.trim().trim_matches('`').to_owned());
+        let labels = labels.filter(|label| !label.is_empty()).collect();
+        (cells[1].trim_matches('`').to_owned(), (cells[2].to_owned(), labels))
+    };
+    rows.map(row).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wiki_lists_every_metric_with_its_type_and_labels() {
+    let page = include_str!("../../wiki/Metrics.md");
+    let world = World::new().await;
+    let shop = world.start().await;
+    shop.client.buy_now("ann", "r", "1").await.expect(200);
+    eventually("an audit has been made", || async { !series(&shop, "flashsale_audit_findings", "").await.is_empty() })
+        .await;
+    let text = String::from_utf8(shop.client.get("/metrics").await.expect(200).body.to_vec()).expect("it is text");
+    let (exported, documented) = (exported(&text), documented(page));
+    for (name, shape) in &exported {
+        assert_eq!(documented.get(name), Some(shape), "the row of {name} in wiki/Metrics.md");
+    }
+    let unknown: Vec<_> = documented.keys().filter(|name| !exported.contains_key(*name)).collect();
+    assert!(unknown.is_empty(), "wiki/Metrics.md lists metrics that do not exist: {unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_series_of_a_counter_exists_from_the_start() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let text = String::from_utf8(shop.client.get("/metrics").await.expect(200).body.to_vec()).expect("it is text");
+    for series in [
+        r#"flashsale_task_restarts_total{task="catch_up"}"#,
+        r#"flashsale_task_restarts_total{task="auditor"}"#,
+        r#"flashsale_rejected_entries_total{reason="unit_sold"}"#,
+        r#"flashsale_guard_hits_total{guard="slot_filled"}"#,
+        r#"flashsale_recoveries_total{result="failed"}"#,
+        r#"flashsale_audits_total{result="unsound"}"#,
+        r#"flashsale_redis_errors_total{kind="unreachable"}"#,
+        r#"flashsale_postgres_errors_total{kind="busy"}"#,
+        r#"flashsale_redis_script_duration_seconds_count{script="end_sale"}"#,
+        r#"flashsale_postgres_statement_duration_seconds_count{statement="purchase_by_request"}"#,
+        r#"flashsale_purchases_total{kind="buy_now",outcome="items_sold"}"#,
+        r#"flashsale_store_failures_total{kind="corrupt"}"#,
+    ] {
+        assert!(text.contains(&format!("\n{series} ")), "{series} is missing");
+    }
 }

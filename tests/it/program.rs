@@ -253,7 +253,7 @@ fn settings_are_shown_without_secrets() {
 fn a_wrong_setting_is_reported_with_the_reason() {
     let dir = tempfile::tempdir().expect("a directory is created");
     for (args, message) in [
-        (["config", "--sale-every", "0s"], "must be greater than zero"),
+        (["config", "--sale-every", "0s"], "greater than zero"),
         (["config", "--sale-every", "1500ms"], "whole seconds"),
         (["config", "--sale-items", "0"], "0 is not in 1..=99999"),
         (["verify", "--sale", "yesterday"], "must be a sale id"),
@@ -277,8 +277,14 @@ async fn migrations_are_applied_and_reverted() {
     assert!(status.contains("pending") && !status.contains("applied"), "{status}");
     assert!(!stdout(&migrate("up")).contains("pending"));
     let steps = stdout(&migrate("status")).lines().count();
+    let refused = migrate("down");
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("checkout_attempts (0 rows)") && said.contains("--yes"), "{said}");
+    assert!(!stdout(&migrate("status")).contains("pending"), "nothing was reverted");
     for _ in 0..steps {
-        assert!(migrate("down").status.success());
+        let reverted = run(dir.path(), &["migrate", "down", "--yes", "--database-url", &url]);
+        assert!(reverted.status.success(), "{reverted:?}");
     }
     assert!(!stdout(&migrate("status")).contains("applied"));
     assert!(migrate("up").status.success());
@@ -297,4 +303,22 @@ async fn unsuitable_stores_are_refused_with_the_setting_to_change() {
     assert!(message.contains("run `flashsale migrate up`"), "{message}");
     let message = serve(&stores::database().await, &evicting.url());
     assert!(message.contains("set `maxmemory-policy noeviction`"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_low_limit_of_open_files_lowers_the_number_of_connections_with_a_warning() {
+    let world = crate::harness::service::World::new().await;
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let log = dir.path().join("log");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 700 && exec \"$0\" serve --listen 127.0.0.1:0", PROGRAM]).env("LOG", "warn");
+    shell.env("DATABASE_URL", &world.database_url).env("REDIS_URL", world.redis.url());
+    shell.stderr(std::fs::File::create(&log).expect("a file is made"));
+    let mut child = shell.spawn().expect("a shell starts");
+    let said = || std::fs::read_to_string(&log).expect("logs are text");
+    let lowered = "MAX_CONNECTIONS is lowered from 10000 to 350";
+    crate::harness::eventually("it warns", || async { said().contains(lowered) }).await;
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    assert!(said().contains("Raise it to 10512 with `ulimit -n`"), "{}", said());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::application::shared::StoreError;
+use crate::application::shared::{StoreError, Tasks};
 use crate::domain::sale::{LedgerEntry, LedgerEvent, Sale, Stock};
 use crate::domain::shared::{LedgerId, SaleId};
 
@@ -68,6 +68,8 @@ pub struct Shop {
     pub refusals: Refusals,
     /// Signals a new live sale, whose ledger nobody follows yet.
     pub sale_added: Notify,
+    /// The background tasks of this instance.
+    pub tasks: Arc<Tasks>,
     loading: Semaphore,
 }
 
@@ -83,6 +85,7 @@ impl Shop {
             clock: Clock::default(),
             refusals: Refusals::default(),
             sale_added: Notify::new(),
+            tasks: Arc::default(),
             loading: Semaphore::new(LOADS_MAX),
         }
     }

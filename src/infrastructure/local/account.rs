@@ -1,4 +1,4 @@
-//! Whom PostgreSQL runs as: it refuses to run as root.
+//! The user that PostgreSQL runs as, because it refuses to run as root.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -21,8 +21,8 @@ pub(super) fn is_root() -> bool {
 }
 
 impl Account {
-    /// Whom to run PostgreSQL as over this data: their owner when they exist, else `postgres`, else `nobody`. `None`
-    /// means ourselves, as we are not root.
+    /// Returns the user that runs PostgreSQL with these data: their owner if they exist, otherwise `postgres`, otherwise
+    /// `nobody`. Returns `None` if this process is not root: then PostgreSQL runs as the same user.
     pub fn for_data(data: &Path) -> Result<Option<Account>, Error> {
         if !is_root() {
             return Ok(None);
@@ -35,7 +35,7 @@ impl Account {
         account.map(Some).ok_or(Error::NoAccount)
     }
 
-    /// Makes the command run as this user, with no supplementary group.
+    /// Makes the command run as this user, without supplementary groups.
     pub fn take_over(&self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
@@ -44,7 +44,7 @@ impl Account {
         chown(path, Some(self.uid), Some(self.gid)).map_err(Error::io("change the owner of", path))
     }
 
-    /// Fails, naming the directory that is in the way, when this user cannot get to `dir`.
+    /// Fails if this user cannot enter `dir`. The error names the first directory that refuses.
     pub fn check_reach(&self, dir: &Path) -> Result<(), Error> {
         if self.may_enter(dir)? {
             return Ok(());
@@ -59,17 +59,17 @@ impl Account {
         Ok(())
     }
 
-    /// Asks the kernel, as this user: mode bits alone do not know about access lists and security modules.
+    /// Asks the kernel as this user, because access lists and security modules count besides the mode bits.
     fn may_enter(&self, dir: &Path) -> Result<bool, Error> {
         let mut test = Command::new(programs::in_path("test").unwrap_or_else(|| "test".into()));
         test.arg("-x").arg(dir).current_dir("/").stdin(Stdio::null()).stderr(Stdio::null());
         self.take_over(&mut test);
-        let status = test.status().map_err(Error::io("look, as PostgreSQL's user, at", dir))?;
+        let status = test.status().map_err(Error::io("check the access of the PostgreSQL user to", dir))?;
         Ok(status.success())
     }
 }
 
-/// The account of that name in this `/etc/passwd`, unless it is root's.
+/// Returns the account of that name in the text of `/etc/passwd`, unless it is the one of root.
 fn find(passwd: &str, name: &str) -> Option<Account> {
     passwd.lines().filter_map(parse).find(|account| account.name == name && account.uid != 0)
 }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_found_by_name_and_root_is_none() {
+    fn an_account_is_found_by_name_unless_it_is_root() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\n# odd\npostgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n";
         let postgres = Account { name: "postgres".into(), uid: 101, gid: 104 };
         assert_eq!(find(passwd, "postgres"), Some(postgres));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_in_the_way_of_the_unprivileged_user_is_named() {
+    fn an_error_names_the_directory_that_the_unprivileged_user_cannot_enter() {
         let closed = tempfile::tempdir().unwrap();
         fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let Some(account) = Account::for_data(Path::new("/nonexistent")).unwrap() else { return };

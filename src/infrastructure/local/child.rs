@@ -1,4 +1,4 @@
-//! Children that die with this process.
+//! Child processes that end with this process.
 
 use std::env;
 use std::io;
@@ -12,11 +12,11 @@ use std::thread;
 use super::account::Account;
 use super::programs;
 
-/// A command that dies with this process: when this process ends, however it ends, the signal named `death` (`TERM`)
-/// is sent to it.
+/// Returns a command whose process gets the signal named `death` (such as `TERM`) when this process ends, in whatever
+/// way it ends.
 ///
-/// The command starts with an empty environment, since ours may hold secrets of the service, and in a process group
-/// of its own, so that Ctrl-C reaches us alone and we stop it when we no longer need it.
+/// The command starts with an empty environment, because ours may contain secrets of the service. It has its own
+/// process group, so Ctrl-C reaches only this process, which then stops the command.
 pub(super) fn command(program: &Path, account: Option<&Account>, death: &str) -> Command {
     let mut command = match setpriv() {
         Some(setpriv) => {
@@ -36,7 +36,7 @@ pub(super) fn command(program: &Path, account: Option<&Account>, death: &str) ->
     command
 }
 
-/// `setpriv` of util-linux, when there is one that can set the parent-death signal.
+/// Returns `setpriv` of util-linux if it can set the parent-death signal.
 fn setpriv() -> Option<&'static Path> {
     static SETPRIV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
         let setpriv = programs::in_path("setpriv")?;
@@ -45,15 +45,17 @@ fn setpriv() -> Option<&'static Path> {
         probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let works = probe.status().is_ok_and(|status| status.success());
         if !works {
-            tracing::warn!("setpriv cannot set a parent-death signal: a store may outlive a killed flashsale");
+            tracing::warn!(
+                "setpriv cannot set a parent-death signal: Redis or PostgreSQL may keep running if this process is killed"
+            );
         }
         works.then_some(setpriv)
     });
     SETPRIV.as_deref()
 }
 
-/// Starts the command on a thread that lives as long as this process: the parent-death signal comes when the
-/// *thread* that started the child ends, and ours may be a short-lived one of a pool or of a test.
+/// Starts the command from a thread that lives as long as this process. The parent-death signal is sent when the
+/// *thread* that started the child ends, and the calling thread may belong to a pool or a test.
 pub(super) fn spawn(mut command: Command) -> io::Result<Child> {
     type Job = Box<dyn FnOnce() + Send>;
     static SPAWNER: LazyLock<Sender<Job>> = LazyLock::new(|| {
@@ -62,11 +64,11 @@ pub(super) fn spawn(mut command: Command) -> io::Result<Child> {
         thread::Builder::new().name("store-spawner".into()).spawn(run).expect("a thread can be started");
         jobs
     });
-    let (answer, result) = mpsc::sync_channel(1);
+    let (sender, result) = mpsc::sync_channel(1);
     let job = Box::new(move || {
-        // The one who asked waits for the answer, so it cannot be gone.
-        let _ = answer.send(command.spawn());
+        // The caller waits for the result, so the channel is open.
+        let _ = sender.send(command.spawn());
     });
     SPAWNER.send(job).expect("the spawner never ends");
-    result.recv().expect("the spawner answers")
+    result.recv().expect("the spawner sends a result")
 }

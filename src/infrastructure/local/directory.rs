@@ -1,4 +1,4 @@
-//! The data directory: where it is, whose it is, and that only one process uses it.
+//! The data directory: its place, its owner, and the lock that only one process holds.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,12 +10,12 @@ use std::process;
 
 use super::{Error, account};
 
-/// Says that a directory is one of ours, made for a store: only then may it be deleted.
+/// A file that marks a directory as created by flashsale. Only such a directory may be deleted.
 const MARKER: &str = ".flashsale-store";
 const LOCK: &str = "lock";
 
-/// Where a private store keeps its data when nobody says: `/var/lib/flashsale` as root, else
-/// `$XDG_STATE_HOME/flashsale` or `~/.local/state/flashsale`.
+/// Returns the default data directory: `/var/lib/flashsale` as root, otherwise `$XDG_STATE_HOME/flashsale` or
+/// `~/.local/state/flashsale`.
 pub fn default_data_dir() -> Result<PathBuf, Error> {
     default_for(account::is_root(), env::var_os("XDG_STATE_HOME"), env::var_os("HOME")).ok_or(Error::NoHome)
 }
@@ -29,8 +29,8 @@ fn default_for(root: bool, state_home: Option<OsString>, home: Option<OsString>)
     Some(state.join("flashsale"))
 }
 
-/// Makes the directory, and what is above it, when missing, and returns its full path. One made here is for its owner
-/// only. An empty one becomes ours.
+/// Creates the directory and its parents if they are missing. Returns its full path. A new one is accessible to its
+/// owner only. An empty one gets the marker.
 pub(super) fn prepare(dir: &Path) -> Result<PathBuf, Error> {
     if !dir.exists() {
         create_all(dir)?;
@@ -39,22 +39,23 @@ pub(super) fn prepare(dir: &Path) -> Result<PathBuf, Error> {
     let dir = fs::canonicalize(dir).map_err(Error::io("find", dir))?;
     if is_empty(&dir)? {
         let marker = dir.join(MARKER);
-        fs::write(&marker, "Made by flashsale, which may delete it.\n").map_err(Error::io("write", &marker))?;
+        fs::write(&marker, "Created by flashsale, which may delete this directory.\n")
+            .map_err(Error::io("write", &marker))?;
     }
     Ok(dir)
 }
 
-/// When we are root: lets others pass through this directory to what they know the name of, since PostgreSQL runs as
-/// somebody else. A directory that is not ours keeps its mode.
+/// Lets other users pass through this directory if this process is root, because PostgreSQL runs as another user. A
+/// directory without the marker keeps its mode.
 pub(super) fn let_through(dir: &Path) -> Result<(), Error> {
     if !account::is_root() || !dir.join(MARKER).is_file() {
         return Ok(());
     }
-    let mode = fs::metadata(dir).map_err(Error::io("look at", dir))?.permissions().mode();
+    let mode = fs::metadata(dir).map_err(Error::io("read the mode of", dir))?.permissions().mode();
     set_mode(dir, mode | 0o111)
 }
 
-/// `create_dir_all`, whatever the umask: what root makes here can be passed through.
+/// Does the same as `create_dir_all`, independent of the umask. Other users can pass through directories of root.
 fn create_all(dir: &Path) -> Result<(), Error> {
     if dir.is_dir() || dir.as_os_str().is_empty() {
         return Ok(());
@@ -67,7 +68,7 @@ fn create_all(dir: &Path) -> Result<(), Error> {
     }
 }
 
-/// A directory of our own; refuses one that holds anything of others. `fresh` deletes what is in it.
+/// Prepares a directory for a store. Refuses one that contains other files. `fresh` deletes its contents.
 pub(super) fn claim(dir: &Path, fresh: bool) -> Result<PathBuf, Error> {
     if dir.exists() {
         if !dir.join(MARKER).is_file() && !is_empty(dir)? {
@@ -80,7 +81,7 @@ pub(super) fn claim(dir: &Path, fresh: bool) -> Result<PathBuf, Error> {
     prepare(dir)
 }
 
-/// Held for as long as this process uses the data directory; let go by the kernel however the process ends.
+/// The lock of the data directory. The kernel releases it when the process ends, in whatever way.
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
@@ -112,7 +113,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing is not enough: a child that is just being started has the file open, too, for a moment.
+        // Closing is not enough: a child that is being started also has the file open for a moment.
         let _held_until_closed = self.file.unlock();
     }
 }
@@ -122,7 +123,7 @@ fn holder(lock: &Path) -> String {
     pid.map_or("another process".to_owned(), |pid| format!("process {pid}"))
 }
 
-/// Writes a file that only its owner may read, and puts it in place in one step.
+/// Writes a file that only its owner may read. A reader sees the old or the new contents.
 pub(super) fn write_secret(path: &Path, contents: &[u8]) -> Result<(), Error> {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_data_directory_is_the_systems_for_root_and_the_users_own_for_others() {
+    fn the_default_data_directory_depends_on_the_user() {
         let default = |root, state: &str, home: &str| default_for(root, Some(state.into()), Some(home.into()));
         assert_eq!(default(true, "/state", "/root"), Some("/var/lib/flashsale".into()));
         assert_eq!(default(false, "/state", "/home/ann"), Some("/state/flashsale".into()));
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_with_somebody_elses_files_is_neither_used_nor_deleted() {
+    fn a_directory_with_other_files_is_neither_used_nor_deleted() {
         let dir = tempfile::tempdir().unwrap();
         let photo = dir.path().join("photo");
         fs::write(&photo, "").unwrap();
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_of_ours_is_for_its_owner_unless_others_must_pass() {
+    fn only_the_owner_enters_a_new_directory_unless_postgresql_must_pass() {
         let parent = tempfile::tempdir().unwrap();
         let dir = prepare(&parent.path().join("deep/postgres")).unwrap();
         assert_eq!(mode(&dir), 0o700);
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn fresh_empties_a_directory_of_ours() {
+    fn fresh_empties_a_directory_with_the_marker() {
         let parent = tempfile::tempdir().unwrap();
         let dir = claim(&parent.path().join("deep/redis"), true).unwrap();
         fs::write(dir.join("data"), "").unwrap();
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_user_of_a_data_directory_is_told_who_has_it() {
+    fn an_error_names_the_process_that_uses_the_data_directory() {
         let dir = tempfile::tempdir().unwrap();
         let lock = Lock::take(dir.path()).unwrap();
         let text = Lock::take(dir.path()).unwrap_err().to_string();
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_for_its_owner_only_and_leaves_no_temporary_file() {
+    fn only_the_owner_reads_a_secret_and_no_temporary_file_is_left() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         write_secret(&path, b"1").unwrap();

@@ -1,14 +1,14 @@
-//! The private Redis and PostgreSQL of `flashsale local` and of the tests: real servers, started from what is
-//! installed, on free ports of 127.0.0.1, with random passwords, which end when this process ends.
+//! The private Redis and PostgreSQL of `flashsale local` and of the tests: real servers from the installed packages, on
+//! free ports of 127.0.0.1, with random passwords. They end when this process ends.
 //!
-//! - [`RedisServer`] and [`PostgresServer`]: one server each, to start, stop, kill and restart. They block, and
-//!   belong to no async runtime, so that tests may share one over their runtimes.
-//! - [`Stores`]: both under one data directory, locked, watched over and restarted when one dies.
-//! - [`default_data_dir`]: where they keep their data when nobody says.
+//! - [`RedisServer`] and [`PostgresServer`]: one server each, to start, stop, kill and restart. They block and need no
+//!   async runtime, so tests can share one between runtimes.
+//! - [`Stores`]: both servers in one locked data directory, restarted when one dies.
+//! - [`default_data_dir`]: the data directory if none is set.
 //!
-//! Below them: `programs` finds what is installed, `account` is whom PostgreSQL runs as, `child` makes children that
-//! die with us, `process` brings a server up and down, `leftover` ends those of an earlier process, `port` finds a
-//! free port, `directory` guards the data, `state_file` is `local.json`.
+//! Below them: `programs` finds the installed programs, `account` is the user that PostgreSQL runs as, `child` starts
+//! children that end with this process, `process` starts and stops a server, `leftover` ends the servers of an earlier
+//! process, `port` finds a free port, `directory` protects the data, `state_file` is `local.json`.
 
 mod account;
 mod child;
@@ -32,7 +32,7 @@ pub use redis::RedisServer;
 pub use state_file::running;
 pub use stores::Stores;
 
-/// A secret of 128 bits as 32 hexadecimal digits: safe inside a URL and a configuration file.
+/// Returns a secret of 128 bits as 32 hexadecimal digits, which need no escaping in URLs and configuration files.
 fn random_password() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

@@ -1,15 +1,15 @@
-//! A free port of 127.0.0.1.
+//! Free ports of 127.0.0.1.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 
-/// Below the ports the kernel gives to outgoing connections (from 32768 on). In that range a client that keeps
-/// asking for a server that is down could be given the server's own port, and keep it from coming back.
+/// Ports below those that the kernel gives to outgoing connections (from 32768). A client that keeps connecting to a
+/// server that is down could otherwise get the port of the server and keep it from restarting.
 const PORTS: Range<u16> = 15_000..32_768;
 const ATTEMPTS: u32 = 200;
 
-/// A port nobody listened on a moment ago. Somebody may be faster: whoever uses it tries again with another.
+/// Returns a port on which no process listens. Another process may take it first; then the caller tries another.
 pub(super) fn free_port() -> io::Result<u16> {
     let mut last = io::ErrorKind::AddrInUse.into();
     for _ in 0..ATTEMPTS {

@@ -16,17 +16,17 @@ use super::process::{Goodbye, Launch, ServerProcess, last_lines};
 use super::programs::{self, PostgresPrograms};
 use super::{Error, directory, random_password};
 
-/// `SIGINT` is PostgreSQL's fast shutdown: roll back, write a checkpoint, end. `SIGQUIT` leaves that to recovery.
+/// `SIGINT` is the fast shutdown of PostgreSQL: it rolls back and writes a checkpoint. `SIGQUIT` skips both.
 const GOODBYE: Goodbye = &[(Signal::INT, Duration::from_secs(20)), (Signal::QUIT, Duration::from_secs(5))];
 
 const DATA: &str = "data";
 const PID_FILE: &str = "postmaster.pid";
 
-/// The name of its superuser and of its database.
+/// Name of its superuser and of its database.
 const NAME: &str = "flashsale";
 
-/// Given on the command line, where they win over what the data directory's own files say. `fsync` is never off: an
-/// acknowledged purchase is on the disk. No Unix socket, since its directory would have to be shared.
+/// Settings on the command line, where they take precedence over the files in the data directory. `fsync` is never off:
+/// an acknowledged purchase is on the disk. No Unix socket, because its directory would have to be shared.
 const SETTINGS: [(&str, &str); 16] = [
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
@@ -46,9 +46,9 @@ const SETTINGS: [(&str, &str); 16] = [
     ("log_line_prefix", "%m [%p] "),
 ];
 
-/// A PostgreSQL of our own on 127.0.0.1, with its data in one directory, a superuser `flashsale` with a random password
-/// and a database `flashsale`. Its port stays the same over [`PostgresServer::restart`], its password for as long as
-/// its data. Dropped, it stops. Every method that starts or stops blocks, for a bounded time.
+/// A private PostgreSQL on 127.0.0.1 with its data in one directory, a superuser `flashsale` with a random password and
+/// a database `flashsale`. [`PostgresServer::restart`] keeps its port; the password belongs to the data. Dropping it
+/// stops it. Every method that starts or stops it blocks for a bounded time.
 #[derive(Debug)]
 pub struct PostgresServer {
     setup: Setup,
@@ -57,15 +57,15 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Starts one over the data in `dir`, which is made when missing, as are the data.
+    /// Starts one with the data in `dir`. The directory and the data are created if they are missing.
     ///
-    /// PostgreSQL does not run as root: when we are root it runs as `postgres`, or `nobody`, who must be able to
-    /// enter `dir`.
+    /// PostgreSQL does not run as root. If this process is root, PostgreSQL runs as `postgres` or `nobody`, which must
+    /// be able to enter `dir`.
     pub fn start(dir: &Path) -> Result<PostgresServer, Error> {
         Self::start_with(dir, &[])
     }
 
-    /// The same with more settings, which win over ours: `("max_connections", "20")`.
+    /// Does the same with more settings, which take precedence, such as `("max_connections", "20")`.
     pub fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Result<PostgresServer, Error> {
         let dir = directory::prepare(dir)?;
         directory::let_through(&dir)?;
@@ -77,12 +77,12 @@ impl PostgresServer {
         Ok(PostgresServer { setup, port, process })
     }
 
-    /// `postgres://flashsale:<password>@127.0.0.1:<port>/flashsale`
+    /// Returns `postgres://flashsale:<password>@127.0.0.1:<port>/flashsale`.
     pub fn url(&self) -> String {
         format!("postgres://{NAME}:{}@{}:{}/{NAME}", self.setup.password, Ipv4Addr::LOCALHOST, self.port)
     }
 
-    /// The server's first process; the last one, when it has ended.
+    /// Returns the pid of the main process of the server, or of the last one if it has ended.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
@@ -91,17 +91,17 @@ impl PostgresServer {
         self.process.is_running()
     }
 
-    /// Ends it in good order (`SIGINT`, a fast shutdown).
+    /// Stops it cleanly (`SIGINT`, a fast shutdown).
     pub fn stop(&mut self) {
         self.process.stop();
     }
 
-    /// Ends it as a crash does (`SIGKILL`). Its backends follow within moments.
+    /// Ends it like a crash (`SIGKILL`). Its backends end soon afterwards.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again on the same port, with the same password and data; stops it first when it runs.
+    /// Restarts it on the same port, with the same password and data.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.stop();
         (self.process, self.port) = self.setup.launch(Some(self.port))?;
@@ -109,19 +109,19 @@ impl PostgresServer {
     }
 }
 
-/// Ends a PostgreSQL that an earlier process has left running on this directory.
+/// Ends a PostgreSQL that an earlier process left running in this directory.
 pub(super) fn end_leftover_in(dir: &Path) {
     let data = dir.join(DATA);
     end_leftover(&data.join(PID_FILE), &data, GOODBYE);
 }
 
-/// What stays the same over restarts, but for the port.
+/// The properties that a restart keeps, except for the port.
 #[derive(Debug)]
 struct Setup {
     dir: PathBuf,
     data: PathBuf,
     programs: PostgresPrograms,
-    /// Whom it runs as; `None` is ourselves.
+    /// The user that it runs as; `None` is the user of this process.
     account: Option<Account>,
     settings: Vec<String>,
     password: String,
@@ -141,7 +141,7 @@ impl Setup {
         Ok(Setup { dir, data, programs, account, settings, password })
     }
 
-    /// Starts it on this port, or on any free one.
+    /// Starts it on this port, or on a free one.
     fn launch(&self, port: Option<u16>) -> Result<(ServerProcess, u16), Error> {
         let log = self.dir.join("postgres.log");
         let command = |port| {
@@ -168,16 +168,16 @@ impl Setup {
         command
     }
 
-    /// As `pg_ctl` knows it: the first line of its pid file is its pid, the eighth what it is doing.
+    /// Checks it as `pg_ctl` does: the first line of the pid file is its pid, the eighth its state.
     fn is_ready(&self, pid: u32) -> bool {
         let state = fs::read_to_string(self.data.join(PID_FILE)).unwrap_or_default();
         let mut lines = state.lines();
         lines.next() == Some(&pid.to_string()) && lines.nth(6).is_some_and(|status| status.trim() == "ready")
     }
 
-    /// A pid file whose number now belongs to some other process would keep PostgreSQL from starting. Our own number
-    /// in it tells PostgreSQL that it is stale, since its parent is no server. The file must not be deleted: by the
-    /// rest of it PostgreSQL notices backends of the dead server that still write to the data.
+    /// Replaces a pid in the pid file that now belongs to another process, which would keep PostgreSQL from starting.
+    /// With the pid of its parent, PostgreSQL knows that the file is stale. The file must not be deleted: by its other
+    /// lines PostgreSQL detects backends of the dead server that still write to the data.
     fn free_reused_pid(&self) -> Result<(), Error> {
         let pid_file = self.data.join(PID_FILE);
         let Some(pid) = read_pid(&pid_file) else { return Ok(()) };
@@ -192,8 +192,8 @@ impl Setup {
         fs::rename(&replacement, &pid_file).map_err(Error::io("replace", &pid_file))
     }
 
-    /// Makes the data beside their place and moves them there when they are complete, so that whoever is killed
-    /// half-way leaves nothing that looks like data.
+    /// Creates the data in another directory and moves them into place when they are complete. An interrupted attempt
+    /// leaves nothing that looks like data.
     fn create_data(&self) -> Result<(), Error> {
         let data = self.dir.join("data.new");
         if data.exists() {
@@ -216,7 +216,8 @@ impl Setup {
         check("initdb", output.status.success(), &output)
     }
 
-    /// In single-user mode, where no port and no password is needed yet. There an error does not fail the program.
+    /// Creates the database in single-user mode, without port and password. In this mode an error does not fail the
+    /// program.
     fn create_database(&self, data: &Path) -> Result<(), Error> {
         let mut postgres = self.command(&self.programs.postgres, "KILL");
         postgres.arg("--single").arg("-D").arg(data).arg("postgres");
@@ -232,7 +233,7 @@ impl Setup {
     }
 }
 
-/// The password of existing data, else a new one. `initdb`, which reads it, runs as that account.
+/// Returns the password of existing data, otherwise a new one. `initdb` reads it and runs as that account.
 fn password_of(file: &Path, data_exists: bool, account: Option<&Account>) -> Result<String, Error> {
     if data_exists {
         let password = fs::read_to_string(file).map_err(Error::io("read", file))?;
@@ -248,7 +249,7 @@ fn run(mut command: Command, input: &[u8]) -> io::Result<Output> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawn(command)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that ended without reading says why on its other end.
+        // A program that ends without reading writes the reason to its output.
         let _ = stdin.write_all(input);
     }
     child.wait_with_output()

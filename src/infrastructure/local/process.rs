@@ -1,4 +1,4 @@
-//! One server process: watched until it serves, ended in good order.
+//! A server process: started until it is ready, stopped cleanly.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,36 +12,36 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Error, child, port::free_port};
 
-/// How long a server may take until it serves: enough to replay a long log after a crash.
+/// Longest wait until a server is ready. A server that replays a long log after a crash takes a while.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
-/// Between two attempts to start, when what was in the way goes away by itself.
+/// Pause between attempts to start a server that failed for one of the [`PASSING_REASONS`].
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// A server's log longer than this is begun anew when the server starts.
+/// A server log that is longer than this is truncated when the server starts.
 const LOG_BYTES_MAX: u64 = 16 << 20;
-/// How much of what a failed server said goes into the error.
-const SAID_LINES_MAX: usize = 12;
+/// Lines of the output of a failed server that become part of the error.
+const OUTPUT_LINES_MAX: usize = 12;
 
-/// What a server says when it could not start for a reason that passes: its port has been taken in between, or its
-/// predecessor has not quite ended.
+/// Output of a server that could not start for a temporary reason: another process took its port, or its predecessor
+/// has not ended yet.
 const PASSING_REASONS: [&str; 3] =
     ["Address already in use", "pre-existing shared memory block", "lock file \"postmaster.pid\" already exists"];
 
-/// The first signal, then the next when the process has not ended in that time; after the last one, `SIGKILL`.
+/// The signals that stop a server, each with the time to wait before the next one. The last one is `SIGKILL`.
 pub(super) type Goodbye = &'static [(Signal, Duration)];
 
-/// How to start one server and to know that it serves.
+/// The start of a server.
 pub(super) struct Launch<'a> {
     pub server: &'static str,
     pub log: &'a Path,
     pub goodbye: Goodbye,
-    /// The port to serve on; `None` is any free one, another at each attempt.
+    /// Port of the server; `None` means a free one, chosen again at each attempt.
     pub port: Option<u16>,
 }
 
 impl Launch<'_> {
-    /// Starts the server and waits until `is_ready`; starts it again while what stops it is one of the
-    /// [`PASSING_REASONS`]. `command` is asked before each attempt, and may prepare it.
+    /// Starts the server and waits until `is_ready`. Retries while it fails for one of the [`PASSING_REASONS`].
+    /// `command` is called before each attempt.
     pub fn run(
         &self,
         command: impl Fn(u16) -> Result<Command, Error>,
@@ -50,11 +50,11 @@ impl Launch<'_> {
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             let port = self.port.map_or_else(free_port, Ok).map_err(Error::NoPort)?;
-            let (mut process, said_from) = self.spawn(command(port)?)?;
+            let (mut process, log_from) = self.spawn(command(port)?)?;
             let Some(status) = self.wait(&mut process, deadline, |process| is_ready(process, port))? else {
                 return Ok((process, port));
             };
-            let said = said_since(self.log, said_from);
+            let said = output_since(self.log, log_from);
             let passes = PASSING_REASONS.iter().any(|reason| said.contains(reason));
             if !passes || Instant::now() > deadline {
                 return Err(Error::Failed { server: self.server, status: status.to_string(), said: last_lines(&said) });
@@ -64,7 +64,7 @@ impl Launch<'_> {
         }
     }
 
-    /// `None` when it is ready, its status when it has ended; an error, and it is killed, when neither came in time.
+    /// Returns `None` when the server is ready, or its status if it has ended. Kills it and fails after the deadline.
     fn wait(
         &self,
         process: &mut ServerProcess,
@@ -89,16 +89,16 @@ impl Launch<'_> {
     }
 
     fn spawn(&self, mut command: Command) -> Result<(ServerProcess, u64), Error> {
-        let (log, said_from) = open_log(self.log).map_err(Error::io("open", self.log))?;
+        let (log, log_from) = open_log(self.log).map_err(Error::io("open", self.log))?;
         let stdout = log.try_clone().map_err(Error::io("open", self.log))?;
         command.stdout(stdout).stderr(log);
         let program = PathBuf::from(command.get_program());
         let child = child::spawn(command).map_err(Error::io("start", &program))?;
-        Ok((ServerProcess { child, goodbye: self.goodbye }, said_from))
+        Ok((ServerProcess { child, goodbye: self.goodbye }, log_from))
     }
 }
 
-/// A server that we have started. Dropped, it is ended as [`ServerProcess::stop`] does.
+/// A running server. Dropping it stops it as [`ServerProcess::stop`] does.
 #[derive(Debug)]
 pub(super) struct ServerProcess {
     child: Child,
@@ -114,7 +114,7 @@ impl ServerProcess {
         self.exit_status().is_none()
     }
 
-    /// Ends it in good order, within the time its goodbye allows. Does nothing when it has ended.
+    /// Stops it cleanly within the time that its signals allow. Does nothing if it has ended.
     pub fn stop(&mut self) {
         for (signal, patience) in self.goodbye {
             self.signal(*signal);
@@ -122,18 +122,18 @@ impl ServerProcess {
                 return;
             }
         }
-        tracing::warn!(pid = self.pid(), "a store did not stop when asked to: killing it");
+        tracing::warn!(pid = self.pid(), "a store did not stop in time: killing it");
         self.kill();
     }
 
-    /// `SIGKILL`, and waits until it is gone.
+    /// Sends `SIGKILL` and waits for the end.
     pub fn kill(&mut self) {
-        // Both fail only for a child that has been waited for already.
+        // Both fail only if the child has been waited for already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Sends the signal, unless it has ended. Until we have waited for it, its pid is nobody else's.
+    /// Sends the signal unless it has ended. Its pid cannot be reused before this process has waited for it.
     fn signal(&mut self, signal: Signal) {
         if self.is_running() {
             let _ = kill_process(Pid::from_child(&self.child), signal);
@@ -171,7 +171,7 @@ fn open_log(path: &Path) -> io::Result<(File, u64)> {
     Ok((log, end))
 }
 
-fn said_since(log: &Path, from: u64) -> String {
+fn output_since(log: &Path, from: u64) -> String {
     let mut said = Vec::new();
     let read = File::open(log).and_then(|mut log| {
         log.seek(SeekFrom::Start(from))?;
@@ -183,8 +183,8 @@ fn said_since(log: &Path, from: u64) -> String {
     }
 }
 
-/// The end of what a program said, where the reason of its failure stands.
+/// Returns the last lines of the output of a program, which tell why it failed.
 pub(super) fn last_lines(said: &str) -> String {
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(SAID_LINES_MAX)..].join("\n")
+    lines[lines.len().saturating_sub(OUTPUT_LINES_MAX)..].join("\n")
 }

@@ -1,4 +1,4 @@
-//! Which Redis and PostgreSQL are installed here.
+//! The installed programs of Redis and PostgreSQL.
 
 use std::env;
 use std::fs;
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 
-/// Where Debian keeps the server programs of PostgreSQL, one directory for each major version.
+/// Directory of the PostgreSQL server programs on Debian, with one directory for each major version.
 const DEBIAN_POSTGRES: &str = "/usr/lib/postgresql";
 
-/// The programs of one installed PostgreSQL.
+/// The programs of an installed PostgreSQL.
 #[derive(Debug, Clone)]
 pub(super) struct PostgresPrograms {
     pub initdb: PathBuf,
     pub postgres: PathBuf,
 }
 
-/// Says what to install when Redis or PostgreSQL is missing, both in one answer.
+/// Fails if Redis or PostgreSQL is missing, with one message about both.
 pub(super) fn check_installed() -> Result<(), Error> {
     require(find_redis(), find_postgres(None)).map(|_| ())
 }
@@ -25,12 +25,12 @@ pub(super) fn redis_server() -> Result<PathBuf, Error> {
     find_redis().ok_or_else(|| not_installed(&[REDIS]))
 }
 
-/// PostgreSQL of the version that made the data, when that is known and installed; else whichever is found.
+/// Returns PostgreSQL of the version that created the data if it is installed, otherwise any version.
 pub(super) fn postgres(data_version: Option<&str>) -> Result<PostgresPrograms, Error> {
     find_postgres(data_version).ok_or_else(|| not_installed(&[POSTGRES]))
 }
 
-/// A program in `PATH`, or where system programs are when `PATH` does not say so.
+/// Returns a program from `PATH` or from the usual system directories.
 pub(super) fn in_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_with_the_command_that_installs_it() {
+    fn an_error_names_the_missing_programs_and_the_command_that_installs_them() {
         let postgres = || Some(PostgresPrograms { initdb: "initdb".into(), postgres: "postgres".into() });
         let text = |redis, postgres| require(redis, postgres).unwrap_err().to_string();
         assert_eq!(

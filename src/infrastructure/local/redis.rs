@@ -16,17 +16,16 @@ use super::{Error, directory, programs, random_password};
 const GOODBYE: Goodbye = &[(Signal::TERM, Duration::from_secs(10))];
 const PING_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Paths are relative to the working directory, so that no character of the directory's name means anything in the
-/// syntax of the file. The process keeps its title: [`end_leftover`] knows it by its command line.
+/// Paths are relative to the working directory, so that no character of its name has a meaning in the configuration
+/// file. The process keeps its title, because [`end_leftover`] recognizes it by its command line.
 const PLACE: [&str; 4] = ["dir ./", "pidfile redis.pid", "daemonize no", "set-proc-title no"];
 
-/// The settings the service asks for: it refuses to start on a Redis that evicts, and its log is what survives a kill.
+/// Settings that the service needs: it refuses a Redis that evicts keys, and the append-only file survives a kill.
 const SETTINGS: [&str; 5] =
     ["appendonly yes", "appendfsync everysec", "save \"\"", "maxmemory-policy noeviction", "loglevel notice"];
 
-/// A Redis of our own on 127.0.0.1, behind a random password, with its data in one directory. Its port and password
-/// stay the same over [`RedisServer::restart`]. Dropped, it stops. Every method that starts or stops blocks, for a
-/// bounded time.
+/// A private Redis on 127.0.0.1 with a random password and its data in one directory. [`RedisServer::restart`] keeps its
+/// port and password. Dropping it stops it. Every method that starts or stops it blocks for a bounded time.
 #[derive(Debug)]
 pub struct RedisServer {
     setup: Setup,
@@ -35,12 +34,12 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one over the data in `dir`, which is made when missing.
+    /// Starts one with the data in `dir`, which is created if it is missing.
     pub fn start(dir: &Path) -> Result<RedisServer, Error> {
         Self::start_with(dir, &[])
     }
 
-    /// The same with more lines of `redis.conf`, which win over ours: `maxmemory-policy allkeys-lru`, `appendonly no`.
+    /// Does the same with more lines of `redis.conf`, which take precedence, such as `appendonly no`.
     pub fn start_with(dir: &Path, settings: &[&str]) -> Result<RedisServer, Error> {
         let setup = Setup {
             program: programs::redis_server()?,
@@ -52,12 +51,12 @@ impl RedisServer {
         Ok(RedisServer { setup, port, process })
     }
 
-    /// `redis://default:<password>@127.0.0.1:<port>/`. It names the user because redis-cli takes none for an empty one.
+    /// Returns `redis://default:<password>@127.0.0.1:<port>/`. It names the user because redis-cli needs it.
     pub fn url(&self) -> String {
         format!("redis://default:{}@{}:{}/", self.setup.password, Ipv4Addr::LOCALHOST, self.port)
     }
 
-    /// The server's process; the last one, when it has ended.
+    /// Returns the pid of the server, or of the last one if it has ended.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
@@ -66,17 +65,17 @@ impl RedisServer {
         self.process.is_running()
     }
 
-    /// Ends it in good order (`SIGTERM`), with all it holds in its log file.
+    /// Stops it cleanly (`SIGTERM`): its append-only file is complete.
     pub fn stop(&mut self) {
         self.process.stop();
     }
 
-    /// Ends it as a crash does (`SIGKILL`).
+    /// Ends it like a crash (`SIGKILL`).
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again on the same port, with the same password and data; stops it first when it runs.
+    /// Restarts it on the same port, with the same password and data.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.stop();
         (self.process, self.port) = self.setup.launch(Some(self.port))?;
@@ -84,12 +83,12 @@ impl RedisServer {
     }
 }
 
-/// Ends a Redis that an earlier process has left running on this directory.
+/// Ends a Redis that an earlier process left running in this directory.
 pub(super) fn end_leftover_in(dir: &Path) {
     end_leftover(&dir.join("redis.pid"), dir, GOODBYE);
 }
 
-/// What stays the same over restarts, but for the port.
+/// The properties that a restart keeps, except for the port.
 #[derive(Debug)]
 struct Setup {
     program: PathBuf,
@@ -99,7 +98,7 @@ struct Setup {
 }
 
 impl Setup {
-    /// Starts it on this port, or on any free one.
+    /// Starts it on this port, or on a free one.
     fn launch(&self, port: Option<u16>) -> Result<(ServerProcess, u16), Error> {
         let log = self.dir.join("redis.log");
         let command = |port| {
@@ -129,7 +128,7 @@ impl Setup {
         self.dir.join("redis.conf")
     }
 
-    /// Whether it is our Redis that answers there, with its data loaded: nobody else knows the password.
+    /// Returns true if this Redis answers there with its data loaded. No other server knows the password.
     fn answers(&self, port: u16) -> bool {
         self.ping(port).is_ok_and(|answer| answer == ["+OK", "+PONG"])
     }

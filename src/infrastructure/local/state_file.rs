@@ -1,4 +1,4 @@
-//! `local.json`: what runs where, for `make db-shell` and whoever else wants to look into the stores.
+//! `local.json`: the processes and addresses of `flashsale local`, for other commands and for `make db-shell`.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::{Error, directory};
 
 pub(super) const NAME: &str = "local.json";
 
-/// The processes of one `flashsale local`. It holds passwords.
+/// The processes of one `flashsale local`. It contains passwords.
 #[derive(Debug, Serialize)]
 pub(super) struct State<'a> {
     pub service: Service,
@@ -29,14 +29,14 @@ pub(super) struct Store<'a> {
 }
 
 impl State<'_> {
-    /// One line, for its owner only, replaced in one step: a reader sees the old or the new state.
+    /// Writes one line, readable by its owner only. A reader sees the old or the new state, never a part.
     pub fn write(&self, data_dir: &Path) -> Result<(), Error> {
-        let json = serde_json::to_string(self).expect("numbers and texts become JSON");
+        let json = serde_json::to_string(self).expect("numbers and strings can be written as JSON");
         directory::write_secret(&data_dir.join(NAME), format!("{json}\n").as_bytes())
     }
 }
 
-/// Where the stores of a running `flashsale local` are reached: the URLs of PostgreSQL and of Redis.
+/// Returns the URLs of PostgreSQL and Redis of a running `flashsale local`.
 pub fn running(data_dir: &Path) -> Result<(String, String), Error> {
     #[derive(Deserialize)]
     struct Url {

@@ -1,4 +1,4 @@
-//! Both stores of `flashsale local` under one data directory, kept running.
+//! The two stores of `flashsale local` in one data directory, kept running.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,30 +10,32 @@ use std::time::{Duration, Instant};
 
 use tokio::task::spawn_blocking;
 
+use crate::infrastructure::backoff::Backoff;
+
 use super::directory::{self, Lock};
 use super::state_file::{self, Service, State};
 use super::{Error, PostgresServer, RedisServer, postgres, programs, redis};
 
-/// How soon a death is noticed.
+/// Interval between checks that a store runs.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-/// A private Redis and PostgreSQL with their data in `<data-dir>/redis` and `<data-dir>/postgres`. Nobody else uses the
-/// data directory while this lives. Dropped, both stop; [`Stores::stop`] does so without blocking the runtime.
+/// A private Redis and PostgreSQL with their data in `<data-dir>/redis` and `<data-dir>/postgres`. The data directory
+/// is locked against other processes. Dropping this stops both; [`Stores::stop`] does so without blocking the runtime.
 #[derive(Debug)]
 pub struct Stores {
     data_dir: PathBuf,
     redis: Kept<RedisServer>,
     postgres: Kept<PostgresServer>,
-    /// Once set, nothing is started any more.
+    /// If set, no store is started.
     stopping: Arc<AtomicBool>,
-    /// Where the service listens, once [`Stores::publish`] was told.
+    /// Address of the service, after [`Stores::publish`].
     listen: Mutex<Option<SocketAddr>>,
     _lock: Lock,
 }
 
 impl Stores {
-    /// Starts both over the data in `data_dir`, which is made when missing. `fresh` deletes the data of both first;
-    /// a directory not made by us is never deleted.
+    /// Starts both with the data in `data_dir`, which is created if it is missing. `fresh` deletes the data of both
+    /// first. A directory that flashsale did not create is never deleted.
     pub async fn start(data_dir: &Path, fresh: bool) -> Result<Stores, Error> {
         let data_dir = data_dir.to_owned();
         spawn_blocking(move || Self::start_blocking(&data_dir, fresh))
@@ -62,30 +64,30 @@ impl Stores {
         })
     }
 
-    /// The same for as long as this lives, whatever is restarted.
+    /// Returns the URL of Redis. A restart does not change it.
     pub fn redis_url(&self) -> &str {
         &self.redis.url
     }
 
-    /// The same for as long as the data live.
+    /// Returns the URL of PostgreSQL. A restart does not change it.
     pub fn postgres_url(&self) -> &str {
         &self.postgres.url
     }
 
-    /// Writes `<data-dir>/local.json`, readable by its owner only: this process, where it listens, and both stores.
-    /// [`Stores::supervise`] writes it again when a store gets another pid; [`Stores::stop`] deletes it.
+    /// Writes `<data-dir>/local.json`, readable by its owner only: this process, its address, and both stores.
+    /// [`Stores::supervise`] updates it when a store gets another pid, and [`Stores::stop`] deletes it.
     pub fn publish(&self, listen: SocketAddr) -> Result<(), Error> {
         *lock(&self.listen) = Some(listen);
         self.write_state()
     }
 
-    /// Starts a store again whenever it has died: on the same port, with the same password and data; at once, or after
-    /// a growing pause when it keeps dying. Ends when [`Stores::stop`] is called; may be dropped at any moment.
+    /// Restarts a store whenever it has died, on the same port, with the same password and data. The pause before a
+    /// restart grows if a store keeps dying. Ends after [`Stores::stop`]. May be dropped at any time.
     pub async fn supervise(&self) {
         tokio::join!(self.keep_running(&self.redis), self.keep_running(&self.postgres));
     }
 
-    /// Stops both in good order and deletes `local.json`.
+    /// Stops both cleanly and deletes `local.json`.
     pub async fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         tokio::join!(self.redis.stop(), self.postgres.stop());
@@ -110,7 +112,7 @@ impl Stores {
     }
 
     fn write_state(&self) -> Result<(), Error> {
-        // Held while writing, so that the state written last is the newest.
+        // Held during the write, so that the newest state is written last.
         let listen = lock(&self.listen);
         let Some(listen) = *listen else { return Ok(()) };
         if self.stopping.load(Ordering::SeqCst) {
@@ -121,7 +123,7 @@ impl Stores {
     }
 }
 
-/// What both servers can do. Blocking.
+/// A store server. Its methods block.
 trait Store: Send + 'static {
     const NAME: &'static str;
 
@@ -158,7 +160,7 @@ macro_rules! store {
 store!(RedisServer, "redis");
 store!(PostgresServer, "postgres");
 
-/// A server and what can be said of it without waiting for it.
+/// A server, with its pid and URL, which can be read while the server is locked.
 #[derive(Debug)]
 struct Kept<S> {
     server: Arc<Mutex<S>>,
@@ -175,7 +177,7 @@ impl<S: Store> Kept<S> {
         state_file::Store { pid: self.pid.load(Ordering::SeqCst), url: &self.url }
     }
 
-    /// Also true while it is being started or stopped.
+    /// Returns true if it runs, and while it is being started or stopped.
     fn is_running(&self) -> bool {
         match self.server.try_lock() {
             Ok(mut server) => server.is_running(),
@@ -184,7 +186,7 @@ impl<S: Store> Kept<S> {
         }
     }
 
-    /// Does nothing once `stopping` is set; whoever sets it waits for us before it stops the server.
+    /// Restarts the server unless `stopping` is set. [`Stores::stop`] sets it, and then waits for the lock.
     async fn restart(&self, stopping: Arc<AtomicBool>) -> Result<(), Error> {
         let (server, pid) = (self.server.clone(), self.pid.clone());
         let restart = move || {
@@ -205,50 +207,11 @@ impl<S: Store> Kept<S> {
     }
 }
 
-/// How long to wait before a store that has died is started: not at all, unless it died shortly before.
-#[derive(Debug, Default)]
-struct Backoff {
-    last: Option<(Instant, Duration)>,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(200);
-    const LONGEST: Duration = Duration::from_secs(5);
-    /// A store that has run for this long is well again.
-    const WELL_AFTER: Duration = Duration::from_secs(10);
-
-    fn pause(&mut self, now: Instant) -> Duration {
-        let pause = match self.last {
-            Some((last, pause)) if now < last + pause + Self::WELL_AFTER => {
-                (pause * 2).clamp(Self::FIRST, Self::LONGEST)
-            }
-            _ => Duration::ZERO,
-        };
-        self.last = Some((now, pause));
-        pause
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// It may well not be there.
+/// Deletes `local.json` if it exists.
 fn remove_state(data_dir: &Path) {
     let _ = fs::remove_file(data_dir.join(state_file::NAME));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_store_that_keeps_dying_is_restarted_more_and_more_slowly() {
-        let mut backoff = Backoff::default();
-        let start = Instant::now();
-        let millis = |backoff: &mut Backoff, seconds| backoff.pause(start + Duration::from_secs(seconds)).as_millis();
-        let pauses: Vec<_> = (0..8).map(|second| millis(&mut backoff, second)).collect();
-        assert_eq!(pauses, [0, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(millis(&mut backoff, 60), 0);
-    }
 }

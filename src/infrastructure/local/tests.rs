@@ -1,4 +1,4 @@
-//! The real servers: what they keep over a crash, and that they never outlive us.
+//! The real servers: their data survive a crash, and they never outlive this process.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -39,7 +39,7 @@ fn kill_9(pid: u64) {
     kill_process(pid, Signal::KILL).unwrap();
 }
 
-/// A zombie, which only its parent can make disappear, does not run.
+/// Returns true if the process runs. A zombie does not.
 fn runs(pid: u64) -> bool {
     !fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().is_empty()
 }
@@ -65,7 +65,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn redis_keeps_its_data_port_and_password_over_a_kill_and_over_a_stop() {
+fn redis_keeps_data_port_and_password_after_a_kill_and_after_a_stop() {
     let dir = tempdir().unwrap();
     let mut redis = RedisServer::start(dir.path()).unwrap();
     let (url, first_pid) = (redis.url(), redis.pid());
@@ -82,7 +82,7 @@ fn redis_keeps_its_data_port_and_password_over_a_kill_and_over_a_stop() {
 }
 
 #[test]
-fn redis_never_evicts_and_logs_what_it_does_unless_told_otherwise() {
+fn redis_evicts_nothing_and_writes_a_log_unless_set_otherwise() {
     let get = |redis: &RedisServer, setting: &str| -> (String, String) {
         ::redis::cmd("CONFIG").arg("GET").arg(setting).query(&mut redis_at(&redis.url())).unwrap()
     };
@@ -100,7 +100,7 @@ fn redis_never_evicts_and_logs_what_it_does_unless_told_otherwise() {
 }
 
 #[test]
-fn redis_is_for_those_who_know_its_password() {
+fn redis_requires_its_password() {
     let dir = tempdir().unwrap();
     let redis = RedisServer::start(dir.path()).unwrap();
     let (_, address) = redis.url().split_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
@@ -111,15 +111,15 @@ fn redis_is_for_those_who_know_its_password() {
 }
 
 #[test]
-fn ctrl_c_is_for_us_and_not_for_the_stores() {
+fn ctrl_c_does_not_reach_the_stores() {
     let dir = tempdir().unwrap();
     let redis = RedisServer::start(dir.path()).unwrap();
     let server = Pid::from_raw(redis.pid().try_into().unwrap());
-    assert_eq!(getpgid(server).unwrap(), server.unwrap(), "it leads a process group of its own");
+    assert_eq!(getpgid(server).unwrap(), server.unwrap(), "it has its own process group");
 }
 
 #[test]
-fn a_server_that_does_not_start_is_quoted() {
+fn an_error_quotes_the_server_that_did_not_start() {
     let dir = tempdir().unwrap();
     let error = RedisServer::start_with(dir.path(), &["no-such-setting 1"]).unwrap_err().to_string();
     assert!(error.starts_with("Redis did not start (exit status: 1):"), "{error}");
@@ -143,7 +143,7 @@ fn a_restart_waits_for_its_port() {
 }
 
 #[tokio::test]
-async fn postgres_keeps_what_it_committed_its_port_and_password_over_a_kill() {
+async fn postgres_keeps_commits_port_and_password_after_a_kill() {
     let dir = tempdir().unwrap();
     let mut postgres = PostgresServer::start(dir.path()).unwrap();
     let (url, first_pid) = (postgres.url(), postgres.pid());
@@ -181,7 +181,7 @@ async fn postgres_is_durable_and_reachable_on_the_loopback_interface_only() {
 }
 
 #[tokio::test]
-async fn postgres_starts_though_its_pid_file_names_somebody_elses_process() {
+async fn postgres_starts_if_its_pid_file_names_another_process() {
     let dir = tempdir().unwrap();
     let mut postgres = PostgresServer::start(dir.path()).unwrap();
     postgres.kill();
@@ -206,7 +206,7 @@ fn spawn_as(account: Option<&Account>) -> process::Child {
 }
 
 #[tokio::test]
-async fn postgres_data_half_made_are_made_again() {
+async fn half_created_postgres_data_are_created_again() {
     let dir = tempdir().unwrap();
     fs::create_dir(dir.path().join("data.new")).unwrap();
     fs::write(dir.path().join("data.new/PG_VERSION"), "15\n").unwrap();
@@ -215,7 +215,7 @@ async fn postgres_data_half_made_are_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_dies_comes_back_with_its_data_and_local_json_follows() {
+async fn a_dead_store_is_restarted_with_its_data_and_local_json_is_updated() {
     let dir = tempdir().unwrap();
     let stores = std::sync::Arc::new(Stores::start(dir.path(), false).await.unwrap());
     stores.publish(LISTEN.parse().unwrap()).unwrap();
@@ -247,7 +247,7 @@ async fn a_store_that_dies_comes_back_with_its_data_and_local_json_follows() {
 }
 
 #[tokio::test]
-async fn one_data_directory_is_for_one_process_and_fresh_empties_it() {
+async fn a_data_directory_is_used_by_one_process_and_fresh_empties_it() {
     let parent = tempdir().unwrap();
     let dir = parent.path().join("a 'b\" ü");
     let stores = Stores::start(&dir, false).await.unwrap();
@@ -264,7 +264,7 @@ async fn one_data_directory_is_for_one_process_and_fresh_empties_it() {
 }
 
 #[tokio::test]
-async fn fresh_deletes_nothing_that_is_not_ours() {
+async fn fresh_deletes_no_other_files() {
     let dir = tempdir().unwrap();
     let letter = dir.path().join("redis/letter");
     fs::create_dir(dir.path().join("redis")).unwrap();
@@ -274,13 +274,13 @@ async fn fresh_deletes_nothing_that_is_not_ours() {
     assert!(letter.exists());
 }
 
-/// The process that the next test kills. Without a directory in the environment it does nothing.
+/// The process that the next test kills. It does nothing without a directory in the environment.
 #[test]
 #[ignore = "started by stores_end_when_their_process_is_killed"]
 fn process_with_stores() {
     let Ok(dir) = std::env::var(DIR_VARIABLE) else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    // Started from a thread that ends at once: the stores must follow the process, not the thread.
+    // Started from a thread that ends at once: the stores must live as long as the process, not the thread.
     let stores =
         thread::spawn(move || runtime.block_on(Stores::start(Path::new(&dir), false)).unwrap()).join().unwrap();
     thread::sleep(Duration::from_millis(500));
@@ -291,7 +291,7 @@ fn process_with_stores() {
 const DIR_VARIABLE: &str = "FLASHSALE_TEST_STORES_DIR";
 
 #[tokio::test]
-async fn stores_end_when_their_process_is_killed_and_the_next_one_takes_over_at_once() {
+async fn stores_end_when_their_process_is_killed_and_the_next_process_takes_over() {
     let dir = tempdir().unwrap();
     let mut parent = parent_of_stores(&dir);
     eventually("the stores of the other process run", || state(dir.path()).is_some());
@@ -299,7 +299,7 @@ async fn stores_end_when_their_process_is_killed_and_the_next_one_takes_over_at_
     execute(running["postgres"]["url"].as_str().unwrap(), "CREATE TABLE kept ()").await;
     redis_at(running["redis"]["url"].as_str().unwrap()).set::<_, _, ()>("key", 7).unwrap();
     let stores = [pid(&running, "redis"), pid(&running, "postgres")];
-    assert!(stores.into_iter().all(runs), "they outlive the thread that asked for them");
+    assert!(stores.into_iter().all(runs), "they outlive the thread that started them");
 
     kill_9(parent.id().into());
     parent.wait().unwrap();
@@ -314,7 +314,7 @@ async fn stores_end_when_their_process_is_killed_and_the_next_one_takes_over_at_
     let running = state(dir.path()).unwrap();
     kill_9(parent.id().into());
     parent.wait().unwrap();
-    eventually("both end without anybody's help", || !runs(pid(&running, "redis")) && !runs(pid(&running, "postgres")));
+    eventually("both end by themselves", || !runs(pid(&running, "redis")) && !runs(pid(&running, "postgres")));
 }
 
 fn parent_of_stores(dir: &TempDir) -> process::Child {

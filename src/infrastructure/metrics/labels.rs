@@ -1,97 +1,97 @@
-//! The values that labels have.
+//! The values of labels.
 
-use crate::application::sale::ports::RejectionReason;
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::application::shared::StoreError;
-use crate::infrastructure::http::ProblemCode;
-use crate::infrastructure::postgres::Statement;
-use crate::infrastructure::redis::ScriptName;
 
-/// A label with a fixed set of values.
-pub trait Label: Copy + 'static {
-    /// Every value, each at its index.
+/// An enum without data that is a label. Its values are its variants in snake case, as `strum` derives them.
+pub trait Label: Copy + PartialEq + VariantArray + Into<&'static str> + 'static {}
+
+/// The labels of a metric: none, one, or a tuple of several.
+pub trait Labels: Copy + 'static {
+    /// The number of combinations.
+    const COUNT: usize;
+
+    /// Returns every combination of values, each at its index.
     fn all() -> Vec<Self>;
 
-    /// The place of this value among all.
+    /// Returns the position of this combination among all.
     fn index(self) -> usize;
 
-    /// The value as it is exported.
-    fn word(self) -> &'static str;
+    /// Returns the exported words, one for each label.
+    fn words(self) -> Vec<&'static str>;
 }
 
-/// Makes an enum without data a label: each value with its word, in the order in which they are declared.
-macro_rules! label {
-    ($name:ident { $($value:ident => $word:literal),+ $(,)? }) => {
-        impl Label for $name {
-            fn all() -> Vec<Self> {
-                vec![$($name::$value),+]
-            }
+impl Labels for () {
+    const COUNT: usize = 1;
 
-            fn index(self) -> usize {
-                self as usize
-            }
-
-            fn word(self) -> &'static str {
-                match self {
-                    $($name::$value => $word),+
-                }
-            }
-        }
-    };
-}
-
-/// What a checkout or a purchase came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was done.
-    Accepted,
-    /// It had been done before, and was answered the same.
-    Replayed,
-    /// It was decided, and is not known to be durable yet.
-    Confirming,
-    /// A store failed after it may have been decided.
-    Unknown,
-    /// It was not done.
-    Refused(ProblemCode),
-}
-
-impl Label for Outcome {
     fn all() -> Vec<Self> {
-        let done = [Outcome::Accepted, Outcome::Replayed, Outcome::Confirming, Outcome::Unknown];
-        done.into_iter().chain(ProblemCode::ALL.map(Outcome::Refused)).collect()
+        vec![()]
     }
 
     fn index(self) -> usize {
-        match self {
-            Outcome::Accepted => 0,
-            Outcome::Replayed => 1,
-            Outcome::Confirming => 2,
-            Outcome::Unknown => 3,
-            Outcome::Refused(code) => 4 + code as usize,
-        }
+        0
     }
 
-    fn word(self) -> &'static str {
-        match self {
-            Outcome::Accepted => "accepted",
-            Outcome::Replayed => "replayed",
-            Outcome::Confirming => "confirming",
-            Outcome::Unknown => "unknown",
-            Outcome::Refused(code) => code.word(),
-        }
+    fn words(self) -> Vec<&'static str> {
+        Vec::new()
     }
 }
 
-/// How something is bought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PurchaseKind {
-    Cart,
-    BuyNow,
+impl<L: Label> Labels for L {
+    const COUNT: usize = L::VARIANTS.len();
+
+    fn all() -> Vec<Self> {
+        L::VARIANTS.to_vec()
+    }
+
+    fn index(self) -> usize {
+        L::VARIANTS.iter().position(|value| *value == self).unwrap_or_default()
+    }
+
+    fn words(self) -> Vec<&'static str> {
+        vec![self.into()]
+    }
 }
 
-label!(PurchaseKind { Cart => "cart", BuyNow => "buy_now" });
+impl<A: Labels, B: Labels> Labels for (A, B) {
+    const COUNT: usize = A::COUNT * B::COUNT;
 
-/// Why a store did not do something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    fn all() -> Vec<Self> {
+        let rows = |a: A| B::all().into_iter().map(move |b| (a, b));
+        A::all().into_iter().flat_map(rows).collect()
+    }
+
+    fn index(self) -> usize {
+        self.0.index() * B::COUNT + self.1.index()
+    }
+
+    fn words(self) -> Vec<&'static str> {
+        [self.0.words(), self.1.words()].concat()
+    }
+}
+
+impl<A: Labels, B: Labels, C: Labels> Labels for (A, B, C) {
+    const COUNT: usize = <((A, B), C)>::COUNT;
+
+    fn all() -> Vec<Self> {
+        <((A, B), C)>::all().into_iter().map(|((a, b), c)| (a, b, c)).collect()
+    }
+
+    fn index(self) -> usize {
+        let (a, b, c) = self;
+        ((a, b), c).index()
+    }
+
+    fn words(self) -> Vec<&'static str> {
+        let (a, b, c) = self;
+        ((a, b), c).words()
+    }
+}
+
+/// The kind of a store error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum StoreErrorKind {
     Fenced,
     Busy,
@@ -99,8 +99,10 @@ pub enum StoreErrorKind {
     Corrupt,
 }
 
+impl Label for StoreErrorKind {}
+
 impl StoreErrorKind {
-    /// The kind of this error.
+    /// Returns the kind of this error.
     pub fn of(error: &StoreError) -> Self {
         match error {
             StoreError::Fenced => StoreErrorKind::Fenced,
@@ -111,96 +113,17 @@ impl StoreErrorKind {
     }
 }
 
-label!(StoreErrorKind { Fenced => "fenced", Busy => "busy", Unreachable => "unreachable", Corrupt => "corrupt" });
-
-/// How an attempt to recover ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecoveryResult {
-    Intact,
-    Restored,
-    Failed,
-}
-
-label!(RecoveryResult { Intact => "intact", Restored => "restored", Failed => "failed" });
-
-/// How a self-audit ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuditResult {
-    Sound,
-    Unsound,
-    /// A store did not answer, or was being restored.
-    Failed,
-}
-
-label!(AuditResult { Sound => "sound", Unsound => "unsound", Failed => "failed" });
-
-/// Which of the connections to PostgreSQL: see [`PgArchive`](crate::infrastructure::postgres::PgArchive).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pool {
-    Requests,
-    Writers,
-    Bulk,
-}
-
-label!(Pool { Requests => "requests", Writers => "writers", Bulk => "bulk" });
-
-label!(RejectionReason { UnitSold => "unit_sold", SlotFilled => "slot_filled", Invalid => "invalid" });
-
-label!(ScriptName {
-    OpenSale => "open_sale",
-    EndSale => "end_sale",
-    Checkout => "checkout",
-    Remove => "remove",
-    Purchase => "purchase",
-    BuyNow => "buy_now",
-    Find => "find",
-    Release => "release",
-});
-
-label!(Statement {
-    Ping => "ping",
-    TryLock => "try_lock",
-    Epoch => "epoch",
-    RaiseEpoch => "raise_epoch",
-    CreateSale => "create_sale",
-    Sales => "sales",
-    Sale => "sale",
-    Catalog => "catalog",
-    EndSale => "end_sale",
-    CloseSale => "close_sale",
-    PurchaseByCode => "purchase_by_code",
-    PurchaseByRequest => "purchase_by_request",
-    ReceiptsOf => "receipts_of",
-    ItemsIn => "items_in",
-    PurchasesIn => "purchases_in",
-    Check => "check",
-    Cursors => "cursors",
-    Persist => "persist",
-    Reject => "reject",
-    Rejections => "rejections",
-    Unowned => "unowned",
-    MarkReleased => "mark_released",
-    PersistAttempts => "persist_attempts",
-    AddRefusals => "add_refusals",
-});
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn places<L: Label>() -> bool {
-        L::all().into_iter().enumerate().all(|(place, value)| value.index() == place && !value.word().is_empty())
-    }
-
     #[test]
-    fn every_value_is_at_its_index() {
-        assert!(
-            places::<Outcome>()
-                && places::<PurchaseKind>()
-                && places::<StoreErrorKind>()
-                && places::<RejectionReason>()
-        );
-        assert!(places::<RecoveryResult>() && places::<AuditResult>() && places::<Pool>());
-        assert!(places::<ScriptName>() && places::<Statement>());
+    fn every_combination_is_at_its_index() {
+        type Three = (StoreErrorKind, StoreErrorKind, StoreErrorKind);
+        let all = Three::all();
+        assert_eq!((all.len(), Three::COUNT), (64, 64));
+        assert!(all.iter().enumerate().all(|(place, values)| values.index() == place));
+        let values = (StoreErrorKind::Busy, StoreErrorKind::Fenced, StoreErrorKind::Corrupt);
+        assert_eq!(values.words(), ["busy", "fenced", "corrupt"]);
     }
 }

@@ -1,14 +1,15 @@
-//! What is read off the shop and the process when somebody asks, rather than counted.
+//! Readings of the shop and the process at each scrape.
 //!
-//! The recorder is made for one answer, so that the series of a sale end when it does.
+//! Each scrape has a recorder of its own, so the series of a sale end when the sale does.
 
+use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
+use ::metrics::{Counter, Gauge, Label as Pair};
 use chrono::{DateTime, Utc};
-use metrics::{Label as Pair, Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_process::Collector;
-use tokio::runtime::{Handle, RuntimeMetrics};
+use tokio::runtime::{Handle as Runtime, RuntimeMetrics};
 
 use crate::application::sale::Shop;
 use crate::application::sale::findings::Findings;
@@ -17,15 +18,186 @@ use crate::application::sale::live_sale::LiveSale;
 use crate::domain::sale::SaleStatus;
 use crate::domain::shared::{LedgerId, SaleKind};
 
-const KINDS: [(SaleKind, &str); 2] = [(SaleKind::Hourly, "hourly"), (SaleKind::Special, "special")];
-const STATES: [(SaleStatus, &str); 3] =
-    [(SaleStatus::Scheduled, "scheduled"), (SaleStatus::Open, "open"), (SaleStatus::Ended, "ended")];
+use super::declare::{Declared, Handle, metrics};
 
-/// The readings of this moment.
+metrics! {
+    /// 1, with the version of the running program.
+    static BUILD_INFO: Reading<Gauge> = "flashsale_build_info" by "version";
+
+    /// Worker threads of the service.
+    static TOKIO_WORKERS: Reading<Gauge> = "flashsale_tokio_workers";
+
+    /// Tasks that are alive.
+    static TOKIO_TASKS: Reading<Gauge> = "flashsale_tokio_tasks";
+
+    /// Tasks that wait for a worker thread.
+    static TOKIO_QUEUE_DEPTH: Reading<Gauge> = "flashsale_tokio_queue_depth";
+
+    /// Time that the worker threads were busy.
+    static TOKIO_BUSY: Reading<Counter> = "flashsale_tokio_busy_seconds_total";
+
+    /// Epoch in which this instance decides; 0 while it decides nothing.
+    static EPOCH: Reading<Gauge> = "flashsale_epoch";
+
+    /// Requests that the sold-item filter refused without a call to Redis.
+    static FILTER_REFUSALS: Reading<Counter> = "flashsale_sold_filter_refusals_total";
+
+    /// Decided purchases that wait for their commit.
+    static PURCHASES_WAITING: Reading<Gauge> = "flashsale_purchases_waiting";
+
+    /// Sales that are not closed, by kind (hourly, special) and state.
+    static SALES: Reading<Gauge> = "flashsale_sales" by "kind", "state";
+
+    /// Start of the sale.
+    static SALE_START: OfSale = "flashsale_sale_start_timestamp_seconds";
+
+    /// End of the sale.
+    static SALE_END: OfSale = "flashsale_sale_end_timestamp_seconds";
+
+    /// Units on offer.
+    static SALE_UNITS: OfSale = "flashsale_sale_units";
+
+    /// Units sold according to the ledger.
+    static SALE_UNITS_SOLD: OfSale = "flashsale_sale_units_sold";
+
+    /// Units that nobody owns.
+    static SALE_UNITS_REMAINING: OfSale = "flashsale_sale_units_remaining";
+
+    /// Items that the sold-item filter refuses.
+    static FILTER_ITEMS: OfSale = "flashsale_sold_filter_items";
+
+    /// False positives of the sold-item filter, which it lets through.
+    static FILTER_LET_THROUGH: OfSale = "flashsale_sold_filter_let_through_items";
+
+    /// Size of the sold-item filter.
+    static FILTER_SIZE: OfSale = "flashsale_sold_filter_size_bytes";
+
+    /// Lag of the sold-item filter behind what is known to be sold; 0 if it is up to date.
+    static FILTER_AGE: OfSale = "flashsale_sold_filter_age_seconds";
+
+    /// Entries of the ledger.
+    static LEDGER_ENTRIES: OfSale = "flashsale_ledger_entries";
+
+    /// Entries of the ledger that are not in PostgreSQL.
+    static LEDGER_PENDING: OfSale = "flashsale_ledger_pending_entries";
+
+    /// Age of the oldest entry that is not in PostgreSQL.
+    static LEDGER_LAG: OfSale = "flashsale_ledger_lag_seconds";
+
+    /// Time of the newest entry that is in PostgreSQL.
+    static LEDGER_WATERMARK: OfSale = "flashsale_ledger_watermark_timestamp_seconds";
+
+    /// Checkout attempts that are not in PostgreSQL.
+    static ATTEMPTS_PENDING: OfSale = "flashsale_attempts_pending";
+
+    /// End of the last audit; before the first one, since when this instance audits the sale.
+    static AUDIT_TIME: OfSale = "flashsale_audit_timestamp_seconds";
+
+    /// Units sold according to PostgreSQL, at the last audit.
+    static AUDIT_UNITS_SOLD: OfSale = "flashsale_audit_units_sold";
+
+    /// Violations that the last audit found, by finding; each must be 0.
+    static AUDIT_FINDINGS: OfSale = "flashsale_audit_findings" by "finding";
+}
+
+/// A metric that is read at each scrape.
+struct Reading<H> {
+    name: &'static str,
+    help: &'static str,
+    labels: &'static [&'static str],
+    of: PhantomData<fn(H)>,
+}
+
+impl<H> Reading<H> {
+    const fn new(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
+        Reading { name, help, labels, of: PhantomData }
+    }
+
+    fn pairs(&self, words: &[&'static str]) -> impl Iterator<Item = Pair> {
+        self.labels.iter().zip(words).map(|(label, word)| Pair::from_static_parts(label, word))
+    }
+}
+
+impl<H: Handle> Declared for Reading<H> {
+    fn register(&self) {
+        H::describe(self.name, self.help.trim());
+    }
+}
+
+impl Reading<Gauge> {
+    fn set(&self, value: f64) {
+        self.set_with(&[], value);
+    }
+
+    fn set_with(&self, words: &[&'static str], value: f64) {
+        Gauge::series(self.name, self.pairs(words).collect()).set(value);
+    }
+}
+
+impl Reading<Counter> {
+    fn set(&self, count: u64) {
+        Counter::series(self.name, Vec::new()).absolute(count);
+    }
+}
+
+/// A reading of one sale. The labels of the sale come before its own.
+struct OfSale(Reading<Gauge>);
+
+impl OfSale {
+    const fn new(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
+        OfSale(Reading::new(name, help, labels))
+    }
+
+    fn set(&self, sale: &SaleLabels, value: f64) {
+        self.set_with(sale, &[], value);
+    }
+
+    fn set_with(&self, sale: &SaleLabels, words: &[&'static str], value: f64) {
+        let pairs = sale.0.iter().cloned().chain(self.0.pairs(words));
+        Gauge::series(self.0.name, pairs.collect()).set(value);
+    }
+}
+
+impl Declared for OfSale {
+    fn register(&self) {
+        self.0.register();
+    }
+}
+
+/// The labels of one sale: `sale`, `kind` and `state`.
+struct SaleLabels([Pair; 3]);
+
+impl SaleLabels {
+    fn of(sale: String, kind: SaleKind, state: SaleStatus) -> Self {
+        let [kind, state] = [("kind", kind_word(kind)), ("state", state_word(state))]
+            .map(|(label, word)| Pair::from_static_parts(label, word));
+        SaleLabels([Pair::new("sale", sale), kind, state])
+    }
+}
+
+const KINDS: [SaleKind; 2] = [SaleKind::Hourly, SaleKind::Special];
+const STATES: [SaleStatus; 3] = [SaleStatus::Scheduled, SaleStatus::Open, SaleStatus::Ended];
+
+fn kind_word(kind: SaleKind) -> &'static str {
+    match kind {
+        SaleKind::Hourly => "hourly",
+        SaleKind::Special => "special",
+    }
+}
+
+fn state_word(state: SaleStatus) -> &'static str {
+    match state {
+        SaleStatus::Scheduled => "scheduled",
+        SaleStatus::Open => "open",
+        SaleStatus::Ended => "ended",
+    }
+}
+
+/// Returns the present readings as text.
 pub fn render(shop: &Shop) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
-    metrics::with_local_recorder(&recorder, || {
-        describe();
+    ::metrics::with_local_recorder(&recorder, || {
+        register();
         of_process();
         of_shop(shop);
     });
@@ -33,35 +205,36 @@ pub fn render(shop: &Shop) -> String {
 }
 
 fn of_process() {
-    gauge!("flashsale_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    BUILD_INFO.set_with(&[env!("CARGO_PKG_VERSION")], 1.0);
     let process = Collector::default();
     process.describe();
     process.collect();
-    if let Ok(runtime) = Handle::try_current() {
+    if let Ok(runtime) = Runtime::try_current() {
         of_runtime(&runtime.metrics());
     }
 }
 
 fn of_runtime(runtime: &RuntimeMetrics) {
-    gauge!("flashsale_tokio_workers").set(runtime.num_workers() as f64);
-    gauge!("flashsale_tokio_tasks").set(runtime.num_alive_tasks() as f64);
-    gauge!("flashsale_tokio_queue_depth").set(runtime.global_queue_depth() as f64);
+    TOKIO_WORKERS.set(runtime.num_workers() as f64);
+    TOKIO_TASKS.set(runtime.num_alive_tasks() as f64);
+    TOKIO_QUEUE_DEPTH.set(runtime.global_queue_depth() as f64);
     let busy = (0..runtime.num_workers()).map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64());
-    counter!("flashsale_tokio_busy_seconds_total").absolute(busy.sum::<f64>() as u64);
+    TOKIO_BUSY.set(busy.sum::<f64>() as u64);
 }
 
 fn of_shop(shop: &Shop) {
     let (sales, now) = (shop.sales.all_live(), shop.clock.now());
-    gauge!("flashsale_epoch").set(shop.fence.epoch().map_or(0.0, |epoch| epoch.0 as f64));
-    counter!("flashsale_sold_filter_refusals_total").absolute(shop.refusals.filtered());
+    EPOCH.set(shop.fence.epoch().map_or(0.0, |epoch| epoch.0 as f64));
+    FILTER_REFUSALS.set(shop.refusals.filtered());
     let waiting: usize = sales.iter().map(|sale| sale.confirmations.waiting()).sum();
-    gauge!("flashsale_purchases_waiting").set(waiting as f64);
-    for (kind, kind_word) in KINDS {
-        for (state, state_word) in STATES {
-            let of_this_sort = sales.iter().map(|sale| sale.sale());
-            let of_this_sort =
-                of_this_sort.filter(|sale| sale.id.kind() == kind && sale.window.status(now) == state).count();
-            gauge!("flashsale_sales", "kind" => kind_word, "state" => state_word).set(of_this_sort as f64);
+    PURCHASES_WAITING.set(waiting as f64);
+    for kind in KINDS {
+        for state in STATES {
+            let is_counted = |live: &&std::sync::Arc<LiveSale>| {
+                let sale = live.sale();
+                sale.id.kind() == kind && sale.window.status(now) == state
+            };
+            SALES.set_with(&[kind_word(kind), state_word(state)], sales.iter().filter(is_counted).count() as f64);
         }
     }
     sales.iter().for_each(|sale| of_sale(sale, now));
@@ -69,41 +242,41 @@ fn of_shop(shop: &Shop) {
 
 fn of_sale(live: &LiveSale, now: DateTime<Utc>) {
     let sale = live.sale();
-    let gauges = SaleGauges::new(&sale.id.to_string(), sale.id.kind(), sale.window.status(now));
-    gauges.set("flashsale_sale_start_timestamp_seconds", seconds(sale.window.starts_at));
-    gauges.set("flashsale_sale_end_timestamp_seconds", seconds(sale.window.ends_at));
+    let labels = &SaleLabels::of(sale.id.to_string(), sale.id.kind(), sale.window.status(now));
+    SALE_START.set(labels, seconds(sale.window.starts_at));
+    SALE_END.set(labels, seconds(sale.window.ends_at));
     let (remaining, entries) = {
         let projection = live.projection();
         (projection.units(), projection.entries())
     };
-    gauges.set("flashsale_sale_units", sale.units.into());
-    gauges.set("flashsale_sale_units_sold", sale.units.saturating_sub(remaining).into());
-    gauges.set("flashsale_sale_units_remaining", remaining.into());
-    of_filter(live, &gauges);
+    SALE_UNITS.set(labels, sale.units.into());
+    SALE_UNITS_SOLD.set(labels, sale.units.saturating_sub(remaining).into());
+    SALE_UNITS_REMAINING.set(labels, remaining.into());
+    of_filter(live, labels);
     let confirmations = &live.confirmations;
-    gauges.set("flashsale_ledger_entries", entries as f64);
-    gauges.set("flashsale_ledger_pending_entries", confirmations.pending() as f64);
-    gauges.set("flashsale_ledger_lag_seconds", confirmations.lag().as_secs_f64());
+    LEDGER_ENTRIES.set(labels, entries as f64);
+    LEDGER_PENDING.set(labels, confirmations.pending() as f64);
+    LEDGER_LAG.set(labels, confirmations.lag().as_secs_f64());
     let persisted = confirmations.persisted();
     if persisted > LedgerId::ZERO && persisted < LedgerId::MAX {
-        gauges.set("flashsale_ledger_watermark_timestamp_seconds", seconds(persisted.time()));
+        LEDGER_WATERMARK.set(labels, seconds(persisted.time()));
     }
-    gauges.set("flashsale_attempts_pending", live.attempts_pending.load(Ordering::Relaxed) as f64);
+    ATTEMPTS_PENDING.set(labels, live.attempts_pending.load(Ordering::Relaxed) as f64);
     if let Some(last_audit) = live.last_audit.load_full() {
-        of_audit(&last_audit, &gauges);
+        of_audit(&last_audit, labels);
     }
 }
 
-fn of_filter(live: &LiveSale, gauges: &SaleGauges) {
+fn of_filter(live: &LiveSale, labels: &SaleLabels) {
     let filter = live.filter();
-    gauges.set("flashsale_sold_filter_items", filter.sold_items().into());
-    gauges.set("flashsale_sold_filter_let_through_items", filter.let_through().len() as f64);
-    gauges.set("flashsale_sold_filter_size_bytes", filter.size_bytes() as f64);
-    gauges.set("flashsale_sold_filter_age_seconds", filter_age(live, filter.as_of()));
+    FILTER_ITEMS.set(labels, filter.sold_items().into());
+    FILTER_LET_THROUGH.set(labels, filter.let_through().len() as f64);
+    FILTER_SIZE.set(labels, filter.size_bytes() as f64);
+    FILTER_AGE.set(labels, filter_age(live, filter.as_of()));
 }
 
-/// How much older the filter is than the newest entry that this instance has heard of: from the ledger, or from
-/// whoever archives it. Nothing is sold before the start of a sale.
+/// Returns how much older the filter is than the newest entry that this instance knows, from the ledger or from the
+/// instance that archives it. Nothing is sold before the start of a sale.
 fn filter_age(live: &LiveSale, as_of: LedgerId) -> f64 {
     let persisted = Some(live.confirmations.persisted()).filter(|id| *id < LedgerId::MAX);
     let newest = live.projection().as_of().max(persisted.unwrap_or(LedgerId::ZERO));
@@ -111,77 +284,17 @@ fn filter_age(live: &LiveSale, as_of: LedgerId) -> f64 {
     (seconds(newest.time().max(start)) - seconds(as_of.time().max(start))).max(0.0)
 }
 
-fn of_audit(last_audit: &LastAudit, gauges: &SaleGauges) {
-    gauges.set("flashsale_audit_timestamp_seconds", seconds(last_audit.at));
+fn of_audit(last_audit: &LastAudit, labels: &SaleLabels) {
+    AUDIT_TIME.set(labels, seconds(last_audit.at));
     let Some(Findings { sold, lost, oversold, over_limit, drift }) = last_audit.findings else { return };
-    gauges.set("flashsale_audit_units_sold", sold as f64);
+    AUDIT_UNITS_SOLD.set(labels, sold as f64);
     for (finding, count) in [("lost", lost), ("oversold", oversold), ("over_limit", over_limit), ("drift", drift)] {
-        let labels = gauges.labels.iter().cloned().chain([Pair::from_static_parts("finding", finding)]);
-        gauge!("flashsale_audit_findings", labels.collect::<Vec<_>>()).set(count as f64);
-    }
-}
-
-/// The gauges of one sale.
-struct SaleGauges {
-    labels: Vec<Pair>,
-}
-
-impl SaleGauges {
-    fn new(sale: &str, kind: SaleKind, state: SaleStatus) -> Self {
-        let kind = KINDS.into_iter().find_map(|(known, word)| (known == kind).then_some(word));
-        let state = STATES.into_iter().find_map(|(known, word)| (known == state).then_some(word));
-        let labels = [("sale", sale), ("kind", kind.unwrap_or_default()), ("state", state.unwrap_or_default())];
-        SaleGauges { labels: labels.map(|(name, value)| Pair::new(name, value.to_owned())).to_vec() }
-    }
-
-    fn set(&self, name: &'static str, value: f64) {
-        gauge!(name, self.labels.clone()).set(value);
+        AUDIT_FINDINGS.set_with(labels, &[finding], count as f64);
     }
 }
 
 fn seconds(time: DateTime<Utc>) -> f64 {
     time.timestamp_micros() as f64 / 1e6
-}
-
-fn describe() {
-    describe_gauge!("flashsale_build_info", "1, with the version that runs.");
-    describe_gauge!("flashsale_tokio_workers", "Threads that run the service.");
-    describe_gauge!("flashsale_tokio_tasks", "Tasks that are alive.");
-    describe_gauge!("flashsale_tokio_queue_depth", "Tasks that wait for any thread to run them.");
-    describe_counter!("flashsale_tokio_busy_seconds_total", Unit::Seconds, "Time that the threads were busy.");
-    describe_gauge!("flashsale_epoch", "Epoch that this instance decides in; 0 while it decides nothing.");
-    describe_counter!("flashsale_sold_filter_refusals_total", "Requests refused by the sold-item filter alone.");
-    describe_gauge!("flashsale_purchases_waiting", "Purchases that are decided and wait for their commit.");
-    describe_gauge!("flashsale_sales", "Sales that are not closed, by kind (hourly, special) and state.");
-    describe_gauge!("flashsale_sale_start_timestamp_seconds", Unit::Seconds, "When the sale starts.");
-    describe_gauge!("flashsale_sale_end_timestamp_seconds", Unit::Seconds, "When the sale ends.");
-    describe_gauge!("flashsale_sale_units", "Units on offer.");
-    describe_gauge!("flashsale_sale_units_sold", "Units sold, as the ledger says.");
-    describe_gauge!("flashsale_sale_units_remaining", "Units that nobody owns.");
-    describe_gauge!("flashsale_sold_filter_items", "Items that the sold-item filter refuses.");
-    describe_gauge!("flashsale_sold_filter_let_through_items", "Its false positives, which are let through by name.");
-    describe_gauge!("flashsale_sold_filter_size_bytes", Unit::Bytes, "Size of the sold-item filter.");
-    describe_gauge!(
-        "flashsale_sold_filter_age_seconds",
-        Unit::Seconds,
-        "How much older the sold-item filter is than what is known to be sold; 0 when it is up to date."
-    );
-    describe_gauge!("flashsale_ledger_entries", "Entries of the ledger.");
-    describe_gauge!("flashsale_ledger_pending_entries", "Entries of the ledger that are not in PostgreSQL.");
-    describe_gauge!("flashsale_ledger_lag_seconds", Unit::Seconds, "Age of the oldest entry not in PostgreSQL.");
-    describe_gauge!(
-        "flashsale_ledger_watermark_timestamp_seconds",
-        Unit::Seconds,
-        "Time of the newest entry that is in PostgreSQL."
-    );
-    describe_gauge!("flashsale_attempts_pending", "Checkout attempts that are not in PostgreSQL.");
-    describe_gauge!(
-        "flashsale_audit_timestamp_seconds",
-        Unit::Seconds,
-        "When the last self-audit ended, or since when this instance makes them."
-    );
-    describe_gauge!("flashsale_audit_units_sold", "Units that PostgreSQL says are sold, at the last self-audit.");
-    describe_gauge!("flashsale_audit_findings", "What the last self-audit found to be wrong: each must be 0.");
 }
 
 #[cfg(test)]
@@ -192,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_that_follows_no_more_ages_by_what_is_archived_meanwhile() {
+    fn a_filter_that_no_longer_follows_gets_older_with_each_archived_entry() {
         let sale = sample(3);
         let at = |seconds: i64| format!("{}-0", sale.sale().window.starts_at.timestamp_millis() + seconds * 1_000);
         assert_eq!(filter_age(&sale, LedgerId::ZERO), 0.0);

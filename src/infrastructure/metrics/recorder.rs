@@ -1,204 +1,45 @@
-//! The recorder of the process, and every handle that is used on the hot path: looking one up by name and labels
-//! takes longer than all else that a metric costs.
+//! The recorder of the process.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Label as Pair, counter, describe_counter, describe_gauge, gauge, histogram};
-use metrics::{Unit, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::application::sale::ports::RejectionReason;
-use crate::infrastructure::postgres::Statement;
-use crate::infrastructure::redis::ScriptName;
-
-use super::labels::{AuditResult, Label, Outcome, Pool, PurchaseKind, RecoveryResult, StoreErrorKind};
-
-/// Measurements wait in memory until they are sorted into buckets.
-const UPKEEP_EVERY: Duration = Duration::from_secs(5);
-
-/// 50 ms is what the goal for purchases is measured against.
+/// 50 ms is a bucket because the latency objective of purchases uses it.
 const LATENCY_SECONDS: [f64; 15] =
     [0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.064, 0.128, 0.25, 0.5, 1.0, 5.0];
 const AUDIT_SECONDS: [f64; 12] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 120.0];
-const BATCH_ENTRIES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+const ENTRIES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
-/// Handles of every metric but those of HTTP requests.
-pub struct Metrics {
-    exporter: PrometheusHandle,
-    pub in_flight: Gauge,
-    pub shed: Counter,
-    pub connections: Gauge,
-    pub connections_max: Gauge,
-    pub connections_refused: Counter,
-    pub checkouts: Vec<Counter>,
-    pub purchases: Vec<Counter>,
-    pub buy_nows: Vec<Counter>,
-    pub units_acknowledged: Counter,
-    pub acknowledgement_wait: Histogram,
-    pub redis_scripts: Vec<Histogram>,
-    pub redis_errors: Vec<Counter>,
-    pub postgres_statements: Vec<Histogram>,
-    pub postgres_errors: Vec<Counter>,
-    pub postgres_pools: Vec<PoolGauges>,
-    pub store_failures: Vec<Counter>,
-    pub ledger_batch: Histogram,
-    pub fence_trips: Counter,
-    pub recoveries: Vec<Counter>,
-    /// For a unit sold already, and for a slot filled already.
-    pub guard_hits: [Counter; 2],
-    pub rejected_entries: Vec<Counter>,
-    pub audits: Vec<Counter>,
-    pub audit_duration: Histogram,
-}
-
-/// The connections of one pool.
-pub struct PoolGauges {
-    pub idle: Gauge,
-    pub in_use: Gauge,
-    pub max: Gauge,
-}
-
-impl PoolGauges {
-    fn of(pool: Pool) -> Self {
-        let state = |state| gauge!("flashsale_postgres_pool_connections", "pool" => pool.word(), "state" => state);
-        PoolGauges {
-            idle: state("idle"),
-            in_use: state("in_use"),
-            max: gauge!("flashsale_postgres_pool_connections_max", "pool" => pool.word()),
-        }
-    }
-}
-
-/// The metrics of this process.
-pub fn metrics() -> &'static Metrics {
-    static METRICS: OnceLock<Metrics> = OnceLock::new();
-    METRICS.get_or_init(|| {
+/// Makes the recorder of this process, once. Returns its exporter.
+pub fn install() -> &'static PrometheusHandle {
+    static EXPORTER: OnceLock<PrometheusHandle> = OnceLock::new();
+    EXPORTER.get_or_init(|| {
         let recorder = recorder().unwrap_or_else(|error| unreachable!("the buckets are not empty: {error}"));
         let exporter = recorder.handle();
-        if metrics::set_global_recorder(recorder).is_err() {
-            tracing::error!("another recorder of metrics is installed in this process: /metrics stays empty");
+        if ::metrics::set_global_recorder(recorder).is_err() {
+            tracing::error!("this process already has another metrics recorder: /metrics stays empty");
         }
-        describe();
-        keep_up(exporter.clone());
-        Metrics::new(exporter)
+        exporter
     })
 }
 
-/// What was counted and measured.
+/// Returns the counted and measured metrics as text.
 pub fn render() -> String {
-    metrics().exporter.render()
+    install().render()
+}
+
+/// Sorts the measurements that have been recorded since the last call into their buckets. Until then they take memory.
+pub fn run_upkeep() {
+    install().run_upkeep();
 }
 
 fn recorder() -> Result<PrometheusRecorder, BuildError> {
     let recorder = PrometheusBuilder::new()
         .set_buckets(&LATENCY_SECONDS)?
-        .set_buckets_for_metric(Matcher::Full("flashsale_ledger_batch_entries".into()), &BATCH_ENTRIES)?
-        .set_buckets_for_metric(Matcher::Full("flashsale_audit_duration_seconds".into()), &AUDIT_SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_entries".into()), &ENTRIES)?
+        .set_buckets_for_metric(Matcher::Prefix("flashsale_audit_".into()), &AUDIT_SECONDS)?
         .build_recorder();
     Ok(recorder)
-}
-
-/// On a thread of its own, which outlives the runtimes of tests.
-fn keep_up(exporter: PrometheusHandle) {
-    let sorting = move || {
-        loop {
-            std::thread::sleep(UPKEEP_EVERY);
-            exporter.run_upkeep();
-        }
-    };
-    if let Err(error) = std::thread::Builder::new().name("metrics".into()).spawn(sorting) {
-        tracing::error!(%error, "no thread for metrics: they are sorted only when somebody asks for them");
-    }
-}
-
-impl Metrics {
-    fn new(exporter: PrometheusHandle) -> Self {
-        let of_purchase =
-            |kind: PurchaseKind| by::<Outcome>("flashsale_purchases_total", "outcome", &[("kind", kind.word())]);
-        Metrics {
-            exporter,
-            in_flight: gauge!("flashsale_http_requests_in_flight"),
-            shed: counter!("flashsale_http_requests_shed_total"),
-            connections: gauge!("flashsale_http_connections"),
-            connections_max: gauge!("flashsale_http_connections_max"),
-            connections_refused: counter!("flashsale_http_connections_refused_total"),
-            checkouts: by::<Outcome>("flashsale_checkouts_total", "outcome", &[]),
-            purchases: of_purchase(PurchaseKind::Cart),
-            buy_nows: of_purchase(PurchaseKind::BuyNow),
-            units_acknowledged: counter!("flashsale_units_acknowledged_total"),
-            acknowledgement_wait: histogram!("flashsale_acknowledgement_wait_seconds"),
-            redis_scripts: durations::<ScriptName>("flashsale_redis_script_duration_seconds", "script"),
-            redis_errors: by::<StoreErrorKind>("flashsale_redis_errors_total", "kind", &[]),
-            postgres_statements: durations::<Statement>("flashsale_postgres_statement_duration_seconds", "statement"),
-            postgres_errors: by::<StoreErrorKind>("flashsale_postgres_errors_total", "kind", &[]),
-            postgres_pools: Pool::all().into_iter().map(PoolGauges::of).collect(),
-            store_failures: by::<StoreErrorKind>("flashsale_store_failures_total", "kind", &[]),
-            ledger_batch: histogram!("flashsale_ledger_batch_entries"),
-            fence_trips: counter!("flashsale_fence_trips_total"),
-            recoveries: by::<RecoveryResult>("flashsale_recoveries_total", "result", &[]),
-            guard_hits: [RejectionReason::UnitSold, RejectionReason::SlotFilled]
-                .map(|guard| counter!("flashsale_guard_hits_total", "guard" => guard.word())),
-            rejected_entries: by::<RejectionReason>("flashsale_rejected_entries_total", "reason", &[]),
-            audits: by::<AuditResult>("flashsale_audits_total", "result", &[]),
-            audit_duration: histogram!("flashsale_audit_duration_seconds"),
-        }
-    }
-}
-
-/// One counter for each value of a label.
-fn by<L: Label>(name: &'static str, label: &'static str, more: &[(&'static str, &'static str)]) -> Vec<Counter> {
-    let counter = |value: L| {
-        let more = more.iter().map(|(name, value)| Pair::from_static_parts(name, value));
-        let labels: Vec<Pair> = more.chain([Pair::from_static_parts(label, value.word())]).collect();
-        counter!(name, labels)
-    };
-    L::all().into_iter().map(counter).collect()
-}
-
-/// One histogram for each value of a label.
-fn durations<L: Label>(name: &'static str, label: &'static str) -> Vec<Histogram> {
-    L::all().into_iter().map(|value| histogram!(name, label => value.word())).collect()
-}
-
-fn describe() {
-    describe_counter!("flashsale_http_requests_total", "HTTP requests by route, method and status.");
-    describe_histogram!(
-        "flashsale_http_request_duration_seconds",
-        Unit::Seconds,
-        "Time to answer an HTTP request, by route and class of status."
-    );
-    describe_gauge!("flashsale_http_requests_in_flight", "HTTP requests that are being answered.");
-    describe_counter!("flashsale_http_requests_shed_total", "HTTP requests refused because too many were in flight.");
-    describe_gauge!("flashsale_http_connections", "Open connections.");
-    describe_gauge!("flashsale_http_connections_max", "Connections that may be open on a listener.");
-    describe_counter!("flashsale_http_connections_refused_total", "Connections turned away: there were too many.");
-    describe_counter!("flashsale_checkouts_total", "Checkouts answered, by outcome.");
-    describe_counter!("flashsale_purchases_total", "Purchases answered, by kind (cart, buy_now) and outcome.");
-    describe_counter!("flashsale_units_acknowledged_total", "Units acknowledged to their buyer at the first asking.");
-    describe_histogram!(
-        "flashsale_acknowledgement_wait_seconds",
-        Unit::Seconds,
-        "Time from the decision in Redis until the waiting purchase knows of its commit in PostgreSQL."
-    );
-    describe_histogram!("flashsale_redis_script_duration_seconds", Unit::Seconds, "Time to run a script, by script.");
-    describe_counter!("flashsale_redis_errors_total", "Operations that Redis did not do, by kind of failure.");
-    describe_histogram!(
-        "flashsale_postgres_statement_duration_seconds",
-        Unit::Seconds,
-        "Time to run a statement, with the wait for a connection, by statement."
-    );
-    describe_counter!("flashsale_postgres_errors_total", "Operations that PostgreSQL did not do, by kind of failure.");
-    describe_gauge!("flashsale_postgres_pool_connections", "Connections to PostgreSQL, by pool and state.");
-    describe_gauge!("flashsale_postgres_pool_connections_max", "How many connections a pool may have.");
-    describe_counter!("flashsale_store_failures_total", "Requests that a store did not serve, by kind of failure.");
-    describe_histogram!("flashsale_ledger_batch_entries", "Ledger entries in one batch that was committed.");
-    describe_counter!("flashsale_fence_trips_total", "Times that Redis was found to have forgotten.");
-    describe_counter!("flashsale_recoveries_total", "Attempts to make sure of Redis, by result.");
-    describe_counter!("flashsale_guard_hits_total", "Oversells and passed limits averted by PostgreSQL, by guard.");
-    describe_counter!("flashsale_rejected_entries_total", "Ledger entries that PostgreSQL refused, by reason.");
-    describe_counter!("flashsale_audits_total", "Self-audits of a live sale, by result.");
-    describe_histogram!("flashsale_audit_duration_seconds", Unit::Seconds, "Time that a self-audit took.");
 }
 
 #[cfg(test)]
@@ -206,22 +47,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_installs_it_again_gets_the_same_recorder() {
-        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(|| std::ptr::from_ref(metrics()) as usize)).collect();
+    fn all_threads_get_the_same_recorder() {
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(|| std::ptr::from_ref(install()) as usize)).collect();
         let recorders: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert!(recorders.iter().all(|recorder| *recorder == recorders[0]));
     }
 
     #[test]
-    fn every_metric_has_a_help_text_and_histograms_have_buckets() {
-        metrics().acknowledgement_wait.record(0.003);
+    fn every_metric_has_a_help_text() {
+        super::super::install();
         let text = render();
-        let named =
-            |line: &str| line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()).map(str::to_owned);
-        for name in text.lines().filter_map(named) {
+        let name = |line: &str| line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()).map(str::to_owned);
+        for name in text.lines().filter_map(name) {
             assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help text");
         }
-        assert!(text.contains("flashsale_acknowledgement_wait_seconds_bucket{le=\"0.004\"}"), "{text}");
-        assert!(text.contains("flashsale_purchases_total{kind=\"cart\",outcome=\"items_sold\"} 0"), "{text}");
     }
 }

@@ -7,7 +7,9 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::application::shared::StoreError;
-use crate::infrastructure::metrics;
+use crate::infrastructure::metrics::StoreErrorKind;
+
+use super::metrics::ERRORS;
 
 /// Longest wait of a request for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -83,6 +85,6 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
         sqlx::Error::PoolTimedOut => StoreError::Busy("all connections to PostgreSQL are in use"),
         error => StoreError::Unreachable(Box::new(error)),
     };
-    metrics::postgres_error(&error);
+    ERRORS.of(StoreErrorKind::of(&error)).increment(1);
     error
 }

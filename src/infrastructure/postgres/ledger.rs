@@ -11,9 +11,9 @@ use crate::application::sale::ports::{
 use crate::application::shared::StoreError;
 use crate::domain::sale::{CartLine, Catalog, LedgerEntry, LedgerEvent, Purchase, Release, SoldUnit};
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
-use crate::infrastructure::metrics;
 
 use super::connection::{PgArchive, store_error};
+use super::metrics;
 use super::statement::Statement;
 
 #[async_trait]
@@ -61,7 +61,7 @@ impl LedgerArchive for PgArchive {
         );
         let row = Statement::Persist.time(row.fetch_one(&self.writers)).await.map_err(persist_error)?;
         written(row.in_epoch, row.moved)?;
-        metrics::ledger_committed(entries.len());
+        metrics::LEDGER_BATCH.record(entries.len() as f64);
         Ok(())
     }
 

@@ -18,6 +18,14 @@ pub struct Migration {
     pub is_applied: bool,
 }
 
+/// The loss of data that reverting a migration means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    pub migration: String,
+    /// The tables that it drops, each with its number of rows.
+    pub tables: Vec<(String, i64)>,
+}
+
 impl PgArchive {
     /// Applies all pending migrations.
     pub async fn migrate_up(&self) -> Result<(), MigrateError> {
@@ -34,6 +42,19 @@ impl PgArchive {
         }
     }
 
+    /// Returns the loss that [`PgArchive::migrate_down`] would be; `None` on an empty schema.
+    pub async fn loss_of_migrate_down(&self) -> Result<Option<Loss>, MigrateError> {
+        let applied = self.migrations().await?.into_iter().rfind(|step| step.is_applied);
+        let Some(Migration { version, description, .. }) = applied else { return Ok(None) };
+        let mut tables = Vec::new();
+        for table in dropped_tables(version) {
+            // Not checked when compiling: the name comes from the script of the migration.
+            let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+            tables.push((table.to_owned(), sqlx::query_scalar(count).fetch_one(&self.pool).await?));
+        }
+        Ok(Some(Loss { migration: description, tables }))
+    }
+
     /// Lists all migrations, first to last.
     pub async fn migrations(&self) -> Result<Vec<Migration>, MigrateError> {
         let applied = applied(&self.pool).await?;
@@ -47,6 +68,13 @@ impl PgArchive {
     }
 }
 
+/// Returns the tables that the way down of a migration drops.
+fn dropped_tables(version: i64) -> impl Iterator<Item = &'static str> {
+    let down = MIGRATOR.iter().find(|step| step.version == version && step.migration_type.is_down_migration());
+    let statements = down.into_iter().flat_map(|step| step.sql.as_str().split(';'));
+    statements.filter_map(|statement| statement.trim().strip_prefix("DROP TABLE "))
+}
+
 async fn applied(pool: &PgPool) -> Result<HashSet<i64>, sqlx::Error> {
     let table = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#);
     if !table.fetch_one(pool).await? {
@@ -55,4 +83,16 @@ async fn applied(pool: &PgPool) -> Result<HashSet<i64>, sqlx::Error> {
     // Not checked at compile time: the table belongs to sqlx.
     let versions = sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations WHERE success");
     Ok(versions.fetch_all(pool).await?.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_that_a_way_down_drops_are_known() {
+        let of_purchases: Vec<_> = dropped_tables(2).collect();
+        assert_eq!(of_purchases, ["purchase_units", "purchases"]);
+        assert_eq!(dropped_tables(99).count(), 0);
+    }
 }

@@ -4,6 +4,7 @@ mod attempts;
 mod connection;
 mod coordination;
 mod ledger;
+pub mod metrics;
 mod migrations;
 mod pools;
 mod purchases;
@@ -11,6 +12,4 @@ mod sales;
 mod statement;
 
 pub use connection::{ConnectError, PgArchive};
-pub use migrations::Migration;
-pub use pools::measure;
-pub use statement::Statement;
+pub use migrations::{Loss, Migration};

@@ -1,29 +1,22 @@
-//! How the connections to PostgreSQL are used.
-
-use std::sync::Weak;
-use std::time::Duration;
+//! The use of the connections to PostgreSQL.
 
 use sqlx::PgPool;
 
-use crate::infrastructure::metrics::{self, Pool};
-
 use super::connection::PgArchive;
+use super::metrics::{POOL_CONNECTIONS, POOL_CONNECTIONS_MAX, Pool, PoolState};
 
-/// How often it is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Measures the pools for as long as there are any.
-pub async fn measure(archive: Weak<PgArchive>) {
-    while let Some(archive) = archive.upgrade() {
-        look_at(Pool::Requests, &archive.pool);
-        look_at(Pool::Writers, &archive.writers);
-        look_at(Pool::Bulk, &archive.bulk);
-        drop(archive);
-        tokio::time::sleep(LOOK_EVERY).await;
+impl PgArchive {
+    /// Measures the connections of each pool.
+    pub fn measure_pools(&self) {
+        measure(Pool::Requests, &self.pool);
+        measure(Pool::Writers, &self.writers);
+        measure(Pool::Bulk, &self.bulk);
     }
 }
 
-fn look_at(name: Pool, pool: &PgPool) {
+fn measure(name: Pool, pool: &PgPool) {
     let (size, idle) = (pool.size() as usize, pool.num_idle());
-    metrics::postgres_pool(name, idle, size.saturating_sub(idle), pool.options().get_max_connections());
+    POOL_CONNECTIONS.of((name, PoolState::Idle)).set(idle as f64);
+    POOL_CONNECTIONS.of((name, PoolState::InUse)).set(size.saturating_sub(idle) as f64);
+    POOL_CONNECTIONS_MAX.of(name).set(f64::from(pool.options().get_max_connections()));
 }

@@ -2,13 +2,16 @@
 
 use std::time::Instant;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::application::shared::StoreError;
-use crate::infrastructure::metrics;
 
 use super::connection::store_error;
+use super::metrics::STATEMENT_DURATION;
 
 /// A statement, named after the method of the archive that it serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Statement {
     Ping,
     TryLock,
@@ -46,7 +49,7 @@ impl Statement {
     pub(super) async fn time<T>(self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
         let started = Instant::now();
         let answer = answer.await;
-        metrics::postgres_statement(self, started.elapsed());
+        STATEMENT_DURATION.of(self).record(started.elapsed().as_secs_f64());
         answer
     }
 }

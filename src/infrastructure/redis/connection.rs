@@ -15,9 +15,10 @@ use tracing::Instrument;
 use crate::application::shared::StoreError;
 use crate::domain::shared::Epoch;
 use crate::domain::shared::SaleId;
-use crate::infrastructure::metrics;
+use crate::infrastructure::metrics::StoreErrorKind;
 
 use super::keys::SaleKeys;
+use super::metrics::{ERRORS, SCRIPT_DURATION};
 use super::reply::Reply;
 use super::scripts::{ScriptName, ScriptSet};
 
@@ -140,7 +141,7 @@ impl RedisStore {
         let started = Instant::now();
         let span = tracing::debug_span!("script", ?script, %sale);
         let reply = self.query::<Value>(&command).instrument(span).await;
-        metrics::redis_script(script, started.elapsed());
+        SCRIPT_DURATION.of(script).record(started.elapsed().as_secs_f64());
         Reply::new(reply?)
     }
 
@@ -159,7 +160,7 @@ impl RedisStore {
 /// Counts an error of the driver, and classifies it.
 pub(super) fn store_error(error: RedisError) -> StoreError {
     let error = classify(error);
-    metrics::redis_error(&error);
+    ERRORS.of(StoreErrorKind::of(&error)).increment(1);
     error
 }
 

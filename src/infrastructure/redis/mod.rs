@@ -5,10 +5,10 @@ mod decide;
 mod keys;
 mod ledger;
 mod lifecycle;
+pub mod metrics;
 mod reply;
 mod restore;
 mod scripts;
 mod text;
 
 pub use connection::{ConnectError, RedisStore};
-pub use scripts::ScriptName;

@@ -5,6 +5,7 @@
 //! the scripts of two epochs differ.
 
 use redis::Script;
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::domain::shared::Epoch;
 
@@ -13,7 +14,8 @@ use super::keys::Part;
 const PRELUDE: &str = include_str!("lua/prelude.lua");
 
 /// A script by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ScriptName {
     OpenSale,
     EndSale,
@@ -26,17 +28,6 @@ pub enum ScriptName {
 }
 
 impl ScriptName {
-    const ALL: [ScriptName; 8] = [
-        ScriptName::OpenSale,
-        ScriptName::EndSale,
-        ScriptName::Checkout,
-        ScriptName::Remove,
-        ScriptName::Purchase,
-        ScriptName::BuyNow,
-        ScriptName::Find,
-        ScriptName::Release,
-    ];
-
     fn body(self) -> &'static str {
         match self {
             ScriptName::OpenSale => include_str!("lua/open_sale.lua"),
@@ -74,14 +65,15 @@ impl ScriptName {
 pub struct ScriptSet {
     pub epoch: Epoch,
     witness_hash: String,
-    hashes: [String; ScriptName::ALL.len()],
+    /// In the order of the scripts.
+    hashes: Vec<String>,
 }
 
 impl ScriptSet {
     /// Hashes the scripts of this epoch, without loading them.
     pub fn new(epoch: Epoch) -> Self {
         let hash = |text: String| Script::new(&text).get_hash().to_owned();
-        let hashes = ScriptName::ALL.map(|script| hash(text(epoch, script)));
+        let hashes = ScriptName::VARIANTS.iter().map(|script| hash(text(epoch, *script))).collect();
         ScriptSet { epoch, witness_hash: hash(witness(epoch)), hashes }
     }
 
@@ -107,7 +99,7 @@ impl ScriptSet {
 
     /// Iterates over the texts of the other scripts.
     pub fn texts(&self) -> impl Iterator<Item = String> {
-        ScriptName::ALL.into_iter().map(|script| text(self.epoch, script))
+        ScriptName::VARIANTS.iter().map(|script| text(self.epoch, *script))
     }
 }
 
@@ -126,9 +118,8 @@ mod tests {
     #[test]
     fn the_scripts_of_two_epochs_differ() {
         let (one, two) = (ScriptSet::new(Epoch(1)), ScriptSet::new(Epoch(2)));
-        for script in ScriptName::ALL {
-            assert_eq!(ScriptName::ALL[script as usize], script);
-            assert_ne!(one.hash(script), two.hash(script));
+        for script in ScriptName::VARIANTS {
+            assert_ne!(one.hash(*script), two.hash(*script));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Errors as they are logged.
+//! Errors with their causes.
 
 use std::error::Error;
 use std::fmt;
 
-/// An error with everything that led to it.
+/// Displays an error with its chain of sources.
 pub struct Chain<'a>(pub &'a dyn Error);
 
 impl fmt::Display for Chain<'_> {

@@ -1,5 +1,4 @@
-//! A log line as one flat JSON object, so that `request_id` and `ledger_id` are where one looks for them, however
-//! deep in the work on a request the line was written.
+//! Log lines as flat JSON objects: `request_id` and `ledger_id` are top-level fields of every line about a request.
 
 use std::fmt;
 
@@ -11,7 +10,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Where fields are written as JSON: the fields of the event and of all spans around it, the innermost winning.
+/// Formats an event as one JSON object with its fields and those of all spans around it. The innermost field wins.
 pub struct OneObject;
 
 #[derive(Serialize)]
@@ -38,7 +37,7 @@ where
         let mut of_event = String::new();
         context.format_fields(Writer::new(&mut of_event), event)?;
         fields.extend(object(&of_event));
-        // What is said to OpenTelemetry alone.
+        // These are for OpenTelemetry only.
         fields.retain(|name, _| !name.starts_with("otel."));
         let line = Line {
             timestamp: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),

@@ -1,4 +1,4 @@
-//! Export of traces to an OpenTelemetry collector: protocol buffers over HTTP, in batches, from a thread of its own.
+//! Export of traces to an OpenTelemetry collector: protocol buffers over HTTP, in batches, from a separate thread.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,13 +24,14 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::config::TraceConfig;
 use crate::domain::shared::limits::LEDGER_BATCH;
 
-/// How long the collector may take for one batch.
+use super::TraceConfig;
+
+/// Longest time for the collector to take one batch.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the last batches may take when the program ends.
+/// Longest time to export the last batches when the program ends.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The export of traces.
@@ -38,13 +39,13 @@ pub struct Traces {
     provider: SdkTracerProvider,
 }
 
-/// Why no traces are exported.
+/// A failure to set up the export of traces.
 #[derive(Debug, thiserror::Error)]
-#[error("traces cannot be exported to OTLP_ENDPOINT")]
+#[error("traces cannot be exported: check OTLP_ENDPOINT")]
 pub struct TracesError(#[from] ExporterBuildError);
 
 impl Traces {
-    /// Exports to the endpoint from here on, by means of this runtime; `None` where no endpoint is set.
+    /// Starts to export to the endpoint on this runtime. Returns `None` if no endpoint is set.
     pub fn start(config: &TraceConfig, runtime: &Handle) -> Result<Option<Self>, TracesError> {
         let Some(endpoint) = &config.otlp_endpoint else { return Ok(None) };
         let client = HyperClient::with_default_connector(EXPORT_TIMEOUT, None);
@@ -56,9 +57,9 @@ impl Traces {
             .build()?;
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            // Who comes with a trace has decided whether it is recorded.
+            // A caller that sends a trace has decided whether it is recorded.
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.otlp_sample))))
-            // A batch of the ledger writer says of each entry that it is committed.
+            // A batch of the ledger writer has one event for each entry.
             .with_max_events_per_span(LEDGER_BATCH as u32)
             .with_resource(
                 Resource::builder()
@@ -70,35 +71,35 @@ impl Traces {
         Ok(Some(Traces { provider }))
     }
 
-    /// Records spans, whatever is logged.
+    /// Returns a layer that records spans, independent of the log filter.
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
         tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer(env!("CARGO_PKG_NAME")))
             .with_filter(Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::DEBUG))
     }
 
-    /// Exports what has been recorded, for so long and no longer.
+    /// Exports what has been recorded, for at most [`FINISH_TIMEOUT`].
     pub fn finish(self) {
         if let Err(error) = self.provider.shutdown_with_timeout(FINISH_TIMEOUT) {
-            tracing::warn!(%error, "the last traces are lost");
+            tracing::warn!(%error, "the last traces were not exported");
         }
     }
 }
 
-/// A request begins: it is part of the trace that its caller names in `traceparent`.
+/// Notes that a request begins: it joins the trace that its caller names in `traceparent`.
 pub fn began(request: &Span, route: &str, head: &Parts) {
     if request.is_disabled() {
         return;
     }
     let caller = TraceContextPropagator::new().extract(&HeaderExtractor(&head.headers));
-    // Refused where this span is not recorded but only logged.
+    // Fails for a span that is only logged, not recorded.
     if request.set_parent(caller).is_ok() {
         request.record("otel.name", tracing::field::display(format_args!("{} {route}", head.method)));
         request.record("otel.kind", "server");
     }
 }
 
-/// The thread that exports is none of tokio's, and a client of hyper needs one.
+/// Sends on a tokio runtime: the exporting thread belongs to none, and a hyper client needs one.
 struct OnRuntime {
     client: HyperClient,
     runtime: Handle,

@@ -1,27 +1,27 @@
-//! Where the feature `otlp` is not built in: no traces are exported, and asking for them is an error.
+//! A build without the feature `otlp`: no traces are exported, and setting OTLP_ENDPOINT is an error.
 
 use hyper::http::request::Parts;
 use tokio::runtime::Handle;
 use tracing::Span;
 use tracing_subscriber::layer::Identity;
 
-use crate::config::TraceConfig;
+use super::TraceConfig;
 
-/// The export of traces, of which there is none.
+/// The export of traces. This build has none.
 pub enum Traces {}
 
-/// Why no traces are exported.
+/// A failure to set up the export of traces.
 #[derive(Debug, thiserror::Error)]
 #[error("OTLP_ENDPOINT is set, but this program cannot export traces: build it with `cargo build --features otlp`")]
 pub struct TracesError;
 
 impl Traces {
-    /// `None` where no endpoint is set.
+    /// Returns `None` if no endpoint is set, and fails if one is.
     pub fn start(config: &TraceConfig, _runtime: &Handle) -> Result<Option<Self>, TracesError> {
         if config.otlp_endpoint.is_some() { Err(TracesError) } else { Ok(None) }
     }
 
-    /// See [`super::init`].
+    /// Returns a layer that records spans.
     pub fn layer(&self) -> Identity {
         match *self {}
     }
@@ -32,5 +32,5 @@ impl Traces {
     }
 }
 
-/// A request begins.
+/// Notes that a request begins.
 pub fn began(_request: &Span, _route: &str, _head: &Parts) {}

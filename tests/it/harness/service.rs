@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::Utc;
 use flashsale::application::sale::findings::Findings;
 use flashsale::application::sale::{Settings, Shop};
-use flashsale::config::LogFormat;
+use flashsale::config::StoreUrls;
 use flashsale::domain::sale::Window;
 use flashsale::domain::shared::{Epoch, LedgerId, SaleId};
 use flashsale::infrastructure::http::HttpSettings;
-use flashsale::infrastructure::telemetry;
-use flashsale::startup::{self, Listeners, StoreUrls};
+use flashsale::infrastructure::telemetry::{self, LogFormat};
+use flashsale::startup::{self, Listeners};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -87,15 +87,16 @@ impl World {
     /// Starts an instance without waiting until it sells.
     pub async fn launch(&self) -> Instance {
         let urls = StoreUrls { postgres: self.database_url.clone(), redis: self.redis.url(), connections: 8 };
-        let shop = startup::connect(&urls, self.settings.clone()).await.expect("the stores can be used");
+        let service = startup::connect(&urls, self.settings.clone()).await.expect("the stores can be used");
+        let shop = service.shop.clone();
         let shopping = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = shopping.local_addr().expect("a listener has an address");
         let client = Client::new(format!("http://{address}"));
         let (shutdown, http) = (CancellationToken::new(), self.http.clone());
-        let (served_shop, token) = (shop.clone(), shutdown.clone());
+        let token = shutdown.clone();
         let listeners = Listeners { shopping, operations: None };
         let server = tokio::spawn(async move {
-            startup::serve(served_shop, http, listeners, token).await.expect("the settings are valid");
+            service.serve(http, listeners, token).await.expect("the settings are valid");
         });
         Instance { client, shop, shutdown, server }
     }

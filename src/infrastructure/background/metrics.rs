@@ -1,0 +1,46 @@
+//! The metrics of the background tasks.
+
+use strum::{IntoStaticStr, VariantArray};
+
+use crate::infrastructure::metrics::{Counter, Histogram, Label, Metric, metrics};
+
+use super::task_name::TaskName;
+
+metrics! {
+    /// Times that Redis was found to have lost data.
+    pub static FENCE_TRIPS: Metric<Counter> = "flashsale_fence_trips_total";
+
+    /// Attempts to recover, by result.
+    pub static RECOVERIES: Metric<Counter, RecoveryResult> = "flashsale_recoveries_total" by "result";
+
+    /// Audits of a live sale, by result.
+    pub static AUDITS: Metric<Counter, AuditResult> = "flashsale_audits_total" by "result";
+
+    /// Duration of an audit.
+    pub static AUDIT_DURATION: Metric<Histogram> = "flashsale_audit_duration_seconds";
+
+    /// Background tasks that ended unexpectedly and were restarted, by task.
+    pub static TASK_RESTARTS: Metric<Counter, TaskName> = "flashsale_task_restarts_total" by "task";
+}
+
+impl Label for RecoveryResult {}
+impl Label for AuditResult {}
+
+/// The result of an attempt to recover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum RecoveryResult {
+    Intact,
+    Restored,
+    Failed,
+}
+
+/// The result of an audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum AuditResult {
+    Sound,
+    Unsound,
+    /// A store did not answer, or was being restored.
+    Failed,
+}

@@ -1,0 +1,80 @@
+//! The background tasks: one file for each, and their supervisor.
+//!
+//! A task is a loop around a step of the application: it waits for a signal or a timer and takes the step. Errors of
+//! the stores are logged, and the step is retried. A task that panics or returns is restarted by its supervisor.
+
+mod attempts;
+mod auditor;
+mod catch_up;
+mod follower;
+pub mod metrics;
+mod pools;
+mod recovery;
+mod refusals;
+mod sales;
+mod schedule;
+mod supervisor;
+mod task_name;
+mod upkeep;
+mod watermarks;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::application::sale::Shop;
+
+use super::postgres::PgArchive;
+use super::telemetry::Chain;
+
+pub use supervisor::Supervisor;
+pub use task_name::TaskName;
+
+/// Pause before a step is retried after an error.
+const AFTER_ERROR: Duration = Duration::from_millis(100);
+
+/// Interval between checks of something that seldom changes.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Interval between attempts to take a lock.
+const LOCK_EVERY: Duration = Duration::from_millis(500);
+
+/// Starts all background tasks. They run until `stop`.
+pub fn start(shop: &Arc<Shop>, archive: Arc<PgArchive>, stop: CancellationToken) -> Supervisor {
+    let supervisor = Supervisor::new(shop.tasks.clone(), stop);
+    start_with(shop, &supervisor, TaskName::Recovery, recovery::run);
+    start_with(shop, &supervisor, TaskName::Schedule, schedule::run);
+    start_with(shop, &supervisor, TaskName::Watermarks, watermarks::run);
+    start_with(shop, &supervisor, TaskName::CatchUp, catch_up::run);
+    start_with(shop, &supervisor, TaskName::Attempts, attempts::run);
+    start_with(shop, &supervisor, TaskName::Refusals, refusals::run);
+    let (its_shop, inner) = (shop.clone(), supervisor.clone());
+    supervisor.start(TaskName::Sales, move || sales::run(its_shop.clone(), inner.clone()));
+    let (its_shop, inner) = (shop.clone(), supervisor.clone());
+    supervisor.start(TaskName::Auditor, move || auditor::run(its_shop.clone(), inner.clone()));
+    supervisor.start(TaskName::Pools, move || pools::run(archive.clone()));
+    let inner = supervisor.clone();
+    supervisor.start(TaskName::Metrics, move || upkeep::run(inner.clone()));
+    supervisor
+}
+
+fn start_with<T>(
+    shop: &Arc<Shop>,
+    supervisor: &Supervisor,
+    name: TaskName,
+    run: impl Fn(Arc<Shop>) -> T + Send + Sync + 'static,
+) where
+    T: Future<Output = ()> + Send + 'static,
+{
+    let shop = shop.clone();
+    supervisor.start(name, move || run(shop.clone()));
+}
+
+/// Logs an error with its causes.
+fn log<T, E: std::error::Error>(result: Result<T, E>, what: &str) {
+    if let Err(error) = result {
+        tracing::warn!(causes = %Chain(&error), "{what}");
+    }
+}
