@@ -199,11 +199,11 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    async fn find(&mut self, cart: usize) -> Result<(), TestCaseError> {
+    async fn find(&self, cart: usize) -> Result<(), TestCaseError> {
         let code = self.code(cart);
         match (self.subject.store().find(EPOCH, code).await.unwrap(), self.model.holdings.receipts.get(&code)) {
             (Some(Found::Purchase(real)), Some(id)) => {
-                prop_assert_eq!((real.id, &real.purchase), (*id, &self.model.purchases[id]))
+                prop_assert_eq!((real.id, &real.purchase), (*id, &self.model.purchases[id]));
             }
             (Some(Found::Cart(real)), None) => prop_assert_eq!(Some(&real), self.model.carts.get(&code)),
             (None, None) => prop_assert!(!self.model.carts.contains_key(&code)),
@@ -212,7 +212,7 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    async fn find_request(&mut self, user: usize, request: usize) -> Result<(), TestCaseError> {
+    async fn find_request(&self, user: usize, request: usize) -> Result<(), TestCaseError> {
         let (user, request): (UserId, RequestId) = (USERS[user].parse().unwrap(), REQUESTS[request].parse().unwrap());
         let real = self.subject.store().find_request(EPOCH, self.model.sale.id, &user, &request).await.unwrap();
         prop_assert_eq!(real.map(|real| real.id), self.model.holdings.requests.get(&(user, request)).copied());

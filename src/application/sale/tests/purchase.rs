@@ -33,7 +33,7 @@ async fn a_purchase_that_is_not_archived_in_time_is_confirming_and_later_has_one
     for partial in [false, true] {
         match world.shop.purchase(code, partial).await.unwrap() {
             PurchaseOutcome::Durable { receipt: again, replayed, .. } => {
-                assert_eq!((again, replayed), (receipt.clone(), true))
+                assert_eq!((again, replayed), (receipt.clone(), true));
             }
             PurchaseOutcome::Confirming(_) => panic!("it is durable"),
         }
