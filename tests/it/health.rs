@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use flashsale::infrastructure::postgres::PgArchive;
 use futures::future::join_all;
 
 use crate::harness::client::retrying;
 use crate::harness::eventually;
 use crate::harness::service::World;
-use crate::harness::stores::Postgres;
+use crate::harness::stores::{Postgres, migrate};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_purchases_are_refused_and_readiness_fails() {
@@ -33,7 +32,7 @@ async fn without_redis_purchases_are_refused_and_readiness_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_postgresql_no_purchase_is_lost_or_denied() {
     let mut postgres = Postgres::start();
-    PgArchive::connect(&postgres.server.url(), 2).await.expect("it answers").migrate_up().await.expect("it migrates");
+    migrate(&postgres.server.url()).await;
     let world = World::over(postgres.server.url()).await.with(|world| {
         world.settings.ack_timeout = Duration::from_millis(300);
         world.settings.lag_limit = Duration::from_millis(600);

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::harness::client::{Answer, retrying};
 use crate::harness::service::{Instance, World, ending_period};
-use crate::harness::{PATIENCE, eventually};
+use crate::harness::{PATIENCE, eventually, until_ok};
 
 /// Sales of two seconds.
 async fn short_sales() -> World {
@@ -82,6 +82,26 @@ async fn no_shopper_is_refused_when_one_sale_follows_another() {
     for sale in one.shop.all_sales(None).await.expect("PostgreSQL answers") {
         let findings = one.shop.verify(&sale).await.expect("the stores answer");
         assert!(findings.is_sound() || !sale.closed, "{}: {findings}", sale.id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_number_gets_503_after_a_sale_that_no_live_sale_follows() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let sale = shop.shop.current_sale().expect("a sale is open").id();
+    shop.shop.end_sale(sale).await.expect("the stores answer");
+    for request in 0..20 {
+        // The clock of the instance is behind the clock of Redis, so the sale still seems to be open.
+        let behind = || shop.shop.clock.set(Utc::now() - TimeDelta::minutes(1));
+        behind();
+        let checkout = shop.client.checkout("ann", "1").await;
+        behind();
+        let purchase = shop.client.buy_now("ann", &format!("r{request}"), "1").await;
+        for answer in [checkout, purchase] {
+            assert!(answer.header("retry-after").is_some(), "{answer:?}");
+            answer.expect_problem(503, "unavailable");
+        }
     }
 }
 
@@ -202,7 +222,7 @@ async fn the_sixty_first_live_sale_is_refused() {
     let shop = world.start().await;
     // The current sale is the first one.
     for _ in 1..LIVE_SALES_MAX {
-        shop.shop.create_sale(later_sale(1)).await.expect("the sale is created");
+        until_ok(async || shop.shop.create_sale(later_sale(1)).await).await;
     }
     assert_eq!(world.count("SELECT count(*) FROM sales WHERE closed_at IS NULL").await, 60);
     let create = || {
@@ -221,7 +241,7 @@ async fn open_sale(shop: &Instance) -> Sale {
     loop {
         match shop.shop.create_sale(wanted.clone()).await {
             Ok(sale) => return sale,
-            Err(error) => assert!(matches!(error, NewSaleError::TooMany), "{error}"),
+            Err(error) => assert!(matches!(error, NewSaleError::TooMany | NewSaleError::Failed(_)), "{error}"),
         }
         assert!(Instant::now() < deadline, "no sale was closed within {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;

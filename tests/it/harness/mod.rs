@@ -9,6 +9,7 @@ pub mod prometheus;
 pub mod service;
 pub mod stores;
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,18 @@ pub async fn eventually<F: Future<Output = bool>>(condition: &str, mut holds: im
     while !holds().await {
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {condition}");
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Calls until the result is `Ok`. Connections and statements have timeouts that a busy machine may reach.
+pub async fn until_ok<T, E: Debug>(mut call: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match call().await {
+            Ok(value) => return value,
+            Err(error) => assert!(Instant::now() < deadline, "still after {PATIENCE:?}: {error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -13,13 +13,14 @@ use flashsale::infrastructure::http::HttpSettings;
 use flashsale::infrastructure::telemetry::{self, LogFormat};
 use flashsale::startup::{self, Listeners};
 use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::eventually;
 use super::stores::{self, Redis};
+use super::{PATIENCE, eventually, until_ok};
 
 /// Stores that instances share, and the settings of new instances.
 pub struct World {
@@ -52,7 +53,8 @@ impl World {
         if let Ok(filter) = std::env::var("LOG") {
             telemetry::init(&filter, LogFormat::Text, None).expect("the filter is valid");
         }
-        let database = PgPool::connect(&database_url).await.expect("PostgreSQL answers");
+        let pool = PgPoolOptions::new().acquire_timeout(PATIENCE);
+        let database = pool.connect(&database_url).await.expect("PostgreSQL answers");
         let settings = Settings {
             sale_every: long_period(),
             sale_lead: Duration::from_secs(60),
@@ -87,7 +89,7 @@ impl World {
     /// Starts an instance without waiting until it sells.
     pub async fn launch(&self) -> Instance {
         let urls = StoreUrls { postgres: self.database_url.clone(), redis: self.redis.url(), connections: 8 };
-        let service = startup::connect(&urls, self.settings.clone()).await.expect("the stores can be used");
+        let service = until_ok(async || startup::connect(&urls, self.settings.clone()).await).await;
         let shop = service.shop.clone();
         let shopping = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = shopping.local_addr().expect("a listener has an address");
@@ -104,7 +106,10 @@ impl World {
     /// A connection to the Redis of the test.
     pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.redis.url()).expect("the URL is valid");
-        client.get_multiplexed_async_connection().await.expect("Redis answers")
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        client.get_multiplexed_async_connection_with_config(&config).await.expect("Redis answers")
     }
 
     /// Runs a Redis command, and returns its reply.

@@ -9,6 +9,8 @@ use flashsale::infrastructure::postgres::PgArchive;
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
+use super::until_ok;
+
 static POSTGRES: LazyLock<(PostgresServer, TempDir)> = LazyLock::new(|| {
     let dir = tempdir();
     let server = PostgresServer::start_with(&dir.path().join("postgres"), &[("max_connections", "500")]);
@@ -59,9 +61,14 @@ impl Redis {
 /// A migrated database that belongs to one test.
 pub async fn database() -> String {
     let url = empty_database().await;
-    let archive = PgArchive::connect(&url, 2).await.expect("PostgreSQL answers");
-    archive.migrate_up().await.expect("migrations run");
+    migrate(&url).await;
     url
+}
+
+/// Applies all migrations to a database.
+pub async fn migrate(url: &str) {
+    let archive = until_ok(async || PgArchive::connect(url, 2).await).await;
+    until_ok(async || archive.migrate_up().await).await;
 }
 
 /// An empty database that belongs to one test.

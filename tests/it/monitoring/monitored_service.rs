@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use flashsale::infrastructure::postgres::PgArchive;
 use sqlx::PgPool;
 
 use crate::harness::client::Client;
@@ -10,7 +9,7 @@ use crate::harness::eventually;
 use crate::harness::http_process::HttpProcess;
 use crate::harness::prometheus::Prometheus;
 use crate::harness::service::long_period;
-use crate::harness::stores::{Postgres, Redis};
+use crate::harness::stores::{Postgres, Redis, migrate};
 use crate::program::program;
 
 /// Two instances with their stores, exporters and Prometheus.
@@ -26,8 +25,7 @@ impl MonitoredService {
     /// Starts all processes, and waits until a sale of this number of items is open.
     pub async fn start(items: u32) -> Self {
         let (redis, postgres) = (Redis::start(), Postgres::start());
-        let archive = PgArchive::connect(&postgres.server.url(), 2).await.expect("PostgreSQL answers");
-        archive.migrate_up().await.expect("migrations run");
+        migrate(&postgres.server.url()).await;
         let instances = [instance(&redis, &postgres, items).await, instance(&redis, &postgres, items).await];
         for instance in &instances {
             eventually("a sale is open", || async { instance.client.get("/sales/active").await.status == 200 }).await;
