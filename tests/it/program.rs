@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::harness::client::{Answer, Client};
 use crate::harness::program::{ended, patient_settings};
-use crate::harness::service::long_period;
+use crate::harness::service::{World, long_period};
 use crate::harness::{eventually, stores, until_ok};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_flashsale");
@@ -315,18 +315,19 @@ async fn unsuitable_stores_are_refused_with_the_setting_to_change() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_low_limit_of_open_files_lowers_the_number_of_connections_with_a_warning() {
-    let world = crate::harness::service::World::new().await;
-    let dir = tempfile::tempdir().expect("a directory is made");
+    let world = World::new().await;
+    let dir = tempfile::tempdir().expect("a directory is created");
     let log = dir.path().join("log");
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -n 700 && exec \"$0\" serve --listen 127.0.0.1:0", PROGRAM]).env("LOG", "warn");
     shell.env("DATABASE_URL", &world.database_url).env("REDIS_URL", world.redis.url());
-    shell.stderr(std::fs::File::create(&log).expect("a file is made"));
+    shell.stderr(std::fs::File::create(&log).expect("a file is created"));
     let mut child = shell.spawn().expect("a shell starts");
-    let said = || std::fs::read_to_string(&log).expect("logs are text");
+    let logged = || std::fs::read_to_string(&log).expect("logs are text");
     let lowered = "MAX_CONNECTIONS is lowered from 10000 to 350";
-    crate::harness::eventually("it warns", || async { said().contains(lowered) }).await;
-    child.kill().expect("it runs");
-    child.wait().expect("it ends");
-    assert!(said().contains("Raise it to 10512 with `ulimit -n`"), "{}", said());
+    eventually("the log contains the warning", async || logged().contains(lowered)).await;
+    eventually("the warning contains the remedy", async || logged().contains("Raise it to 10512 with `ulimit -n`"))
+        .await;
+    child.kill().expect("the process runs");
+    ended(&mut child).await;
 }
