@@ -7,11 +7,8 @@
 mod labels;
 mod readings;
 mod recorder;
-mod requests;
 
 use std::time::Duration;
-
-use metrics::Counter;
 
 use crate::application::sale::Shop;
 use crate::application::sale::ports::RejectionReason;
@@ -20,8 +17,7 @@ use crate::application::shared::StoreError;
 use super::postgres::Statement;
 use super::redis::ScriptName;
 
-pub use labels::{AuditResult, Label, Outcome, Pool, PurchaseKind, RecoveryResult, StoreErrorKind};
-pub use requests::{MethodLabel, http_request};
+pub use labels::{AuditResult, Label, Pool, RecoveryResult, StoreErrorKind};
 
 use recorder::metrics;
 
@@ -33,56 +29,6 @@ pub fn install() {
 /// What `GET /metrics` answers.
 pub fn render(shop: &Shop) -> String {
     recorder::render() + &readings::render(shop)
-}
-
-/// A request has begun.
-pub fn http_request_begun() {
-    metrics().in_flight.increment(1.0);
-}
-
-/// A request was refused unseen because too many were in flight.
-pub fn http_request_shed() {
-    metrics().shed.increment(1);
-}
-
-/// A connection was opened.
-pub fn connection_opened() {
-    metrics().connections.increment(1.0);
-}
-
-/// A connection was closed.
-pub fn connection_closed() {
-    metrics().connections.decrement(1.0);
-}
-
-/// So many connections may be open on a listener.
-pub fn connections_max(connections: usize) {
-    metrics().connections_max.set(connections as f64);
-}
-
-/// A connection was turned away because there were too many.
-pub fn connection_refused() {
-    metrics().connections_refused.increment(1);
-}
-
-/// A checkout was answered.
-pub fn checkout(outcome: Outcome) {
-    metrics().checkouts[outcome.index()].increment(1);
-}
-
-/// A purchase was answered.
-pub fn purchase(kind: PurchaseKind, outcome: Outcome) {
-    let counters: &[Counter] = match kind {
-        PurchaseKind::Cart => &metrics().purchases,
-        PurchaseKind::BuyNow => &metrics().buy_nows,
-    };
-    counters[outcome.index()].increment(1);
-}
-
-/// Units were acknowledged to their buyer for the first time, this long after Redis had decided.
-pub fn acknowledged(units: u32, waited: Duration) {
-    metrics().units_acknowledged.increment(u64::from(units));
-    metrics().acknowledgement_wait.record(waited.as_secs_f64());
 }
 
 /// A script was answered, or not, in this time.
@@ -111,11 +57,6 @@ pub fn postgres_pool(pool: Pool, idle: usize, in_use: usize, max: u32) {
     gauges.idle.set(idle as f64);
     gauges.in_use.set(in_use as f64);
     gauges.max.set(f64::from(max));
-}
-
-/// A store could not do what a request needed.
-pub fn store_failure(error: &StoreError) {
-    metrics().store_failures[StoreErrorKind::of(error).index()].increment(1);
 }
 
 /// A batch of this many ledger entries was committed.

@@ -79,10 +79,10 @@ impl Shop {
         let period = TimeDelta::from_std(self.settings.sale_every).unwrap_or_default();
         let window = Window::new(starts_at, wanted.ends_at.unwrap_or(starts_at + period))?;
         if window.ends_at <= now {
-            return Err(Invalid("ended_at must lie in the future").into());
+            return Err(Invalid::new("ended_at must lie in the future").into());
         }
         if window.ends_at - window.starts_at > LONGEST_SALE {
-            return Err(Invalid("a sale lasts at most a year").into());
+            return Err(Invalid::new("a sale must last at most a year").into());
         }
         Ok(window)
     }

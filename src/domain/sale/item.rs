@@ -17,16 +17,20 @@ impl Item {
     pub fn new(name: String, image_url: String, price: Money, stock: u32) -> Result<Self, Invalid> {
         let characters = name.chars().count();
         if characters == 0 || characters > NAME_CHARS_MAX || name.chars().any(char::is_control) {
-            return Err(Invalid("name must be 1 to 200 characters without control characters"));
+            return Err(Invalid::new(format!(
+                "name must be 1 to {NAME_CHARS_MAX} characters without control characters"
+            )));
         }
         if image_url.len() > IMAGE_URL_CHARS_MAX || !image_url.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Invalid("image_url must be at most 2000 visible ASCII characters"));
+            return Err(Invalid::new(format!(
+                "image_url must be at most {IMAGE_URL_CHARS_MAX} visible ASCII characters"
+            )));
         }
         if !["https://", "http://", "/"].iter().any(|start| image_url.starts_with(start)) {
-            return Err(Invalid("image_url must start with https://, http:// or /"));
+            return Err(Invalid::new("image_url must start with https://, http:// or /"));
         }
         if !(1..=ITEM_STOCK_MAX).contains(&stock) {
-            return Err(Invalid("stock must be 1 to 100000"));
+            return Err(Invalid::new(format!("stock must be 1 to {ITEM_STOCK_MAX}")));
         }
         Ok(Item { name, image_url, price, stock })
     }

@@ -20,7 +20,7 @@ impl FromStr for ItemRef {
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return text.parse().map(ItemRef::Id);
         }
-        let number = digits.parse::<u32>().map_err(|_| Invalid("must be an item number from 1 to 99999"))?;
+        let number = digits.parse::<u32>().map_err(|_| Ordinal::invalid())?;
         Ordinal::try_from(number).map(ItemRef::InCurrentSale)
     }
 }

@@ -49,6 +49,9 @@ impl FromStr for SaleStatus {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let named = SaleStatus::VARIANTS.iter().find(|status| <&str>::from(*status) == text);
-        named.copied().ok_or(Invalid("must be scheduled, open or ended"))
+        named.copied().ok_or_else(|| {
+            let words: Vec<&str> = SaleStatus::VARIANTS.iter().map(<&str>::from).collect();
+            Invalid::new(format!("must be one of {}", words.join(", ")))
+        })
     }
 }

@@ -19,7 +19,7 @@ impl Window {
     /// A window that does not end before it starts. One that ends where it starts never sells.
     pub fn new(starts_at: DateTime<Utc>, ends_at: DateTime<Utc>) -> Result<Self, Invalid> {
         if ends_at < starts_at {
-            return Err(Invalid("must not end before it starts"));
+            return Err(Invalid::new("must not end before it starts"));
         }
         Ok(Window { starts_at, ends_at })
     }

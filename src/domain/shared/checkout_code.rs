@@ -44,7 +44,7 @@ impl FromStr for CheckoutCode {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let wrong = || Invalid("must be a checkout code as returned by POST /checkout");
+        let wrong = || Invalid::new("must be a checkout code as returned by POST /checkout");
         let (sale, digits) = text.rsplit_once('-').ok_or_else(wrong)?;
         let canonical = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if digits.len() != 32 || !digits.bytes().all(canonical) {

@@ -8,12 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::limits::SALE_ITEMS_MAX;
 use super::{Invalid, SaleId};
 
-/// The place of an item in its sale: 1 to 99,999.
+/// The place of an item in its sale, from 1 to [`SALE_ITEMS_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Ordinal(u32);
 
 impl Ordinal {
+    /// The error for a number that no item can have.
+    pub fn invalid() -> Invalid {
+        Invalid::new(format!("must be an item number from 1 to {SALE_ITEMS_MAX}"))
+    }
+
     /// The number itself.
     pub fn get(self) -> u32 {
         self.0
@@ -29,11 +34,7 @@ impl TryFrom<u32> for Ordinal {
     type Error = Invalid;
 
     fn try_from(number: u32) -> Result<Self, Invalid> {
-        if (1..=SALE_ITEMS_MAX).contains(&number) {
-            Ok(Ordinal(number))
-        } else {
-            Err(Invalid("must be an item number from 1 to 99999"))
-        }
+        if (1..=SALE_ITEMS_MAX).contains(&number) { Ok(Ordinal(number)) } else { Err(Ordinal::invalid()) }
     }
 }
 
@@ -67,7 +68,7 @@ impl FromStr for ItemId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let wrong = Invalid("must be an item id such as 20261120T09-00042");
+        let wrong = Invalid::new("must be an item id such as 20261120T09-00042");
         let (sale, digits) = text.rsplit_once('-').ok_or_else(|| wrong.clone())?;
         if digits.len() != 5 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong);

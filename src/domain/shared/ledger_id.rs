@@ -50,7 +50,7 @@ impl TryFrom<i64> for LedgerId {
     type Error = Invalid;
 
     fn try_from(packed: i64) -> Result<Self, Invalid> {
-        u64::try_from(packed).map(LedgerId).map_err(|_| Invalid("a ledger id is not negative"))
+        u64::try_from(packed).map(LedgerId).map_err(|_| Invalid::new("a ledger id is not negative"))
     }
 }
 
@@ -70,7 +70,7 @@ impl FromStr for LedgerId {
             Some((ms, seq)) if ms <= Self::MILLISECONDS_MAX && seq <= Self::SEQUENCE_MAX => {
                 Ok(LedgerId(ms << Self::SEQUENCE_BITS | seq))
             }
-            _ => Err(Invalid("must be a ledger id such as 1763632800000-0")),
+            _ => Err(Invalid::new("must be a ledger id such as 1763632800000-0")),
         }
     }
 }

@@ -39,13 +39,13 @@ impl TryFrom<Decimal> for Money {
     fn try_from(amount: Decimal) -> Result<Self, Invalid> {
         let amount = amount.normalize();
         if amount.is_sign_negative() && !amount.is_zero() {
-            return Err(Invalid("must not be negative"));
+            return Err(Invalid::new("must not be negative"));
         }
         if amount.scale() > 2 {
-            return Err(Invalid("must have at most two decimal places"));
+            return Err(Invalid::new("must have at most two decimal places"));
         }
         if amount > Self::MAX {
-            return Err(Invalid("must be less than a trillion"));
+            return Err(Invalid::new("must be less than a trillion"));
         }
         let mut amount = amount.abs();
         amount.rescale(2);
@@ -63,7 +63,7 @@ impl FromStr for Money {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let wrong = Invalid("must be a decimal number such as 19.90");
+        let wrong = Invalid::new("must be a decimal number such as 19.90");
         let (units, cents) = text.split_once('.').unwrap_or((text, "0"));
         let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(units.strip_prefix('-').unwrap_or(units)) || !is_number(cents) {
@@ -106,7 +106,7 @@ impl FromStr for Currency {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         match text.as_bytes() {
             [a, b, c] if text.bytes().all(|letter| letter.is_ascii_uppercase()) => Ok(Currency([*a, *b, *c])),
-            _ => Err(Invalid("must be a currency code of three capital letters, such as EUR")),
+            _ => Err(Invalid::new("must be a currency code of three capital letters, such as EUR")),
         }
     }
 }

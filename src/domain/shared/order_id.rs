@@ -30,7 +30,7 @@ impl FromStr for OrderId {
         let (sale, entry) = at.map(|at| (&text[..at], &text[at + 1..])).unwrap_or_default();
         match (sale.parse(), entry.parse()) {
             (Ok(sale), Ok(entry)) => Ok(OrderId { sale, entry }),
-            _ => Err(Invalid("must be an order id such as 20261120T09-1763632800000-0")),
+            _ => Err(Invalid::new("must be an order id such as 20261120T09-1763632800000-0")),
         }
     }
 }

@@ -71,7 +71,7 @@ impl FromStr for SaleId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        parse_sale_id(text).ok_or(Invalid("must be a sale id such as 20261120T09"))
+        parse_sale_id(text).ok_or(Invalid::new("must be a sale id such as 20261120T09"))
     }
 }
 

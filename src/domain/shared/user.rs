@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Invalid, limits::ID_CHARS_MAX};
 
-/// A shopper: 1 to 128 of `[A-Za-z0-9._:@+-]`. Cheap to clone.
+/// A shopper: 1 to [`ID_CHARS_MAX`] of `[A-Za-z0-9._:@+-]`. Cheap to clone.
 ///
 /// The alphabet has no space, so a user id can stand in space-separated values in Redis.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,12 +23,12 @@ impl FromStr for UserId {
         if (1..=ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(UserId(text.into()))
         } else {
-            Err(Invalid("must be 1 to 128 characters of A-Z a-z 0-9 . _ : @ + -"))
+            Err(Invalid::new(format!("must be 1 to {ID_CHARS_MAX} characters of A-Z a-z 0-9 . _ : @ + -")))
         }
     }
 }
 
-/// What a caller names a buy-now request by: 1 to 128 visible ASCII characters.
+/// What a caller names a buy-now request by: 1 to [`ID_CHARS_MAX`] visible ASCII characters.
 ///
 /// It means something only together with its user and its sale.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl FromStr for RequestId {
         if (1..=ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(RequestId(text.into()))
         } else {
-            Err(Invalid("must be 1 to 128 visible ASCII characters without spaces"))
+            Err(Invalid::new(format!("must be 1 to {ID_CHARS_MAX} visible ASCII characters without spaces")))
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::application::sale::ports::RejectionReason;
 use crate::application::shared::StoreError;
-use crate::infrastructure::http::ProblemCode;
 use crate::infrastructure::postgres::Statement;
 use crate::infrastructure::redis::ScriptName;
 
@@ -38,57 +37,6 @@ macro_rules! label {
         }
     };
 }
-
-/// What a checkout or a purchase came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was done.
-    Accepted,
-    /// It had been done before, and was answered the same.
-    Replayed,
-    /// It was decided, and is not known to be durable yet.
-    Confirming,
-    /// A store failed after it may have been decided.
-    Unknown,
-    /// It was not done.
-    Refused(ProblemCode),
-}
-
-impl Label for Outcome {
-    fn all() -> Vec<Self> {
-        let done = [Outcome::Accepted, Outcome::Replayed, Outcome::Confirming, Outcome::Unknown];
-        done.into_iter().chain(ProblemCode::ALL.map(Outcome::Refused)).collect()
-    }
-
-    fn index(self) -> usize {
-        match self {
-            Outcome::Accepted => 0,
-            Outcome::Replayed => 1,
-            Outcome::Confirming => 2,
-            Outcome::Unknown => 3,
-            Outcome::Refused(code) => 4 + code as usize,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Outcome::Accepted => "accepted",
-            Outcome::Replayed => "replayed",
-            Outcome::Confirming => "confirming",
-            Outcome::Unknown => "unknown",
-            Outcome::Refused(code) => code.word(),
-        }
-    }
-}
-
-/// How something is bought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PurchaseKind {
-    Cart,
-    BuyNow,
-}
-
-label!(PurchaseKind { Cart => "cart", BuyNow => "buy_now" });
 
 /// Why a store did not do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,12 +142,7 @@ mod tests {
 
     #[test]
     fn every_value_is_at_its_index() {
-        assert!(
-            places::<Outcome>()
-                && places::<PurchaseKind>()
-                && places::<StoreErrorKind>()
-                && places::<RejectionReason>()
-        );
+        assert!(places::<StoreErrorKind>() && places::<RejectionReason>());
         assert!(places::<RecoveryResult>() && places::<AuditResult>() && places::<Pool>());
         assert!(places::<ScriptName>() && places::<Statement>());
     }

@@ -12,7 +12,7 @@ use crate::application::sale::ports::RejectionReason;
 use crate::infrastructure::postgres::Statement;
 use crate::infrastructure::redis::ScriptName;
 
-use super::labels::{AuditResult, Label, Outcome, Pool, PurchaseKind, RecoveryResult, StoreErrorKind};
+use super::labels::{AuditResult, Label, Pool, RecoveryResult, StoreErrorKind};
 
 /// Measurements wait in memory until they are sorted into buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -23,25 +23,14 @@ const LATENCY_SECONDS: [f64; 15] =
 const AUDIT_SECONDS: [f64; 12] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 120.0];
 const BATCH_ENTRIES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
-/// Handles of every metric but those of HTTP requests.
+/// Handles of the metrics of the stores and of the background.
 pub struct Metrics {
     exporter: PrometheusHandle,
-    pub in_flight: Gauge,
-    pub shed: Counter,
-    pub connections: Gauge,
-    pub connections_max: Gauge,
-    pub connections_refused: Counter,
-    pub checkouts: Vec<Counter>,
-    pub purchases: Vec<Counter>,
-    pub buy_nows: Vec<Counter>,
-    pub units_acknowledged: Counter,
-    pub acknowledgement_wait: Histogram,
     pub redis_scripts: Vec<Histogram>,
     pub redis_errors: Vec<Counter>,
     pub postgres_statements: Vec<Histogram>,
     pub postgres_errors: Vec<Counter>,
     pub postgres_pools: Vec<PoolGauges>,
-    pub store_failures: Vec<Counter>,
     pub ledger_batch: Histogram,
     pub fence_trips: Counter,
     pub recoveries: Vec<Counter>,
@@ -114,26 +103,13 @@ fn keep_up(exporter: PrometheusHandle) {
 
 impl Metrics {
     fn new(exporter: PrometheusHandle) -> Self {
-        let of_purchase =
-            |kind: PurchaseKind| by::<Outcome>("flashsale_purchases_total", "outcome", &[("kind", kind.word())]);
         Metrics {
             exporter,
-            in_flight: gauge!("flashsale_http_requests_in_flight"),
-            shed: counter!("flashsale_http_requests_shed_total"),
-            connections: gauge!("flashsale_http_connections"),
-            connections_max: gauge!("flashsale_http_connections_max"),
-            connections_refused: counter!("flashsale_http_connections_refused_total"),
-            checkouts: by::<Outcome>("flashsale_checkouts_total", "outcome", &[]),
-            purchases: of_purchase(PurchaseKind::Cart),
-            buy_nows: of_purchase(PurchaseKind::BuyNow),
-            units_acknowledged: counter!("flashsale_units_acknowledged_total"),
-            acknowledgement_wait: histogram!("flashsale_acknowledgement_wait_seconds"),
             redis_scripts: durations::<ScriptName>("flashsale_redis_script_duration_seconds", "script"),
             redis_errors: by::<StoreErrorKind>("flashsale_redis_errors_total", "kind", &[]),
             postgres_statements: durations::<Statement>("flashsale_postgres_statement_duration_seconds", "statement"),
             postgres_errors: by::<StoreErrorKind>("flashsale_postgres_errors_total", "kind", &[]),
             postgres_pools: Pool::all().into_iter().map(PoolGauges::of).collect(),
-            store_failures: by::<StoreErrorKind>("flashsale_store_failures_total", "kind", &[]),
             ledger_batch: histogram!("flashsale_ledger_batch_entries"),
             fence_trips: counter!("flashsale_fence_trips_total"),
             recoveries: by::<RecoveryResult>("flashsale_recoveries_total", "result", &[]),
@@ -162,25 +138,6 @@ fn durations<L: Label>(name: &'static str, label: &'static str) -> Vec<Histogram
 }
 
 fn describe() {
-    describe_counter!("flashsale_http_requests_total", "HTTP requests by route, method and status.");
-    describe_histogram!(
-        "flashsale_http_request_duration_seconds",
-        Unit::Seconds,
-        "Time to answer an HTTP request, by route and class of status."
-    );
-    describe_gauge!("flashsale_http_requests_in_flight", "HTTP requests that are being answered.");
-    describe_counter!("flashsale_http_requests_shed_total", "HTTP requests refused because too many were in flight.");
-    describe_gauge!("flashsale_http_connections", "Open connections.");
-    describe_gauge!("flashsale_http_connections_max", "Connections that may be open on a listener.");
-    describe_counter!("flashsale_http_connections_refused_total", "Connections turned away: there were too many.");
-    describe_counter!("flashsale_checkouts_total", "Checkouts answered, by outcome.");
-    describe_counter!("flashsale_purchases_total", "Purchases answered, by kind (cart, buy_now) and outcome.");
-    describe_counter!("flashsale_units_acknowledged_total", "Units acknowledged to their buyer at the first asking.");
-    describe_histogram!(
-        "flashsale_acknowledgement_wait_seconds",
-        Unit::Seconds,
-        "Time from the decision in Redis until the waiting purchase knows of its commit in PostgreSQL."
-    );
     describe_histogram!("flashsale_redis_script_duration_seconds", Unit::Seconds, "Time to run a script, by script.");
     describe_counter!("flashsale_redis_errors_total", "Operations that Redis did not do, by kind of failure.");
     describe_histogram!(
@@ -191,7 +148,6 @@ fn describe() {
     describe_counter!("flashsale_postgres_errors_total", "Operations that PostgreSQL did not do, by kind of failure.");
     describe_gauge!("flashsale_postgres_pool_connections", "Connections to PostgreSQL, by pool and state.");
     describe_gauge!("flashsale_postgres_pool_connections_max", "How many connections a pool may have.");
-    describe_counter!("flashsale_store_failures_total", "Requests that a store did not serve, by kind of failure.");
     describe_histogram!("flashsale_ledger_batch_entries", "Ledger entries in one batch that was committed.");
     describe_counter!("flashsale_fence_trips_total", "Times that Redis was found to have forgotten.");
     describe_counter!("flashsale_recoveries_total", "Attempts to make sure of Redis, by result.");
@@ -214,14 +170,13 @@ mod tests {
 
     #[test]
     fn every_metric_has_a_help_text_and_histograms_have_buckets() {
-        metrics().acknowledgement_wait.record(0.003);
+        metrics().ledger_batch.record(3.0);
         let text = render();
         let named =
             |line: &str| line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()).map(str::to_owned);
         for name in text.lines().filter_map(named) {
             assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help text");
         }
-        assert!(text.contains("flashsale_acknowledgement_wait_seconds_bucket{le=\"0.004\"}"), "{text}");
-        assert!(text.contains("flashsale_purchases_total{kind=\"cart\",outcome=\"items_sold\"} 0"), "{text}");
+        assert!(text.contains("flashsale_ledger_batch_entries_bucket{le=\"4\"}"), "{text}");
     }
 }

@@ -1,0 +1,11 @@
+//! The interface as a whole, without real stores.
+
+mod admission;
+mod answers;
+mod client;
+mod failing_stores;
+mod fields;
+mod hyper_errors;
+mod sockets;
+mod streams;
+pub mod table;
