@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use flashsale::domain::shared::limits::LIVE_SALES_MAX;
 use flashsale::infrastructure::http::{API, AdminToken, Rate};
 use flashsale::infrastructure::postgres::PgArchive;
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ async fn the_document_and_the_service_agree() {
     PgArchive::connect(&postgres.server.url(), 2).await.expect("it answers").migrate_up().await.expect("it migrates");
     let mut world = World::over(postgres.server.url()).await.with(|world| {
         world.http.admin_token = AdminToken::new("s3cret".into());
-        world.settings.ack_timeout = Duration::from_millis(300);
+        world.settings.ack_timeout = Duration::from_secs(1);
     });
     let shop = world.start().await;
     let mut survey = Survey::new(Document(shop.client.get("/openapi.json").await.expect(200).json()));
@@ -42,6 +43,7 @@ async fn the_document_and_the_service_agree() {
     browse(&mut survey, &shop).await;
     fill_carts(&mut survey, &shop).await;
     buy(&mut survey, &shop).await;
+    page_through_lists(&mut survey, &world, &shop.client).await;
     buy_outside_of_a_sale(&mut survey, &shop).await;
     send_invalid_requests(&mut survey, &shop.client).await;
     send_invalid_heads(&survey, &shop.client).await;
@@ -50,6 +52,7 @@ async fn the_document_and_the_service_agree() {
     lose_postgresql(&mut survey, &shop, &mut postgres).await;
     lose_redis(&mut survey).await;
     find_no_sale(&mut survey).await;
+    create_too_many_sales(&mut survey).await;
 
     assert_complete(&survey);
 }
@@ -130,6 +133,9 @@ async fn fill_carts(survey: &mut Survey, shop: &Instance) {
     survey.ask(client, &format!("GET /checkout/{code}"), Value::Null, "200").await;
     survey.ask(client, &format!("DELETE /checkout/{code}/items/4"), Value::Null, "200").await;
     survey.ask(client, &format!("DELETE /checkout/{code}/items/4"), Value::Null, "404 item_not_found").await;
+    let empty = client.cart("zoe", &["4"]).await;
+    survey.ask(client, &format!("DELETE /checkout/{empty}/items/4"), Value::Null, "200").await;
+    survey.ask(client, &format!("POST /purchase?code={empty}"), Value::Null, "409 cart_empty").await;
     let made_up = made_up_code(&shop.sale());
     survey.ask(client, &format!("GET /checkout/{made_up}"), Value::Null, "404 checkout_not_found").await;
     survey.ask(client, &format!("DELETE /checkout/{made_up}/items/4"), Value::Null, "404 checkout_not_found").await;
@@ -170,6 +176,35 @@ async fn buy(survey: &mut Survey, shop: &Instance) {
     survey.ask(client, "POST /checkout?user_id=ann&id=5", Value::Null, "409 item_sold").await;
     survey.ask(client, "POST /purchase", json!({ "code": code }), "409 items_sold").await;
     survey.ask(client, "POST /purchase", json!({ "code": code, "partial": true }), "200").await;
+}
+
+/// Lists more sales and purchases than fit on a page.
+async fn page_through_lists(survey: &mut Survey, world: &World, client: &Client) {
+    for insert in [
+        "INSERT INTO sales
+         SELECT '20260101T00-' || lpad(to_hex(n), 4, '0'), false, '2026-01-01T00:00Z', '2026-01-01T01:00Z', 10, 'EUR',
+                101, 101, now(), now()
+         FROM generate_series(1, 101) n",
+        "INSERT INTO items SELECT '20260101T00-0001', n, 'Lamp', '/lamp.jpg', 19.90, 1 FROM generate_series(1, 101) n",
+        "INSERT INTO purchases
+         SELECT '20260101T00-0001', n, '20260101T00-0001-' || lpad(to_hex(n), 32, '0'), 'pat', NULL, 1, 19.90, '[]', now()
+         FROM generate_series(1, 101) n",
+        "INSERT INTO purchase_units SELECT '20260101T00-0001', n, 1, 'pat', n, n, 19.90, 1, 101 FROM generate_series(1, 101) n",
+    ] {
+        sqlx::query(insert).execute(&world.database).await.expect("the rows are valid");
+    }
+    for (path, list, id) in [("/sales", "sales", "id"), ("/users/pat/purchases", "purchases", "order_id")] {
+        let mut seen = BTreeSet::new();
+        let mut next = format!("GET {path}");
+        loop {
+            let page = survey.ask(client, &next, Value::Null, "200").await.json();
+            let entries = page[list].as_array().expect("a page is a list");
+            assert!(entries.iter().all(|entry| seen.insert(text(entry, id))), "{path} repeats an entry");
+            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            next = format!("GET {path}?cursor={cursor}");
+        }
+        assert!(seen.len() >= 101, "{path}: {}", seen.len());
+    }
 }
 
 async fn buy_outside_of_a_sale(survey: &mut Survey, shop: &Instance) {
@@ -329,6 +364,25 @@ async fn find_no_sale(survey: &mut Survey) {
     }
 }
 
+async fn create_too_many_sales(survey: &mut Survey) {
+    let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("s3cret".into()));
+    let shop = world.start().await;
+    for insert in [
+        "INSERT INTO sales
+         SELECT '20990101T00-' || lpad(to_hex(n), 4, '0'), false, '2099-01-01T00:00Z', '2099-01-01T01:00Z', 10, 'EUR', 1, 1
+         FROM generate_series(1, $1) n",
+        "INSERT INTO items
+         SELECT '20990101T00-' || lpad(to_hex(n), 4, '0'), 1, 'Lamp', '/lamp.jpg', 19.90, 1 FROM generate_series(1, $1) n",
+    ] {
+        let insert = sqlx::query(insert).bind(LIVE_SALES_MAX as i32);
+        insert.execute(&world.database).await.expect("the rows are valid");
+    }
+    survey
+        .ask_with(&shop.client, "POST /admin/sales", &[ADMIN], json!({ "total_items": 1 }), "409 too_many_sales")
+        .await;
+    shop.kill().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_endpoint_is_in_the_document_and_every_example_is_valid() {
     let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("s3cret".into()));
@@ -350,7 +404,8 @@ async fn every_endpoint_is_in_the_document_and_every_example_is_valid() {
 /// Sends the first request that the page offers, exactly as the page fills it in.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_prefilled_checkout_works_on_a_fresh_service() {
-    let shop = World::new().await.start().await;
+    let world = World::new().await;
+    let shop = world.start().await;
     let document = Document(shop.client.get("/openapi.json").await.expect(200).json());
     for (method, pattern) in document.operations() {
         assert_eq!(document.prefilled_query(&method, &pattern), "", "{method} {pattern}");
@@ -407,7 +462,10 @@ fn made_up_code(sale: &str) -> String {
 
 /// Sends a head without the body that it announces.
 async fn send_half(client: &Client, method: &str, path: &str) -> Answer {
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nconnection: close\r\n\r\n");
+    let (name, token) = ADMIN;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\n{name}: {token}\r\ncontent-length: 9\r\nconnection: close\r\n\r\n"
+    );
     send_raw(client, &head).await
 }
 
