@@ -40,12 +40,13 @@ CREATE TABLE purchase_units (
 
 CREATE INDEX purchase_units_by_purchase ON purchase_units (sale_id, ledger_id);
 
--- A purchase as the ledger records it. Slots are filled in the order of the cart.
+-- A purchase as the ledger records it. Slots are filled in the order of the cart. A purchase that lost units shows:
+-- unit_count is the number that it was written with.
 CREATE VIEW recorded_purchases AS
-SELECT p.sale_id, p.ledger_id, p.code, p.user_id, p.request_id, p.missed, p.purchased_at,
-       array_agg(u.ordinal ORDER BY u.slot) AS ordinals,
-       array_agg(u.unit ORDER BY u.slot) AS units,
-       array_agg(u.slot ORDER BY u.slot) AS slots
+SELECT p.sale_id, p.ledger_id, p.code, p.user_id, p.request_id, p.missed, p.purchased_at, p.units AS unit_count,
+       array_agg(u.ordinal ORDER BY u.slot) FILTER (WHERE u.slot IS NOT NULL) AS ordinals,
+       array_agg(u.unit ORDER BY u.slot) FILTER (WHERE u.slot IS NOT NULL) AS units,
+       array_agg(u.slot ORDER BY u.slot) FILTER (WHERE u.slot IS NOT NULL) AS slots
 FROM purchases p
-JOIN purchase_units u ON u.sale_id = p.sale_id AND u.ledger_id = p.ledger_id
+LEFT JOIN purchase_units u ON u.sale_id = p.sale_id AND u.ledger_id = p.ledger_id
 GROUP BY p.sale_id, p.ledger_id;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::application::sale::verify::Findings;
+use crate::application::sale::findings::Findings;
 use crate::config::{SaleConfig, StoreConfig};
 use crate::domain::shared::SaleId;
 use crate::startup;

@@ -13,12 +13,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::application::sale::Shop;
 use crate::application::sale::attempts::AttemptsWriter;
+use crate::application::sale::findings::Findings;
 use crate::application::sale::follow::Follower;
 use crate::application::sale::live_sale::LiveSale;
 use crate::application::sale::persist::{LedgerWriter, Progress};
 use crate::application::sale::ports::{Lock, LockName, PersistError};
 use crate::application::sale::recover::Recovered;
-use crate::application::sale::verify::Findings;
 use crate::application::shared::StoreError;
 use crate::domain::shared::SaleId;
 

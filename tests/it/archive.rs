@@ -1,15 +1,65 @@
-//! PostgreSQL by itself: what it refuses, whoever asks.
+//! The contract of the ports of an archive. Each test runs against PostgreSQL and against the archive in memory.
+
+mod guards;
+mod lists;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use flashsale::application::sale::memory::MemoryArchive;
 use flashsale::application::sale::ports::*;
-use flashsale::domain::shared::Epoch;
+use flashsale::application::shared::StoreError;
+
 use flashsale::domain::{sale::*, shared::*};
 use flashsale::infrastructure::postgres::PgArchive;
 
+use sqlx::{Connection, Executor};
+
 use crate::harness::stores;
 
+/// Runs each test against every archive.
+macro_rules! contract {
+    ($($module:ident :: $test:ident),* $(,)?) => {
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$module::$test(super::Fixture::new(Box::new(super::postgres_archive().await)).await).await;
+            })*
+        }
+
+        mod memory {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$module::$test(super::Fixture::new(Box::new(super::MemoryArchive::default())).await).await;
+            })*
+        }
+    };
+}
+
+contract! {
+    guards::a_batch_of_an_older_epoch_is_refused_whole,
+    guards::each_entry_is_written_exactly_once_by_concurrent_writers,
+    guards::every_guard_names_its_reason_and_leaves_the_batch_unwritten,
+    guards::a_purchase_archived_again_is_no_second_purchase,
+    guards::a_code_and_a_request_buy_once,
+    guards::a_rejected_entry_is_filed_and_the_cursor_moves_past_it,
+    guards::a_rejected_purchase_gives_back_only_units_and_slots_without_an_owner,
+    guards::a_lock_has_one_holder_until_it_is_dropped,
+    guards::attempts_are_archived_exactly_once,
+    guards::refusals_are_added_up,
+    lists::hourly_sales_never_overlap,
+    lists::sales_are_listed_latest_first_by_status_and_page,
+    lists::a_sale_ends_earlier_and_never_before_its_start,
+    lists::a_closed_sale_is_no_longer_live,
+    lists::a_purchase_is_found_by_code_and_by_request,
+    lists::receipts_are_listed_newest_first_over_all_sales,
+}
+
+async fn postgres_archive() -> PgArchive {
+    PgArchive::connect(&stores::database().await, 4).await.expect("PostgreSQL answers")
+}
+
+/// An archive with a sale of ten items, of which a user may own two units.
 struct Fixture {
-    archive: PgArchive,
+    archive: Box<dyn Archive>,
     sale: Sale,
     catalog: Catalog,
     epoch: Epoch,
@@ -21,129 +71,67 @@ fn id(sequence: i64) -> LedgerId {
 
 fn sale_from(starts_at: DateTime<Utc>, hours: i64, catalog: &Catalog) -> Sale {
     let window = Window::new(starts_at, starts_at + TimeDelta::hours(hours)).expect("a window");
-    let (id, items, units) = (SaleId::hourly(starts_at), catalog.items(), catalog.units());
-    Sale { id, window, user_limit: 2, currency: catalog.currency(), items, units, closed: false }
+    Sale::new(SaleId::hourly(starts_at), window, 2, catalog)
 }
 
 impl Fixture {
-    async fn new() -> Self {
-        let archive = PgArchive::connect(&stores::database().await, 4).await.expect("PostgreSQL answers");
+    async fn new(archive: Box<dyn Archive>) -> Self {
+        archive.ping().await.expect("it answers");
         let catalog = Catalog::generated(10).expect("a catalog");
         let sale = sale_from("2026-11-20T09:00:00Z".parse().expect("a time"), 1, &catalog);
         assert!(archive.create_sale(&sale, &catalog).await.expect("it answers"));
         let epoch = archive.raise_epoch().await.expect("it answers");
+        assert_eq!(archive.epoch().await.expect("it answers"), epoch);
         Fixture { archive, sale, catalog, epoch }
     }
 
-    fn sold(&self, at: LedgerId, user: &str, units: &[(u32, u32, u32)]) -> LedgerEntry {
+    fn purchase(&self, at: LedgerId, user: &str, units: &[(u32, u32, u32)]) -> Purchase {
         let unit = |(item, unit, slot): &(u32, u32, u32)| SoldUnit {
             ordinal: Ordinal::try_from(*item).expect("an item"),
             unit: *unit,
             slot: *slot,
         };
-        let sold = Purchase {
+        Purchase {
             code: CheckoutCode::new(self.sale.id, at.to_i64() as u128),
             user: user.parse().expect("a user"),
             request: None,
             units: units.iter().map(unit).collect(),
             missed: Vec::new(),
-        };
-        LedgerEntry { id: at, event: LedgerEvent::Sold(sold) }
+        }
+    }
+
+    fn sold(&self, at: LedgerId, user: &str, units: &[(u32, u32, u32)]) -> LedgerEntry {
+        LedgerEntry { id: at, event: LedgerEvent::Sold(self.purchase(at, user, units)) }
     }
 
     async fn persist(&self, after: LedgerId, entries: &[LedgerEntry]) -> Result<(), PersistError> {
         self.archive.persist(self.epoch, &self.catalog, self.sale.id, after, entries).await
     }
-}
 
-#[tokio::test]
-async fn a_batch_of_an_older_epoch_is_refused_whole() {
-    let fixture = Fixture::new().await;
-    let entry = fixture.sold(id(1), "ann", &[(1, 1, 1)]);
-    fixture.archive.raise_epoch().await.expect("it answers");
-    let late = fixture.persist(LedgerId::ZERO, std::slice::from_ref(&entry)).await;
-    assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
-    let rejection = Rejection { reason: RejectionReason::Invalid, message: "late".into() };
-    let late = fixture.archive.reject(fixture.epoch, fixture.sale.id, LedgerId::ZERO, &entry, &rejection).await;
-    assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
-    assert!(fixture.archive.purchases_in(fixture.sale.id).await.expect("it answers").is_empty());
-    assert_eq!(fixture.archive.cursors(fixture.sale.id).await.expect("it answers").ledger, LedgerId::ZERO);
-}
-
-#[tokio::test]
-async fn each_entry_is_written_exactly_once_whoever_writes() {
-    let fixture = Fixture::new().await;
-    let entries = [fixture.sold(id(1), "ann", &[(1, 1, 1)]), fixture.sold(id(2), "bob", &[(2, 1, 1)])];
-    let (one, two) = tokio::join!(fixture.persist(LedgerId::ZERO, &entries), fixture.persist(LedgerId::ZERO, &entries));
-    let moved = |result: &Result<(), PersistError>| matches!(result, Err(PersistError::CursorMoved));
-    assert!(one.is_ok() && moved(&two) || two.is_ok() && moved(&one), "{one:?} {two:?}");
-    assert_eq!(fixture.archive.purchases_in(fixture.sale.id).await.expect("it answers").len(), 2);
-    // Which guard a repeated purchase meets first is up to PostgreSQL; it meets one.
-    let again = fixture.persist(id(2), &entries[..1]).await;
-    assert!(matches!(again, Err(PersistError::Duplicate | PersistError::Rejected(_))), "{again:?}");
-}
-
-#[tokio::test]
-async fn every_guard_is_told_by_its_name_and_leaves_the_batch_unwritten() {
-    let fixture = Fixture::new().await;
-    fixture.persist(LedgerId::ZERO, &[fixture.sold(id(1), "ann", &[(1, 1, 1)])]).await.expect("it is right");
-    for (units, user, expected) in [
-        (&[(2, 1, 1), (1, 1, 2)][..], "bob", RejectionReason::UnitSold),
-        (&[(2, 2, 1)], "bob", RejectionReason::UnitSold),
-        (&[(2, 1, 1)], "ann", RejectionReason::SlotFilled),
-        (&[(2, 1, 3)], "bob", RejectionReason::SlotFilled),
-        (&[(11, 1, 1)], "bob", RejectionReason::Invalid),
-    ] {
-        let good = fixture.sold(id(2), "cat", &[(3, 1, 1)]);
-        let result = fixture.persist(id(1), &[good, fixture.sold(id(3), user, units)]).await;
-        match result {
-            Err(PersistError::Rejected(rejection)) => assert_eq!(rejection.reason, expected, "{units:?}"),
-            other => panic!("{other:?} for {units:?}"),
-        }
+    async fn cursor(&self) -> LedgerId {
+        self.archive.cursors(self.sale.id).await.expect("it answers").ledger
     }
-    let found = fixture.archive.check(fixture.sale.id).await.expect("it answers");
-    assert_eq!(found, ArchiveFindings { sold: 1, oversold: 0, over_limit: 0, wrong_totals: 0 });
-    assert_eq!(fixture.archive.cursors(fixture.sale.id).await.expect("it answers").ledger, id(1));
-}
 
-#[tokio::test]
-async fn hourly_sales_never_overlap() {
-    let fixture = Fixture::new().await;
-    let starts_at = fixture.sale.window.starts_at;
-    for (start, hours) in
-        [(starts_at, 1), (starts_at + TimeDelta::minutes(30), 1), (starts_at - TimeDelta::hours(1), 2)]
-    {
-        let sale = sale_from(start, hours, &fixture.catalog);
-        assert!(!fixture.archive.create_sale(&sale, &fixture.catalog).await.expect("it answers"), "{start}");
+    async fn purchases(&self) -> Vec<RecordedPurchase> {
+        self.archive.purchases_in(self.sale.id).await.expect("it answers")
     }
-    let next = sale_from(starts_at + TimeDelta::hours(1), 1, &fixture.catalog);
-    assert!(fixture.archive.create_sale(&next, &fixture.catalog).await.expect("it answers"));
-    assert_eq!(fixture.archive.catalog(next.id).await.expect("it answers"), fixture.catalog);
 }
 
+/// Recovery would free the units of a row that only lost them.
 #[tokio::test]
-async fn a_lock_has_one_holder_until_it_is_dropped() {
-    let fixture = Fixture::new().await;
-    let name = LockName::Writer(fixture.sale.id);
-    let held = fixture.archive.try_lock(name).await.expect("it answers");
-    let mut held = held.expect("it is free");
-    assert!(held.is_held().await);
-    assert!(fixture.archive.try_lock(name).await.expect("it answers").is_none());
-    assert!(fixture.archive.try_lock(LockName::Recovery).await.expect("it answers").is_some());
-    drop(held);
-    crate::harness::eventually("it is free again", || async {
-        fixture.archive.try_lock(name).await.expect("it answers").is_some()
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn what_a_refused_purchase_may_give_back_is_what_nobody_owns() {
-    let fixture = Fixture::new().await;
-    fixture.persist(LedgerId::ZERO, &[fixture.sold(id(1), "ann", &[(1, 1, 1)])]).await.expect("it is right");
-    let refused = fixture.sold(id(2), "ann", &[(1, 1, 1), (2, 1, 2), (3, 7, 2), (12, 1, 2)]);
-    let LedgerEvent::Sold(sold) = refused.event else { unreachable!("it is a purchase") };
-    let released = fixture.archive.unowned(fixture.sale.id, id(2), &sold).await.expect("it answers");
-    assert_eq!(released.units, [sold.units[1]], "neither a sold unit, nor one that does not exist");
-    assert_eq!(released.slots, [2, 2, 2]);
+async fn a_purchase_that_lost_a_unit_is_corrupt_and_not_smaller() {
+    let url = stores::database().await;
+    let archive = PgArchive::connect(&url, 2).await.expect("PostgreSQL answers");
+    let fixture = Fixture::new(Box::new(archive)).await;
+    let entry = fixture.sold(id(1), "ann", &[(1, 1, 1), (2, 1, 2)]);
+    fixture.persist(LedgerId::ZERO, &[entry]).await.expect("the entry is valid");
+    let mut connection = sqlx::PgConnection::connect(&url).await.expect("PostgreSQL answers");
+    for units_left in [1, 0] {
+        connection
+            .execute("DELETE FROM purchase_units WHERE slot = (SELECT max(slot) FROM purchase_units)")
+            .await
+            .unwrap();
+        let read = fixture.archive.purchases_in(fixture.sale.id).await;
+        assert!(matches!(read, Err(StoreError::Corrupt(_))), "{units_left} units left: {read:?}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Every promise, against real Redis and PostgreSQL processes. One binary, one file a noun.
+//! Integration tests against real Redis, PostgreSQL and Prometheus processes: one binary, and one file for each topic.
 
 mod architecture;
 mod archive;
@@ -10,6 +10,7 @@ mod harness;
 mod health;
 
 mod ledger;
+mod lists;
 mod metrics;
 mod monitoring;
 mod openapi;

@@ -1,14 +1,14 @@
-//! What `GET /metrics` says of a sale, and the audit that it has of itself.
+//! The metrics of a sale and of its audits.
 
 use flashsale::infrastructure::http::AdminToken;
-use sqlx::Executor;
 
 use crate::harness::eventually;
 use crate::harness::service::{Instance, World};
 
-/// The lines of a metric that carry this label.
+/// Returns the series of a metric that have this label, with tother_one values.
 async fn series(shop: &Instance, name: &str, label: &str) -> Vec<(String, f64)> {
-    let text = String::from_utf8(shop.client.get("/metrics").await.expect(200).body.to_vec()).expect("it is text");
+    let text =
+        String::from_utf8(shop.client.get("/metrics").await.expect(200).body.to_vec()).expect("metrics are text");
     let of_metric = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(label));
     of_metric
         .map(|line| {
@@ -18,7 +18,7 @@ async fn series(shop: &Instance, name: &str, label: &str) -> Vec<(String, f64)> 
         .collect()
 }
 
-/// The value of a metric of the sale that is on.
+/// Returns the value of a metric of the current sale.
 async fn reading(shop: &Instance, name: &str) -> f64 {
     let found = series(shop, name, &format!("sale=\"{}\"", shop.sale())).await;
     let [(_, value)] = found.as_slice() else { panic!("{name} is {found:?}") };
@@ -26,7 +26,7 @@ async fn reading(shop: &Instance, name: &str) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sale_is_read_as_it_stands() {
+async fn metrics_show_the_state_of_a_sale() {
     let world = World::new().await;
     let shop = world.start().await;
     let items: Vec<String> = (1..=3).map(|number| number.to_string()).collect();
@@ -42,82 +42,80 @@ async fn a_sale_is_read_as_it_stands() {
     ] {
         eventually(name, || async { reading(&shop, name).await == expected }).await;
     }
-    eventually("the filter knows it", || async { reading(&shop, "flashsale_sold_filter_items").await == 3.0 }).await;
-    assert_eq!(reading(&shop, "flashsale_sold_filter_age_seconds").await, 0.0);
+    for (name, expected) in [("flashsale_sold_filter_items", 3.0), ("flashsale_sold_filter_age_seconds", 0.0)] {
+        eventually(name, || async { reading(&shop, name).await == expected }).await;
+    }
     let (start, end) = (
         reading(&shop, "flashsale_sale_start_timestamp_seconds").await,
         reading(&shop, "flashsale_sale_end_timestamp_seconds").await,
     );
-    assert_eq!(end - start, 3600.0);
+    assert_eq!(end - start, world.settings.sale_every.as_secs_f64());
     let written = reading(&shop, "flashsale_ledger_watermark_timestamp_seconds").await;
     assert!(start <= written && written <= end);
     eventually("attempts are archived", || async { reading(&shop, "flashsale_attempts_pending").await == 0.0 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_series_of_a_sale_end_with_it() {
-    let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("geheim".to_owned()));
+async fn the_series_of_a_sale_are_removed_when_it_closes() {
+    let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("secret".to_owned()));
     let shop = world.start().await;
     let admin = |path: &str| {
         let request = shop.client.request(hyper::Method::POST, path);
-        request.header("authorization", "Bearer geheim").header("content-type", "application/json")
+        request.header("authorization", "Bearer secret").header("content-type", "application/json")
     };
     let made = shop.client.send(admin("/admin/sales"), r#"{"total_items": 5}"#).await.expect(201).json();
     let id = made["id"].as_str().expect("a sale has an id");
     let label = format!("sale=\"{id}\",kind=\"special\",state=\"open\"");
-    assert_eq!(series(&shop, "flashsale_sale_units", &label).await.len(), 1);
-    assert_eq!(series(&shop, "flashsale_sales", r#"kind="special",state="open""#).await[0].1, 1.0);
+    let has_series = async |label: &str| !series(&shop, "flashsale_sale_units", label).await.is_empty();
+    eventually("the sale has series", || has_series(&label)).await;
+    let open_sales = async || series(&shop, "flashsale_sales", r#"kind="special",state="open""#).await[0].1;
+    assert_eq!(open_sales().await, 1.0);
     shop.client.send(admin(&format!("/admin/sales/{id}/end")), "").await.expect(200);
     let label = format!("sale=\"{id}\"");
-    eventually("its series end", || async { series(&shop, "flashsale_sale_units", &label).await.is_empty() }).await;
-    assert_eq!(series(&shop, "flashsale_sales", r#"kind="special",state="open""#).await[0].1, 0.0);
+    eventually("the series are removed", || async { !has_series(&label).await }).await;
+    assert_eq!(open_sales().await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_unit_of_drift_is_found() {
+async fn the_audit_finds_a_drift_of_one_unit() {
     let world = World::new().await;
     let shop = world.start().await;
     shop.client.buy_now("ann", "r", "1").await.expect(200);
-    eventually("an audit has been made", || async {
+    eventually("the sale is audited", || async {
         series(&shop, "flashsale_audit_units_sold", "").await.iter().any(|(_, sold)| *sold == 1.0)
     })
     .await;
     let drift = || async { series(&shop, "flashsale_audit_findings", "finding=\"drift\"").await[0].1 };
     assert_eq!(drift().await, 0.0);
-    let mut redis = world.redis_connection().await;
-    let units = format!("{{{}}}:units", shop.sale());
-    let () = redis::cmd("HSET").arg(&units).arg(1).arg("1").query_async(&mut redis).await.expect("Redis answers");
-    eventually("the unit that is free again is found", || async { drift().await == 1.0 }).await;
+    world.run_in_redis(&["HSET", &shop.key("units"), "1", "1"]).await;
+    eventually("the audit finds the sold unit that is free", || async { drift().await == 1.0 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_redis_forgot_is_no_drift() {
+async fn an_audit_reports_no_drift_while_redis_is_restored() {
     let world = World::new().await;
     let shop = world.start().await;
     shop.client.buy_now("ann", "r", "1").await.expect(200);
-    let sale = shop.shop.current_sale().expect("a sale is on");
+    let sale = shop.shop.current_sale().expect("a sale is open");
     sale.begin_audits(shop.shop.clock.now());
-    let mut redis = world.redis_connection().await;
-    let () = redis::cmd("FLUSHALL").query_async(&mut redis).await.expect("Redis answers");
-    // Whether or not somebody has noticed yet.
+    world.run_in_redis(&["FLUSHALL"]).await;
     let found = shop.shop.audit(&sale).await;
     assert!(!matches!(found, Ok(Some(findings)) if !findings.is_sound()), "{found:?}");
-    eventually("it is restored", || async {
+    eventually("the sale is restored", || async {
         matches!(shop.shop.audit(&sale).await, Ok(Some(findings)) if findings.is_sound() && findings.sold == 1)
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_postgresql_is_seen_waiting() {
+async fn metrics_show_purchases_that_wait_for_postgresql() {
     let world = World::new().await;
     let shop = world.start().await;
-    eventually("the opening is archived", || async {
+    eventually("the opening of the sale is archived", || async {
         !series(&shop, "flashsale_ledger_watermark_timestamp_seconds", "").await.is_empty()
     })
     .await;
-    let mut freeze = world.database.begin().await.expect("PostgreSQL answers");
-    freeze.execute("LOCK TABLE purchases, checkout_attempts IN EXCLUSIVE MODE").await.expect("nobody writes any more");
+    let held = world.lock("LOCK TABLE purchases, checkout_attempts IN EXCLUSIVE MODE").await;
     let code = shop.client.cart("ann", &["1"]).await;
     let (client, bought) = (shop.client.clone(), code.clone());
     let buying = tokio::spawn(async move { client.purchase(&bought).await });
@@ -130,8 +128,8 @@ async fn what_waits_for_postgresql_is_seen_waiting() {
         .await;
     assert!(reading(&shop, "flashsale_ledger_lag_seconds").await > 0.0);
     eventually("the attempt is pending", || async { reading(&shop, "flashsale_attempts_pending").await == 1.0 }).await;
-    freeze.rollback().await.expect("PostgreSQL answers");
-    buying.await.expect("it does not panic").expect(200);
+    held.rollback().await.expect("PostgreSQL answers");
+    buying.await.expect("the client does not panic").expect(200);
     assert!(!waiting().await);
     for name in ["flashsale_ledger_pending_entries", "flashsale_ledger_lag_seconds", "flashsale_attempts_pending"] {
         eventually(name, || async { reading(&shop, name).await == 0.0 }).await;
@@ -139,13 +137,13 @@ async fn what_waits_for_postgresql_is_seen_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_instance_audits_and_when_it_stops_the_other_does() {
+async fn one_instance_audits_and_another_takes_over() {
     let world = World::new().await;
     let (one, other) = (world.start().await, world.start().await);
     let audits = async |shop: &Instance| !series(shop, "flashsale_audit_timestamp_seconds", "").await.is_empty();
-    eventually("somebody audits", || async { audits(&one).await || audits(&other).await }).await;
-    let (auditor, heir) = if audits(&one).await { (one, other) } else { (other, one) };
-    assert!(!audits(&heir).await);
+    eventually("one instance audits", || async { audits(&one).await || audits(&other).await }).await;
+    let (auditor, successor) = if audits(&one).await { (one, other) } else { (other, one) };
+    assert!(!audits(&successor).await);
     auditor.stop().await;
-    eventually("the other takes over", || async { audits(&heir).await }).await;
+    eventually("the other instance audits", || async { audits(&successor).await }).await;
 }

@@ -1,16 +1,24 @@
-//! The program as people run it.
+//! The program: its commands, its signals and its processes.
 
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use chrono::Utc;
+use flashsale::domain::sale::Window;
+use flashsale::domain::shared::SaleId;
 use serde_json::Value;
 
-use crate::harness::client::Client;
+use crate::harness::client::{Answer, Client};
+use crate::harness::program::{ended, patient_settings};
+use crate::harness::service::long_period;
+use crate::harness::{eventually, stores};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_flashsale");
 
+/// A running `flashsale local`. It is killed when this is dropped.
 struct Local {
     child: Child,
     state: Value,
@@ -18,44 +26,43 @@ struct Local {
 }
 
 impl Local {
-    fn start(data_dir: &Path) -> Self {
-        let mut child = program(data_dir)
+    /// Starts it, and waits until it sells.
+    async fn start(data_dir: &Path) -> Self {
+        let child = program(data_dir)
             .args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"])
-            // Windows are UTC wherever the host is.
+            .args(patient_settings())
+            // The time zone of the host must not change the start of a sale.
             .env("TZ", "Pacific/Auckland")
             .stdout(Stdio::null())
             .spawn()
             .expect("the program starts");
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let state: Value = loop {
-            assert!(child.try_wait().expect("it can be asked").is_none(), "it ended");
-            assert!(Instant::now() < deadline, "it did not start within 30 s");
-            let state = std::fs::read(data_dir.join("local.json")).ok();
-            if let Some(state) = state.and_then(|text| serde_json::from_slice::<Value>(&text).ok())
-                && state["service"]["pid"] == child.id()
-            {
-                break state;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        let client = Client::new(format!("http://{}", state["service"]["listen"].as_str().expect("an address")));
-        Local { child, state, client }
-    }
-
-    async fn ready(&self) {
-        crate::harness::eventually("it is ready", || async {
-            self.client.get("/sales/active").await.status == 200 && self.client.get("/health/ready").await.status == 200
+        let mut local = Local { child, state: Value::Null, client: Client::new(String::new()) };
+        let state_file = data_dir.join("local.json");
+        eventually("the program has written its state", || {
+            let status = local.child.try_wait().expect("the status of a child can be read");
+            assert!(status.is_none(), "the program ended: {status:?}");
+            let state = std::fs::read(&state_file).unwrap_or_default();
+            local.state = serde_json::from_slice(&state).unwrap_or_default();
+            std::future::ready(local.state["service"]["pid"] == local.child.id())
         })
         .await;
+        let address = local.state["service"]["listen"].as_str().expect("an address");
+        local.client = Client::new(format!("http://{address}"));
+        let (client, is_ok) = (&local.client, |answer: Answer| answer.status == 200);
+        eventually("the service sells", || async {
+            is_ok(client.get("/sales/active").await) && is_ok(client.get("/health/ready").await)
+        })
+        .await;
+        local
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).expect("it is there");
+        rustix::process::kill_process(pid, signal).expect("the process runs");
     }
 
     fn is_gone(&self, store: &str) -> bool {
-        // A process that nobody has waited for has no command line any more.
+        // A process that has ended and not been waited for has an empty command line.
         let mut line = String::new();
         match std::fs::File::open(format!("/proc/{}/cmdline", self.state[store]["pid"])) {
             Ok(mut file) => file.read_to_string(&mut line).map(|_| line.is_empty()).unwrap_or(true),
@@ -71,7 +78,7 @@ impl Drop for Local {
     }
 }
 
-/// The program with nothing set but where its data are.
+/// A command of the program, with no setting but the directory of its data.
 pub fn program(data_dir: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
     command.env("DATA_DIR", data_dir).env("LOG", "warn");
@@ -90,10 +97,9 @@ fn stdout(output: &Output) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_local_service_sells_stops_and_goes_on() {
-    let dir = tempfile::tempdir().expect("a directory is made");
-    let mut local = Local::start(dir.path());
-    local.ready().await;
+async fn a_local_service_keeps_its_data_when_it_is_stopped_or_killed() {
+    let dir = tempfile::tempdir().expect("a directory is created");
+    let mut local = Local::start(dir.path()).await;
     let code = local.client.cart("ann", &["1", "2", "3"]).await;
     let receipt = local.client.purchase(&code).await.expect(200).body;
     let verified = run(dir.path(), &["verify"]);
@@ -101,7 +107,7 @@ async fn a_local_service_sells_stops_and_goes_on() {
     assert_eq!(stdout(&verified).trim(), "sold=3 lost=0 oversold=0 over_limit=0 drift=0");
     let redis_url = local.state["redis"]["url"].as_str().expect("text");
     let pong = Command::new("redis-cli").args(["--no-auth-warning", "-u", redis_url, "PING"]).output();
-    assert_eq!(stdout(&pong.expect("redis-cli is there with redis-server")).trim(), "PONG");
+    assert_eq!(stdout(&pong.expect("redis-cli is installed with redis-server")).trim(), "PONG");
     let listed = stdout(&run(dir.path(), &["sale", "list", "--status", "open"]));
     assert!(listed.contains(" open ") && listed.contains("items=50"), "{listed}");
     let made = run(dir.path(), &["sale", "create", "--items", "7"]);
@@ -114,41 +120,36 @@ async fn a_local_service_sells_stops_and_goes_on() {
     assert!(healthy.status.success(), "{healthy:?}");
 
     local.signal(rustix::process::Signal::TERM);
-    assert!(local.child.wait().expect("it ends").success());
+    assert!(ended(&mut local.child).await.success());
     assert!(local.is_gone("redis") && local.is_gone("postgres"));
 
-    let mut local = Local::start(dir.path());
-    local.ready().await;
+    let mut local = Local::start(dir.path()).await;
     assert_eq!(local.client.purchase(&code).await.expect(200).body, receipt);
     let active = local.client.get("/sales/active").await.expect(200).json();
     assert_eq!(active["items_sold"], 3);
 
-    // Killed, it leaves no process behind, and the next one goes on all the same.
+    // A killed service leaves no process behind, and the next one starts with its data.
     local.signal(rustix::process::Signal::KILL);
-    let _status = local.child.wait();
-    crate::harness::eventually("the stores end, too", || async { local.is_gone("redis") && local.is_gone("postgres") })
-        .await;
-    let local = Local::start(dir.path());
-    local.ready().await;
+    ended(&mut local.child).await;
+    eventually("the stores end", || async { local.is_gone("redis") && local.is_gone("postgres") }).await;
+    let local = Local::start(dir.path()).await;
     assert_eq!(local.client.purchase(&code).await.expect(200).body, receipt);
     assert!(run(dir.path(), &["verify"]).status.success());
 }
 
-/// The value of a series in the metrics of the service.
-async fn metric(client: &Client, series: &str) -> u64 {
+/// Returns the value of a series in the metrics of the service.
+async fn metric(client: &Client, series: &str) -> Option<u64> {
     let text = String::from_utf8(client.get("/metrics").await.expect(200).body.to_vec()).expect("metrics are text");
-    let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
-    value.unwrap_or_else(|| panic!("no {series} in {text}"))
+    text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn counters_say_what_postgresql_says() {
-    let dir = tempfile::tempdir().expect("a directory is made");
-    let local = Local::start(dir.path());
-    local.ready().await;
-    let utc_hour = chrono::Utc::now().format("%Y%m%dT%H").to_string();
-    assert_eq!(local.client.get("/sales/active").await.json()["id"], utc_hour.as_str());
-    // Sixty buyers for thirty items, each asking twice.
+async fn metrics_and_verification_agree() {
+    let dir = tempfile::tempdir().expect("a directory is created");
+    let local = Local::start(dir.path()).await;
+    let sale = SaleId::hourly(Window::containing(Utc::now(), long_period()).starts_at).to_string();
+    assert_eq!(local.client.get("/sales/active").await.json()["id"], sale.as_str());
+    // Sixty buyers for thirty items, with two requests each.
     let buy = |buyer: u32| {
         let client = local.client.clone();
         async move {
@@ -165,25 +166,29 @@ async fn counters_say_what_postgresql_says() {
     let verified = stdout(&run(dir.path(), &["verify", "--json"]));
     let verified: Value = serde_json::from_str(&verified).expect("verify prints JSON");
     assert_eq!(verified["sold"], 32);
-    let sold = format!("flashsale_sale_units_sold{{sale=\"{utc_hour}\",kind=\"hourly\",state=\"open\"}}");
-    assert_eq!(metric(&local.client, &sold).await, 32);
-    assert_eq!(metric(&local.client, "flashsale_units_acknowledged_total").await, 32);
+    let sold = format!("flashsale_sale_units_sold{{sale=\"{sale}\",kind=\"hourly\",state=\"open\"}}");
+    for series in [&sold, "flashsale_units_acknowledged_total"] {
+        eventually(series, || async { metric(&local.client, series).await == Some(32) }).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_is_told_to_stop_under_load_answers_and_ends_well() {
-    let dir = tempfile::tempdir().expect("a directory is made");
-    let mut local = Local::start(dir.path());
-    local.ready().await;
+async fn a_service_stopped_under_load_loses_no_acknowledged_purchase() {
+    let dir = tempfile::tempdir().expect("a directory is created");
+    let mut local = Local::start(dir.path()).await;
+    let acknowledged = Arc::new(AtomicU32::new(0));
     let buyers = (0..8u32).map(|buyer| {
-        let client = local.client.clone();
+        let (client, acknowledged) = (local.client.clone(), acknowledged.clone());
         tokio::spawn(async move {
             let mut bought = Vec::new();
             for item in (1..=50u32).filter(|item| item % 8 == buyer) {
                 let body = format!(r#"{{"request_id":"r","user_id":"u{item}","item_id":"{item}","quantity":1}}"#);
                 let request = client.request(hyper::Method::POST, "/api/purchase");
                 match client.try_send(request.header("content-type", "application/json"), &body).await {
-                    Some(answer) if answer.status == 200 => bought.push(answer.json()["order_id"].clone()),
+                    Some(answer) if answer.status == 200 => {
+                        acknowledged.fetch_add(1, Ordering::Relaxed);
+                        bought.push(answer.json()["order_id"].clone());
+                    }
                     Some(answer) => assert!(answer.status == 202 || answer.status == 503, "{answer:?}"),
                     None => break,
                 }
@@ -192,13 +197,13 @@ async fn a_service_that_is_told_to_stop_under_load_answers_and_ends_well() {
         })
     });
     let buyers: Vec<_> = buyers.collect();
-    tokio::time::sleep(Duration::from_millis(15)).await;
+    eventually("the first items are bought", || async { acknowledged.load(Ordering::Relaxed) >= 3 }).await;
     local.signal(rustix::process::Signal::TERM);
-    assert!(local.child.wait().expect("it ends").success());
+    assert!(ended(&mut local.child).await.success());
+    let bought = futures::future::join_all(buyers).await;
     let acknowledged: Vec<Value> =
-        futures::future::join_all(buyers).await.into_iter().flat_map(|bought| bought.expect("it lives")).collect();
-    let local = Local::start(dir.path());
-    local.ready().await;
+        bought.into_iter().flat_map(|bought| bought.expect("the client does not panic")).collect();
+    let local = Local::start(dir.path()).await;
     let mut kept = Vec::new();
     for item in 1..=50 {
         let listed = local.client.get(&format!("/users/u{item}/purchases")).await.expect(200).json();
@@ -208,19 +213,18 @@ async fn a_service_that_is_told_to_stop_under_load_answers_and_ends_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn items_come_from_a_file_and_a_bad_line_is_named() {
-    let dir = tempfile::tempdir().expect("a directory is made");
-    let local = Local::start(dir.path());
-    local.ready().await;
+async fn items_are_imported_from_a_file_and_a_bad_line_is_reported() {
+    let dir = tempfile::tempdir().expect("a directory is created");
+    let local = Local::start(dir.path()).await;
     let file = dir.path().join("items.csv");
     std::fs::write(&file, "name,image_url,price,stock\n\"Lamp, tall\",/1.jpg,19.90,3\nVase,/2.jpg,5,\n")
-        .expect("written");
+        .expect("the file is written");
     let made = run(dir.path(), &["sale", "import", file.to_str().expect("a path"), "--currency", "USD"]);
     assert!(made.status.success() && stdout(&made).contains("items=2 units=4"), "{made:?}");
     let id = stdout(&made).split(' ').next().expect("an id").to_owned();
     let items = local.client.get(&format!("/sales/{id}/items")).await.expect(200).json();
     assert_eq!((&items["items"][0]["name"], &items["items"][0]["currency"]), (&"Lamp, tall".into(), &"USD".into()));
-    std::fs::write(&file, "name,image_url,price\nLamp,/1.jpg,19.90\nVase,/2.jpg,cheap\n").expect("written");
+    std::fs::write(&file, "name,image_url,price\nLamp,/1.jpg,19.90\nVase,/2.jpg,cheap\n").expect("the file is written");
     let refused = run(dir.path(), &["sale", "import", file.to_str().expect("a path")]);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("line 3: price"), "{refused:?}");
@@ -231,32 +235,32 @@ async fn items_come_from_a_file_and_a_bad_line_is_named() {
 
 #[test]
 fn settings_are_shown_without_secrets() {
-    let dir = tempfile::tempdir().expect("a directory is made");
+    let dir = tempfile::tempdir().expect("a directory is created");
     let shown = program(dir.path())
-        .env("DATABASE_URL", "postgres://me:geheim@db/shop")
-        .env("ADMIN_TOKEN", "geheim")
+        .env("DATABASE_URL", "postgres://me:s3cret@db/shop")
+        .env("ADMIN_TOKEN", "s3cret")
         .args(["config", "--sale-every", "2s"])
         .output()
         .expect("the program runs");
     let shown = stdout(&shown);
-    assert!(!shown.contains("geheim"), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
     for line in ["SALE_EVERY=2s", "DATABASE_URL=postgres://me:***@db/shop", "USER_LIMIT=10", "ACK_TIMEOUT=3s"] {
         assert!(shown.contains(line), "{line} is missing in {shown}");
     }
 }
 
 #[test]
-fn a_wrong_setting_says_what_is_wrong() {
-    let dir = tempfile::tempdir().expect("a directory is made");
-    for (args, said) in [
-        (["config", "--sale-every", "0s"], "more than nothing"),
+fn a_wrong_setting_is_reported_with_the_reason() {
+    let dir = tempfile::tempdir().expect("a directory is created");
+    for (args, message) in [
+        (["config", "--sale-every", "0s"], "must be greater than zero"),
         (["config", "--sale-every", "1500ms"], "whole seconds"),
         (["config", "--sale-items", "0"], "0 is not in 1..=99999"),
         (["verify", "--sale", "yesterday"], "must be a sale id"),
     ] {
         let output = run(dir.path(), &args);
         assert!(!output.status.success());
-        assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(message), "{output:?}");
     }
     let output = run(dir.path(), &["verify"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("set DATABASE_URL and REDIS_URL"), "{output:?}");
@@ -265,9 +269,9 @@ fn a_wrong_setting_says_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn migrations_go_up_and_down() {
-    let dir = tempfile::tempdir().expect("a directory is made");
-    let url = crate::harness::stores::empty_database().await;
+async fn migrations_are_applied_and_reverted() {
+    let dir = tempfile::tempdir().expect("a directory is created");
+    let url = stores::empty_database().await;
     let migrate = |step: &str| run(dir.path(), &["migrate", step, "--database-url", &url]);
     let status = stdout(&migrate("status"));
     assert!(status.contains("pending") && !status.contains("applied"), "{status}");
@@ -281,16 +285,16 @@ async fn migrations_go_up_and_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unfit_stores_are_refused_with_what_to_set() {
-    let dir = tempfile::tempdir().expect("a directory is made");
-    let empty = crate::harness::stores::empty_database().await;
-    let evicting = crate::harness::stores::Redis::start_with(&["maxmemory-policy allkeys-lru"]);
+async fn unsuitable_stores_are_refused_with_the_setting_to_change() {
+    let dir = tempfile::tempdir().expect("a directory is created");
+    let empty = stores::empty_database().await;
+    let evicting = stores::Redis::start_with(&["maxmemory-policy allkeys-lru"]);
     let serve = |database: &str, redis: &str| {
         let args = ["serve", "--listen", "127.0.0.1:0", "--database-url", database, "--redis-url", redis];
         String::from_utf8_lossy(&run(dir.path(), &args).stderr).into_owned()
     };
-    let said = serve(&empty, &evicting.url());
-    assert!(said.contains("run `flashsale migrate up`"), "{said}");
-    let said = serve(&crate::harness::stores::database().await, &evicting.url());
-    assert!(said.contains("set `maxmemory-policy noeviction`"), "{said}");
+    let message = serve(&empty, &evicting.url());
+    assert!(message.contains("run `flashsale migrate up`"), "{message}");
+    let message = serve(&stores::database().await, &evicting.url());
+    assert!(message.contains("set `maxmemory-policy noeviction`"), "{message}");
 }

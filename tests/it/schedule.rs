@@ -1,13 +1,22 @@
-//! A sale is always open, and there is exactly one.
+//! The schedule of sales.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
+use flashsale::application::sale::create_sale::{NewSale, NewSaleError, Offer};
+use flashsale::domain::sale::Sale;
+use flashsale::domain::shared::limits::LIVE_SALES_MAX;
+use flashsale::infrastructure::http::AdminToken;
+use futures::future::join_all;
+use hyper::Method;
 use serde_json::json;
 
-use crate::harness::eventually;
-use crate::harness::service::World;
+use crate::harness::client::{Answer, retrying};
+use crate::harness::service::{Instance, World, ending_period};
+use crate::harness::{PATIENCE, eventually};
 
+/// Sales of two seconds.
 async fn short_sales() -> World {
     World::new().await.with(|world| {
         world.settings.sale_every = Duration::from_secs(2);
@@ -16,52 +25,60 @@ async fn short_sales() -> World {
     })
 }
 
+/// Buys an item of the current sale. Returns the sale, or `None` if the item is sold.
+async fn shop_by_number(shop: &Instance, shopper: u32) -> Option<String> {
+    let (user, item) = (format!("u{shopper}"), (shopper % 500 + 1).to_string());
+    // An instance that has no live sale yet answers 503. Every other refusal fails the test.
+    let cart = retrying(|| shop.client.checkout(&user, &item)).await;
+    if cart.status == 409 {
+        cart.expect_problem(409, "item_sold");
+        return None;
+    }
+    let cart = cart.expect(200).json();
+    let active = retrying(|| shop.client.get("/sales/active")).await.expect(200).json();
+    assert_eq!(active["total_items"], 500);
+    let code = cart["code"].as_str().expect("a cart has a code");
+    // The sale of the cart may end before the purchase.
+    match retrying(|| shop.client.purchase(code)).await {
+        bought if bought.status == 200 => {}
+        refused if refused.status == 409 => _ = refused.expect_problem(409, "items_sold"),
+        ended => _ = ended.expect_problem(410, "sale_ended"),
+    }
+    Some(cart["sale_id"].as_str().expect("a cart names its sale").to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn at_the_boundary_between_sales_nobody_is_refused() {
+async fn no_shopper_is_refused_when_one_sale_follows_another() {
     let world = short_sales().await;
-    let (one, two) = (world.start().await, world.start().await);
-    // Two hosts whose idea of the time of Redis is wrong, each in its own way.
-    let skewed = [(one.shop.clone(), 200), (two.shop.clone(), -200)].map(|(shop, skew_ms)| {
-        tokio::spawn(async move {
-            loop {
-                shop.clock.set(Utc::now() + TimeDelta::milliseconds(skew_ms));
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+    let instances = [world.start().await, world.start().await];
+    // The clocks of the instances differ from the clock of Redis.
+    let skews = instances.each_ref().map(|instance| instance.shop.clone()).into_iter().zip([200, -200]);
+    let skewed: Vec<_> = skews
+        .map(|(shop, skew_ms)| {
+            tokio::spawn(async move {
+                loop {
+                    shop.clock.set(Utc::now() + TimeDelta::milliseconds(skew_ms));
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            })
         })
-    });
-    let started = Instant::now();
-    let mut sales = std::collections::BTreeSet::new();
-    let mut shopper = 0;
-    while started.elapsed() < Duration::from_secs(7) {
-        shopper += 1;
-        let client = if shopper % 2 == 0 { &one.client } else { &two.client };
-        let item = (shopper % 500 + 1).to_string();
-        let cart = client.checkout(&format!("u{shopper}"), &item).await;
-        if cart.status == 409 {
-            cart.expect_problem(409, "item_sold");
-            continue;
+        .collect();
+    let deadline = Instant::now() + PATIENCE;
+    let mut sales = BTreeSet::new();
+    for (instance, shopper) in instances.iter().cycle().zip(1..) {
+        sales.extend(shop_by_number(instance, shopper).await);
+        if sales.len() >= 4 {
+            break;
         }
-        let cart = cart.expect(200).json();
-        sales.insert(cart["sale_id"].as_str().expect("a cart tells its sale").to_owned());
-        let active = client.get("/sales/active").await.expect(200).json();
-        assert_eq!((&active["total_items"], &active["active"]), (&json!(500), &json!(true)));
-        let bought = client.purchase(cart["code"].as_str().expect("a code")).await;
-        assert!([200, 409, 410].contains(&bought.status.as_u16()), "{bought:?}");
+        assert!(Instant::now() < deadline, "within {PATIENCE:?} only the sales {sales:?}");
     }
     skewed.iter().for_each(|skewed| skewed.abort());
-    assert!(sales.len() >= 4, "{sales:?}");
+    let partial = "SELECT count(*) FROM (SELECT sale_id FROM items GROUP BY 1 HAVING count(*) <> 500) AS partial";
     assert_eq!(world.count("SELECT count(*) FROM sales WHERE items <> 500").await, 0);
-    assert_eq!(
-        world
-            .count("SELECT count(*) FROM (SELECT sale_id FROM items GROUP BY 1 HAVING count(*) <> 500) AS partial")
-            .await,
-        0
-    );
-    eventually("past sales are closed", || async {
-        world.count("SELECT count(*) FROM sales WHERE closed_at IS NOT NULL").await >= 2
-    })
-    .await;
-    // Closed sales are answered by PostgreSQL, and are as sound as open ones.
+    assert_eq!(world.count(partial).await, 0);
+    let closed = "SELECT count(*) FROM sales WHERE closed_at IS NOT NULL";
+    eventually("past sales are closed", || async { world.count(closed).await >= 2 }).await;
+    let [one, _] = &instances;
     for sale in one.shop.all_sales(None).await.expect("PostgreSQL answers") {
         let findings = one.shop.verify(&sale).await.expect("the stores answer");
         assert!(findings.is_sound() || !sale.closed, "{}: {findings}", sale.id);
@@ -69,51 +86,54 @@ async fn at_the_boundary_between_sales_nobody_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn instances_that_start_at_once_make_one_sale() {
+async fn instances_that_start_together_create_one_sale() {
     let world = World::new().await;
-    let instances = futures::future::join_all((0..4).map(|_| world.start_at_once())).await;
+    let instances = join_all((0..4).map(|_| world.launch())).await;
     for instance in &instances {
-        eventually("a sale is on", || async { instance.shop.current_sale().is_ok() }).await;
+        eventually("a sale is open", || async { instance.shop.current_sale().is_ok() }).await;
     }
-    assert_eq!(world.count("SELECT count(*) FROM sales WHERE starts_at <= now()").await, 1);
-    assert_eq!(world.count("SELECT count(*) FROM items").await % 100, 0);
+    assert_eq!(world.count("SELECT count(*) FROM sales").await, 1);
+    assert_eq!(world.count("SELECT count(*) FROM items").await, 100);
     assert!(instances.iter().all(|instance| instance.sale() == instances[0].sale()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receipts_outlive_their_sale() {
-    let world = short_sales().await;
+async fn receipts_stay_available_after_the_sale_has_closed() {
+    let world = World::new().await.with(|world| world.settings.sale_every = ending_period());
     let shop = world.start().await;
+    let deadline = Instant::now() + PATIENCE;
     let (code, receipt) = loop {
         let code = shop.client.cart("ann", &["1", "2"]).await;
-        let answer = shop.client.purchase(&code).await;
+        let answer = retrying(|| shop.client.purchase(&code)).await;
         if answer.status == 200 {
             break (code, answer.body);
         }
+        answer.expect_problem(410, "sale_ended");
+        assert!(Instant::now() < deadline, "no purchase within {PATIENCE:?}");
     };
-    eventually("the sale is closed", || async {
-        shop.shop.sales.live(code.parse::<flashsale::domain::shared::CheckoutCode>().expect("a code").sale).is_none()
-    })
-    .await;
-    assert_eq!(shop.client.purchase(&code).await.expect(200).body, receipt);
-    // Redis has kept it; when Redis forgets, PostgreSQL answers with the same bytes.
-    let _: () = redis::cmd("FLUSHALL").query_async(&mut world.redis_connection().await).await.expect("emptied");
-    eventually("selling goes on", || async { shop.epoch().is_some_and(|epoch| epoch.0 > 1) }).await;
-    assert_eq!(shop.client.purchase(&code).await.expect(200).body, receipt);
-    assert_eq!(shop.client.get(&format!("/purchase/{code}")).await.expect(200).body, receipt);
-    // So does an instance that never knew the sale.
+    shop.closed(code.rsplit_once('-').expect("a code names its sale").0).await;
+    let repeated = async || retrying(|| shop.client.purchase(&code)).await.expect(200).body;
+    assert_eq!(repeated().await, receipt);
+    // Redis kept the receipt. Without it, PostgreSQL returns the same bytes.
+    let epoch = shop.epoch();
+    world.run_in_redis(&["FLUSHALL"]).await;
+    eventually("Redis is restored", || async { shop.epoch() > epoch }).await;
+    assert_eq!(repeated().await, receipt);
+    let path = format!("/purchase/{code}");
+    assert_eq!(retrying(|| shop.client.get(&path)).await.expect(200).body, receipt);
+    // An instance that never had the sale live returns them, too.
     let other = world.start().await;
-    assert_eq!(other.client.get(&format!("/purchase/{code}")).await.expect(200).body, receipt);
+    assert_eq!(retrying(|| other.client.get(&path)).await.expect(200).body, receipt);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_administrator_makes_and_ends_a_sale() {
+async fn an_administrator_creates_and_ends_a_sale() {
     let world = World::new().await.with(|world| {
-        world.http.admin_token = flashsale::infrastructure::http::AdminToken::new("s3cret".into());
+        world.http.admin_token = AdminToken::new("s3cret".into());
     });
     let (one, two) = (world.start().await, world.start().await);
     let admin = |path: &str, token: Option<&str>| {
-        let request = one.client.request(hyper::Method::POST, path).header("content-type", "application/json");
+        let request = one.client.request(Method::POST, path).header("content-type", "application/json");
         match token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,
@@ -146,25 +166,25 @@ async fn an_administrator_makes_and_ends_a_sale() {
     one.client.send(admin(&format!("/admin/sales/{id}/end"), Some("s3cret")), "").await.expect(200);
     let code = left["code"].as_str().expect("a code");
     two.client.purchase(code).await.expect_problem(410, "sale_ended");
-    let findings = one
-        .shop
-        .verify(&one.shop.archive.sale(id.parse().expect("an id")).await.expect("it answers").expect("it is there"))
-        .await;
+    let sale = one.shop.archive.sale(id.parse().expect("a sale id")).await.expect("PostgreSQL answers");
+    let findings = one.shop.verify(&sale.expect("the sale exists")).await;
     assert_eq!(findings.expect("the stores answer").sold, 3);
 }
 
+/// A sale of generated items that starts in five hours.
+fn later_sale(items: u32) -> NewSale {
+    let starts_at = Some(Utc::now() + TimeDelta::hours(5));
+    NewSale { starts_at, ends_at: None, offer: Offer::Generated(items), user_limit: None }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sale_that_is_ended_before_it_began_has_ended() {
+async fn a_sale_that_is_ended_before_its_start_has_ended() {
     let world = World::new().await;
     let shop = world.start().await;
-    let offer = flashsale::application::sale::create_sale::Offer::Generated(5);
-    let starts_at = Some(Utc::now() + TimeDelta::hours(5));
-    let wanted =
-        flashsale::application::sale::create_sale::NewSale { starts_at, ends_at: None, offer, user_limit: None };
-    let sale = shop.shop.create_sale(wanted).await.expect("it can be made");
+    let sale = shop.shop.create_sale(later_sale(5)).await.expect("the sale is created");
     let item = format!("{}-00001", sale.id);
     shop.client.checkout("ann", &item).await.expect_problem(409, "sale_not_started");
-    shop.shop.end_sale(sale.id).await.expect("it can be ended");
+    shop.shop.end_sale(sale.id).await.expect("the sale is ended");
     shop.client.checkout("ann", &item).await.expect_problem(410, "sale_ended");
     let listed = |status: &'static str| {
         let client = shop.client.clone();
@@ -172,63 +192,64 @@ async fn a_sale_that_is_ended_before_it_began_has_ended() {
     };
     assert!(listed("ended").await.contains(&sale.id.to_string()));
     assert!(!listed("scheduled").await.contains(&sale.id.to_string()));
-    eventually("it is closed", || async { shop.shop.sales.live(sale.id).is_none() }).await;
+    shop.closed(&sale.id.to_string()).await;
     shop.client.checkout("ann", &item).await.expect_problem(410, "sale_ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_many_sales_are_live_at_once_and_no_more() {
-    let world = World::new().await;
+async fn the_sixty_first_live_sale_is_refused() {
+    let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("secret".into()));
     let shop = world.start().await;
-    let offer = flashsale::application::sale::create_sale::Offer::Generated(1);
-    let starts_at = Some(Utc::now() + TimeDelta::hours(5));
-    let wanted =
-        flashsale::application::sale::create_sale::NewSale { starts_at, ends_at: None, offer, user_limit: None };
-    let mut made = 0;
-    let refused = loop {
-        match shop.shop.create_sale(wanted.clone()).await {
-            Ok(_) => made += 1,
-            Err(error) => break error.to_string(),
-        }
-        assert!(made < flashsale::domain::shared::limits::LIVE_SALES_MAX, "no bound");
+    // The current sale is the first one.
+    for _ in 1..LIVE_SALES_MAX {
+        shop.shop.create_sale(later_sale(1)).await.expect("the sale is created");
+    }
+    assert_eq!(world.count("SELECT count(*) FROM sales WHERE closed_at IS NULL").await, 60);
+    let create = || {
+        let request = shop.client.request(Method::POST, "/admin/sales").header("content-type", "application/json");
+        shop.client.send(request.header("authorization", "Bearer secret"), r#"{ "total_items": 1 }"#)
     };
-    assert!(made > 50 && refused.contains("end one first"), "{made}: {refused}");
+    create().await.expect_problem(409, "too_many_sales");
+    assert_eq!(world.count("SELECT count(*) FROM sales").await, 60);
     shop.client.buy_now("ann", "r", "1").await.expect(200);
 }
 
+/// Creates an open sale of 100 items. Waits while too many sales are live, as ended sales close after some seconds.
+async fn open_sale(shop: &Instance) -> Sale {
+    let wanted = NewSale { starts_at: None, ends_at: None, offer: Offer::Generated(100), user_limit: None };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match shop.shop.create_sale(wanted.clone()).await {
+            Ok(sale) => return sale,
+            Err(error) => assert!(matches!(error, NewSaleError::TooMany), "{error}"),
+        }
+        assert!(Instant::now() < deadline, "no sale was closed within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn seventy_two_sales_one_after_the_other_leave_every_unsold_item_for_sale() {
+async fn unsold_items_stay_available_in_each_of_seventy_two_sales() {
     let world = World::new().await;
     let shop = world.start().await;
     for round in 0..72u32 {
-        let offer = flashsale::application::sale::create_sale::Offer::Generated(100);
-        let wanted = flashsale::application::sale::create_sale::NewSale {
-            starts_at: None,
-            ends_at: None,
-            offer,
-            user_limit: None,
-        };
-        // So many are live at once; those that were ended are closed soon after.
-        let sale = loop {
-            match shop.shop.create_sale(wanted.clone()).await {
-                Ok(sale) => break sale,
-                Err(error) => assert!(error.to_string().contains("end one first"), "{error}"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
-        let live = shop.shop.sales.live(sale.id).expect("it is live");
-        let sold: Vec<u32> = (1..=100).filter(|item| (item + round) % 5 == 0).collect();
-        let buying = sold.iter().map(|item| {
-            let (client, item) = (shop.client.clone(), format!("{}-{item:05}", sale.id));
-            async move { client.buy_now(&item.clone(), "r", &item).await.expect(200) }
+        let sale = open_sale(&shop).await;
+        let id = |item: &u32| format!("{}-{item:05}", sale.id);
+        let (sold, unsold): (Vec<u32>, Vec<u32>) = (1..=100).partition(|item| (item + round).is_multiple_of(5));
+        let expect_all = |answers: Vec<Answer>| answers.into_iter().for_each(|answer| _ = answer.expect(200));
+        let buying = sold.iter().map(id).map(|item| {
+            let client = shop.client.clone();
+            async move { client.buy_now(&item, "r", &item).await }
         });
-        futures::future::join_all(buying).await;
-        eventually("the filter knows", || async { live.filter().sold_items() as usize == sold.len() }).await;
-        let unsold = (1..=100).filter(|item| !sold.contains(item)).map(|item| {
-            let (client, item) = (shop.client.clone(), format!("{}-{item:05}", sale.id));
-            async move { client.checkout(&format!("u{item}"), &item).await.expect(200) }
+        expect_all(join_all(buying).await);
+        let live = shop.shop.sales.live(sale.id).expect("the sale is live");
+        let is_complete = || std::future::ready(live.filter().sold_items() as usize == sold.len());
+        eventually("the filter contains the sold items", is_complete).await;
+        let checking_out = unsold.iter().map(id).map(|item| {
+            let client = shop.client.clone();
+            async move { client.checkout(&item, &item).await }
         });
-        futures::future::join_all(unsold).await;
-        shop.shop.end_sale(sale.id).await.expect("it can be ended");
+        expect_all(join_all(checking_out).await);
+        shop.shop.end_sale(sale.id).await.expect("the sale is ended");
     }
 }

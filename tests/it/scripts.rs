@@ -1,26 +1,28 @@
-//! The Lua scripts against `Stock`, the same rules in plain Rust: the same operations in the same order must give the
-//! same answers and leave the same state.
+//! The stores that decide against `Stock`, the same rules in plain Rust: the same operations in the same order must give
+//! the same answers and leave the same state. The Lua scripts are one such store.
+
+mod contract;
+mod subject;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use flashsale::application::sale::ports::{DecideError, Decider, Found, Lifecycle, RecordedPurchase, Restorer};
+use flashsale::application::sale::ports::{DecideError, Found, RecordedPurchase};
 use flashsale::domain::sale::{Cart, Decision};
 use flashsale::domain::shared::Epoch;
 use flashsale::domain::{sale::*, shared::*};
-use flashsale::infrastructure::redis::RedisStore;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::harness::stores::Redis;
+use subject::{MemorySubject, RedisSubject, Subject};
 
 const EPOCH: Epoch = Epoch(1);
 
 /// Items of the sale, by their stock.
 const STOCKS: [u32; 5] = [1, 1, 2, 5, 12];
 const USERS: [&str; 4] = ["ann", "bob:1", "cat@home", "dan"];
-/// Among them the marks that the ledger uses, which are names like any other.
+/// Some are marks that the ledger uses, which are names like any other.
 const REQUESTS: [&str; 5] = ["r1", "-", "=", "=-", "\"r3\""];
 
 #[derive(Debug, Clone)]
@@ -50,12 +52,12 @@ enum Step {
         user: usize,
         request: usize,
     },
-    /// A purchase is refused by PostgreSQL; the unit that is kept, if any, is somebody else's.
+    /// PostgreSQL rejects a purchase. The unit that is kept, if any, belongs to another user.
     Release {
         purchase: usize,
         kept: usize,
     },
-    /// Time passes: the sale has not begun, is on, or is over.
+    /// Time passes: the sale is scheduled, open or over.
     Time(SaleStatus),
 }
 
@@ -78,31 +80,26 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// One sale, in Redis and in the model.
-struct Pair {
-    store: RedisStore,
-    admin: redis::aio::MultiplexedConnection,
+/// One sale, in the store and in the model.
+struct Pair<'a> {
+    subject: &'a dyn Subject,
     model: Stock,
     now: DateTime<Utc>,
-    /// Every code that was ever made, bought or not.
+    /// Every code that was made, bought or not.
     codes: Vec<CheckoutCode>,
     next_code: u128,
 }
 
-impl Pair {
-    async fn open(store: RedisStore, admin: redis::aio::MultiplexedConnection, user_limit: u32) -> Self {
+impl<'a> Pair<'a> {
+    async fn open(subject: &'a dyn Subject, user_limit: u32) -> Self {
         // A sale of its own for each case.
         static CASES: AtomicI64 = AtomicI64::new(0);
         let case = CASES.fetch_add(1, Ordering::Relaxed);
-        let starts_at = DateTime::from_timestamp(Utc::now().timestamp() - case, 0).unwrap();
-        let id = SaleId::special(starts_at, case as u16);
-        let item = |stock: &u32| Item::new("Lamp".into(), "/l.jpg".into(), Money::from_cents(100), *stock).unwrap();
-        let catalog = Catalog::new(Currency::EUR, STOCKS.iter().map(item).collect()).unwrap();
-        let window = Window::new(Utc::now(), Utc::now() + TimeDelta::hours(1)).unwrap();
-        let sale = Sale::new(id, window, user_limit, &catalog);
-        let model = Stock::new(sale, &catalog);
-        store.open(EPOCH, &model).await.unwrap();
-        Pair { store, admin, now: Utc::now(), model, codes: Vec::new(), next_code: 1 }
+        let now = subject.store().now().await.unwrap();
+        let id = SaleId::special(now - TimeDelta::seconds(case), case as u16);
+        let model = stock(id, open_window(now), user_limit);
+        subject.store().open(EPOCH, &model).await.unwrap();
+        Pair { subject, now, model, codes: Vec::new(), next_code: 1 }
     }
 
     fn new_code(&mut self) -> CheckoutCode {
@@ -110,7 +107,7 @@ impl Pair {
         CheckoutCode::new(self.model.sale.id, self.next_code)
     }
 
-    /// A code that somebody has, or one that nobody has.
+    /// A code that was made, or one that was not.
     fn code(&self, index: usize) -> CheckoutCode {
         self.codes.get(index).copied().unwrap_or(CheckoutCode::new(self.model.sale.id, 0))
     }
@@ -144,7 +141,7 @@ impl Pair {
                 wanted.push(line);
             }
         }
-        let real = self.store.checkout(EPOCH, &user, new_code, &wanted).await;
+        let real = self.subject.store().checkout(EPOCH, &user, new_code, &wanted).await;
         let expected = self.model.checkout(self.now, &user, new_code, &wanted);
         if let Ok(Cart { code, .. }) = &expected
             && !self.codes.contains(code)
@@ -157,14 +154,14 @@ impl Pair {
 
     async fn remove(&mut self, cart: usize, item: u32) -> Result<(), TestCaseError> {
         let (code, ordinal) = (self.code(cart), Ordinal::try_from(item).unwrap());
-        let real = self.store.remove(EPOCH, code, ordinal).await;
+        let real = self.subject.store().remove(EPOCH, code, ordinal).await;
         prop_assert_eq!(decided(real), self.model.remove(self.now, code, ordinal));
         Ok(())
     }
 
     async fn purchase(&mut self, cart: usize, partial: bool) -> Result<(), TestCaseError> {
         let code = self.code(cart);
-        let real = decided(self.store.purchase(EPOCH, code, partial).await);
+        let real = decided(self.subject.store().purchase(EPOCH, code, partial).await);
         match (real, self.model.purchase(self.now, code, partial)) {
             (Ok(real), Ok(expected)) => self.same_purchase(real, expected)?,
             (real, expected) => prop_assert_eq!(real.err(), expected.err()),
@@ -175,7 +172,7 @@ impl Pair {
     async fn buy_now(&mut self, user: usize, request: usize, item: u32, quantity: u32) -> Result<(), TestCaseError> {
         let (user, request): (UserId, RequestId) = (USERS[user].parse().unwrap(), REQUESTS[request].parse().unwrap());
         let (code, wanted) = (self.new_code(), line(item, quantity));
-        let real = decided(self.store.buy_now(EPOCH, &user, &request, code, wanted).await);
+        let real = decided(self.subject.store().buy_now(EPOCH, &user, &request, code, wanted).await);
         match (real, self.model.buy_now(self.now, &user, &request, code, wanted)) {
             (Ok(real), Ok(expected)) => {
                 self.codes.push(real.purchase.code);
@@ -204,7 +201,7 @@ impl Pair {
 
     async fn find(&mut self, cart: usize) -> Result<(), TestCaseError> {
         let code = self.code(cart);
-        match (self.store.find(EPOCH, code).await.unwrap(), self.model.holdings.receipts.get(&code)) {
+        match (self.subject.store().find(EPOCH, code).await.unwrap(), self.model.holdings.receipts.get(&code)) {
             (Some(Found::Purchase(real)), Some(id)) => {
                 prop_assert_eq!((real.id, &real.purchase), (*id, &self.model.purchases[id]))
             }
@@ -217,7 +214,7 @@ impl Pair {
 
     async fn find_request(&mut self, user: usize, request: usize) -> Result<(), TestCaseError> {
         let (user, request): (UserId, RequestId) = (USERS[user].parse().unwrap(), REQUESTS[request].parse().unwrap());
-        let real = self.store.find_request(EPOCH, self.model.sale.id, &user, &request).await.unwrap();
+        let real = self.subject.store().find_request(EPOCH, self.model.sale.id, &user, &request).await.unwrap();
         prop_assert_eq!(real.map(|real| real.id), self.model.holdings.requests.get(&(user, request)).copied());
         Ok(())
     }
@@ -229,35 +226,29 @@ impl Pair {
         let slots = units.iter().map(|unit| unit.slot).collect();
         let release = Release { purchase: *id, units, slots };
         for _again in 0..2 {
-            self.store.release(EPOCH, self.model.sale.id, &release).await.unwrap();
+            self.subject.store().release(EPOCH, self.model.sale.id, &release).await.unwrap();
         }
         self.model.apply(&LedgerEntry { id: LedgerId::MAX, event: LedgerEvent::Released(release) });
         Ok(())
     }
 
-    /// The clock of Redis cannot be moved, so the window of the sale is.
+    /// Moves the window of the sale, because the clock of Redis cannot be moved.
     async fn set_time(&mut self, status: SaleStatus) {
         let hour = TimeDelta::hours(1);
-        let starts_at = match status {
-            SaleStatus::Scheduled => Utc::now() + hour,
-            SaleStatus::Open => Utc::now() - hour / 2,
-            SaleStatus::Ended => Utc::now() - hour * 2,
+        self.now = self.subject.store().now().await.unwrap();
+        let open = open_window(self.now);
+        let moved = match status {
+            SaleStatus::Scheduled => hour,
+            SaleStatus::Open => TimeDelta::zero(),
+            SaleStatus::Ended => -hour,
         };
-        self.model.sale.window = Window::new(starts_at, starts_at + hour).unwrap();
-        let ms = |time: DateTime<Utc>| time.timestamp_millis();
-        let window = self.model.sale.window;
-        let () = redis::cmd("HSET")
-            .arg(format!("{{{}}}:header", self.model.sale.id))
-            .arg(&[("starts_at_ms", ms(window.starts_at)), ("ends_at_ms", ms(window.ends_at))])
-            .query_async(&mut self.admin)
-            .await
-            .unwrap();
-        self.now = Utc::now();
+        self.model.sale.window = Window::new(open.starts_at + moved, open.ends_at + moved).unwrap();
+        self.subject.set_window(self.model.sale.id, self.model.sale.window).await;
     }
 
-    /// What Redis holds is what the model holds, and what the ledger says.
+    /// Checks that the store holds what the model holds and what the ledger says.
     async fn same_state(&self) -> Result<(), TestCaseError> {
-        let snapshot = self.store.snapshot(self.model.sale.id).await.unwrap().unwrap();
+        let snapshot = self.subject.store().snapshot(self.model.sale.id).await.unwrap().unwrap();
         prop_assert_eq!(self.model.holdings.drift(&snapshot.holdings), 0, "{:?}", snapshot.holdings);
         let purchases: BTreeMap<LedgerId, &Purchase> = snapshot
             .ledger
@@ -288,24 +279,38 @@ fn decided<T, R>(result: Result<T, DecideError<R>>) -> Result<T, R> {
     })
 }
 
-async fn store(redis: &Redis) -> RedisStore {
-    let store = RedisStore::connect(&redis.url()).await.unwrap();
-    store.load_scripts(EPOCH).await.unwrap();
-    store
+/// The window of an hour in the middle of which it is `now`.
+fn open_window(now: DateTime<Utc>) -> Window {
+    let half = TimeDelta::minutes(30);
+    Window::new(now - half, now + half).unwrap()
+}
+
+/// A sale with nothing sold.
+fn stock(id: SaleId, window: Window, user_limit: u32) -> Stock {
+    let item = |stock: &u32| Item::new("Lamp".into(), "/l.jpg".into(), Money::from_cents(100), *stock).unwrap();
+    let catalog = Catalog::new(Currency::EUR, STOCKS.iter().map(item).collect()).unwrap();
+    Stock::new(Sale::new(id, window, user_limit, &catalog), &catalog)
 }
 
 #[test]
-fn the_scripts_do_what_the_model_says() {
-    let redis = Redis::start();
+fn the_scripts_decide_as_the_model_does() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = runtime.block_on(store(&redis));
-    let client = redis::Client::open(redis.url()).unwrap();
-    let admin = runtime.block_on(client.get_multiplexed_async_connection()).unwrap();
-    let config = Config { cases: 3_000, failure_persistence: None, ..Config::default() };
+    decides_as_the_model_does(&runtime, &runtime.block_on(RedisSubject::start()), 3_000);
+}
+
+#[test]
+fn the_memory_store_decides_as_the_model_does() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    decides_as_the_model_does(&runtime, &MemorySubject::start(), 300);
+}
+
+fn decides_as_the_model_does(runtime: &tokio::runtime::Runtime, subject: &dyn Subject, cases: u32) {
+    runtime.block_on(subject.store().load_scripts(EPOCH)).unwrap();
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let sequences = (prop_oneof![2 => Just(10u32), 1 => 1..=6u32], prop::collection::vec(step(), 1..40));
     let result = TestRunner::new(config).run(&sequences, |(user_limit, steps)| {
         runtime.block_on(async {
-            let mut pair = Pair::open(store.clone(), admin.clone(), user_limit).await;
+            let mut pair = Pair::open(subject, user_limit).await;
             for step in &steps {
                 pair.step(step).await?;
             }

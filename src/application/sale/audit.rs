@@ -4,17 +4,10 @@ use chrono::{DateTime, Utc};
 
 use crate::application::shared::StoreError;
 
+use super::findings::Findings;
+use super::last_audit::LastAudit;
 use super::live_sale::LiveSale;
 use super::shop::Shop;
-use super::verify::Findings;
-
-/// The last audit of a sale, on the instance that audits it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastAudit {
-    /// The end of the last audit that had a result; before the first, the time since which audits are made.
-    pub at: DateTime<Utc>,
-    pub findings: Option<Findings>,
-}
 
 impl LiveSale {
     /// Makes the audit of this sale the duty of this instance.

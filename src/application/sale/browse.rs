@@ -31,7 +31,7 @@ pub struct ListPage<T, Cursor> {
 }
 
 impl<T, Cursor> ListPage<T, Cursor> {
-    /// A page of entries of which one more was asked for than fits.
+    /// A page of entries that were read with one more than fits.
     fn new(mut entries: Vec<T>, cursor: impl Fn(&T) -> Cursor) -> Self {
         let has_more = entries.len() > LIST_PAGE;
         entries.truncate(LIST_PAGE);
@@ -69,12 +69,17 @@ impl Shop {
 
     /// Returns an item and its sale; `None` if there is no such item.
     pub async fn item(&self, item: ItemRef) -> Result<Option<(Arc<LiveSale>, ItemId)>, StoreError> {
-        let (sale, ordinal) = match item {
-            ItemRef::Id(id) => (self.find_sale(id.sale).await?, id.ordinal),
-            ItemRef::InCurrentSale(ordinal) => (Some(self.current_sale()?), ordinal),
-        };
-        let known = sale.filter(|sale| sale.catalog.item(ordinal).is_some());
-        Ok(known.map(|sale| (sale.clone(), ItemId { sale: sale.id(), ordinal })))
+        let id = self.item_id(item)?;
+        let sale = self.find_sale(id.sale).await?.filter(|sale| sale.catalog.item(id.ordinal).is_some());
+        Ok(sale.map(|sale| (sale, id)))
+    }
+
+    /// Returns the id of an item. Fails with `Busy` if it is named by its number and no hourly sale is open here yet.
+    pub(super) fn item_id(&self, item: ItemRef) -> Result<ItemId, StoreError> {
+        match item {
+            ItemRef::Id(id) => Ok(id),
+            ItemRef::InCurrentSale(ordinal) => Ok(ItemId { sale: self.current_sale()?.id(), ordinal }),
+        }
     }
 
     /// Lists the receipts of a user, newest first, after a purchase of the list.

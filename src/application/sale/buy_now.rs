@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use crate::application::shared::StoreError;
-use crate::domain::sale::{BuyNowRefusal, CartLine, CheckoutRefusal, ItemRef, Quantity, SaleStatus};
+use crate::domain::sale::{BuyNowRefusal, CartLine, ItemRef, Quantity, SaleStatus};
 use crate::domain::shared::{CheckoutCode, Epoch, RequestId, SaleId, UserId};
 
-use super::checkout::CheckoutError;
 use super::live_sale::LiveSale;
 use super::ports::{DecideError, RecordedPurchase, RejectionReason};
 use super::purchase::{BEHIND, Confirmed, PurchaseOutcome, UNRECORDABLE, or_bought_before};
@@ -30,18 +29,6 @@ impl From<StoreError> for BuyNowError {
     }
 }
 
-impl From<CheckoutError> for BuyNowError {
-    fn from(error: CheckoutError) -> Self {
-        match error {
-            CheckoutError::Failed(error) => BuyNowError::Failed(error),
-            CheckoutError::Refused(sale, CheckoutRefusal::Ended) => BuyNowError::Refused(sale, BuyNowRefusal::Ended),
-            CheckoutError::SaleNotFound | CheckoutError::Invalid(_) | CheckoutError::Refused(..) => {
-                BuyNowError::SaleNotFound
-            }
-        }
-    }
-}
-
 impl Shop {
     /// Buys units of one item, once for each request id that a user gives in a sale.
     pub async fn buy_now(
@@ -51,25 +38,27 @@ impl Shop {
         item: ItemRef,
         quantity: Quantity,
     ) -> Result<PurchaseOutcome, BuyNowError> {
-        let wanted = self.wanted(&[(item, quantity)]).await?;
-        let neighbour = |sale: &LiveSale, direction| {
-            wanted.of_current_sale.then(|| self.sales.neighbour(sale.id(), direction)).flatten()
+        let id = self.item_id(item)?;
+        let wanted = CartLine { ordinal: id.ordinal, quantity };
+        let mut sale = self.find_sale(id.sale).await?.ok_or(BuyNowError::SaleNotFound)?;
+        let neighbour = |sale: &LiveSale, direction| match item {
+            ItemRef::Id(_) => None,
+            ItemRef::InCurrentSale(_) => self.sales.neighbour(sale.id(), direction),
         };
-        let mut sale = wanted.sale.clone();
         if let Some(previous) = neighbour(&sale, Neighbour::Previous)
             && previous.projection().has_request(user, request)
         {
             // The first answer was lost and the hour has turned: the number means an item of the previous sale.
             sale = previous;
         }
-        let result = self.buy_now_in(&sale, wanted.lines[0], user, request).await;
+        let result = self.buy_now_in(&sale, wanted, user, request).await;
         let direction = match &result {
             Err(BuyNowError::Refused(_, BuyNowRefusal::Ended)) => Neighbour::Next,
             Err(BuyNowError::Refused(_, BuyNowRefusal::NotStarted)) => Neighbour::Previous,
             _ => return result,
         };
         match neighbour(&sale, direction) {
-            Some(sale) => self.buy_now_in(&sale, wanted.lines[0], user, request).await,
+            Some(sale) => self.buy_now_in(&sale, wanted, user, request).await,
             None => result,
         }
     }
@@ -146,6 +135,7 @@ impl Shop {
         user: &UserId,
         request: &RequestId,
     ) -> Result<Option<RecordedPurchase>, StoreError> {
+        // An error of Redis is passed over: the archive has all of a closed sale.
         if let Some(epoch) = self.fence.epoch()
             && let Ok(recorded) = self.store.find_request(epoch, sale, user, request).await
         {

@@ -1,4 +1,4 @@
-//! Looking at a cart, and taking items out of it.
+//! Showing a cart and removing items from it.
 
 use std::sync::Arc;
 

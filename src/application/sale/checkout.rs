@@ -30,11 +30,11 @@ impl From<StoreError> for CheckoutError {
 }
 
 /// The wanted items, all of one sale.
-pub(super) struct Wanted {
-    pub sale: Arc<LiveSale>,
-    pub lines: Vec<CartLine>,
-    /// The sale was named only as "the current one".
-    pub of_current_sale: bool,
+struct Wanted {
+    sale: Arc<LiveSale>,
+    lines: Vec<CartLine>,
+    /// Every item was named by its number in the current sale.
+    of_current_sale: bool,
 }
 
 impl Shop {
@@ -100,7 +100,7 @@ impl Shop {
     }
 
     /// Finds the one sale that all of the items belong to.
-    pub(super) async fn wanted(&self, items: &[(ItemRef, Quantity)]) -> Result<Wanted, CheckoutError> {
+    async fn wanted(&self, items: &[(ItemRef, Quantity)]) -> Result<Wanted, CheckoutError> {
         let of_current_sale = items.iter().all(|(item, _)| matches!(item, ItemRef::InCurrentSale(_)));
         let mut current = None;
         let mut lines: Vec<CartLine> = Vec::with_capacity(items.len());
@@ -129,14 +129,14 @@ impl Shop {
         Ok(Wanted { sale, lines, of_current_sale })
     }
 
-    /// Returns the sale that "the current one" means where the clock of Redis and the estimate of this instance are on
+    /// Returns the sale that a number of the current sale means where the clock of Redis and the estimate of this instance are on
     /// different sides of a boundary between sales.
-    fn sale_meant(&self, asked: &LiveSale, refusal: &CheckoutRefusal) -> Option<Arc<LiveSale>> {
+    fn sale_meant(&self, named: &LiveSale, refusal: &CheckoutRefusal) -> Option<Arc<LiveSale>> {
         let direction = match refusal {
             CheckoutRefusal::Ended => Neighbour::Next,
             CheckoutRefusal::NotStarted => Neighbour::Previous,
             _ => return None,
         };
-        self.sales.neighbour(asked.id(), direction)
+        self.sales.neighbour(named.id(), direction)
     }
 }

@@ -16,7 +16,7 @@ impl Clock {
         Utc::now() + TimeDelta::milliseconds(self.offset_ms.load(Ordering::Relaxed))
     }
 
-    /// Adjusts the estimate to a time that Redis has just told.
+    /// Adjusts the estimate to a time that Redis has just reported.
     pub fn set(&self, now: DateTime<Utc>) {
         self.offset_ms.store((now - Utc::now()).num_milliseconds(), Ordering::Relaxed);
     }

@@ -94,6 +94,7 @@ impl Confirmations {
         // Declared before the receiver is dropped: a client that disconnects drops this future.
         let _gone = GiveUp { confirmations: self, id };
         let receiver = std::pin::pin!(receiver);
+        // A sender that is gone tells nothing, so the fate is as unknown as after the timeout.
         tokio::time::timeout(timeout, receiver).await.ok()?.ok()
     }
 
@@ -135,8 +136,11 @@ impl Confirmations {
         let later = state.waiting.split_off(&next);
         let done = std::mem::replace(&mut state.waiting, later);
         let waiters = done.into_iter().flat_map(|(id, waiters)| waiters.into_iter().map(move |waiter| (id, waiter)));
-        let verdict = |(id, waiter): (LedgerId, Waiter)| Some((state.verdict(waiter.epoch, id)?, waiter.sender));
-        let verdicts: Vec<_> = waiters.filter_map(verdict).collect();
+        let verdict = |(id, waiter): (LedgerId, Waiter)| {
+            let verdict = state.verdict(waiter.epoch, id);
+            (verdict.unwrap_or_else(|| unreachable!("entry {id} is archived or rejected")), waiter.sender)
+        };
+        let verdicts: Vec<_> = waiters.map(verdict).collect();
         drop(state);
         for (verdict, waiter) in verdicts {
             // A buyer who has gone changes nothing about the purchase.
@@ -259,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_decided_in_another_epoch_is_not_taken_for_durable() {
+    async fn a_purchase_of_another_epoch_is_not_taken_for_durable() {
         let confirmations = Confirmations::default();
         let lost = confirmations.wait(ONE, id(3), LONG);
         let later = async {
@@ -276,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_goes_away_leaves_no_trace() {
+    async fn a_client_that_disconnects_leaves_no_trace() {
         let confirmations = Confirmations::default();
         let abandoned = tokio::time::timeout(Duration::from_millis(5), confirmations.wait(ONE, id(1), LONG)).await;
         assert!(abandoned.is_err());

@@ -1,17 +1,14 @@
 //! Creating a sale for an administrator.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Catalog, Item, Sale, Window};
-use crate::domain::shared::limits::LIVE_SALES_MAX;
+use crate::domain::shared::limits::{LIVE_SALES_MAX, SALE_DAYS_MAX};
 use crate::domain::shared::{Currency, Invalid, SaleId};
 
 use super::ports::SaleFilter;
 use super::shop::Shop;
-
-/// Longest duration of a sale.
-const LONGEST_SALE: TimeDelta = TimeDelta::days(366);
 
 /// A sale that an administrator asks for.
 #[derive(Debug, Clone)]
@@ -74,15 +71,17 @@ impl Shop {
     async fn window_of(&self, wanted: &NewSale) -> Result<Window, NewSaleError> {
         let now = self.store.now().await?;
         let starts_at = wanted.starts_at.unwrap_or(now);
-        // A sale id holds the start to the second, so sales start on one.
-        let starts_at = DateTime::from_timestamp(starts_at.timestamp(), 0).unwrap_or(starts_at);
-        let period = TimeDelta::from_std(self.settings.sale_every).unwrap_or_default();
-        let window = Window::new(starts_at, wanted.ends_at.unwrap_or(starts_at + period))?;
-        if window.ends_at <= now {
-            return Err(Invalid::new("ended_at must lie in the future").into());
+        if !(0..=SaleId::LAST_YEAR).contains(&starts_at.year()) {
+            return Err(Invalid::new(format!("a sale starts in the year {} at the latest", SaleId::LAST_YEAR)).into());
         }
-        if window.ends_at - window.starts_at > LONGEST_SALE {
-            return Err(Invalid::new("a sale must last at most a year").into());
+        // A sale id holds the start to the second, so sales start on one.
+        let starts_at = starts_at.with_nanosecond(0).unwrap_or_else(|| unreachable!("every second has a beginning"));
+        let window = Window::new(starts_at, wanted.ends_at.unwrap_or_else(|| starts_at + self.settings.period()))?;
+        if window.ends_at <= now {
+            return Err(Invalid::new("the end of a sale must lie in the future").into());
+        }
+        if window.ends_at - window.starts_at > TimeDelta::days(SALE_DAYS_MAX.into()) {
+            return Err(Invalid::new(format!("a sale lasts at most {SALE_DAYS_MAX} days")).into());
         }
         Ok(window)
     }

@@ -10,8 +10,8 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::{Catalog, LedgerEntry, Receipt, Sale};
 use crate::domain::shared::{Ordinal, SaleId};
 
-use super::audit::LastAudit;
 use super::confirmations::Confirmations;
+use super::last_audit::LastAudit;
 use super::ports::RecordedPurchase;
 use super::projection::Projection;
 use super::sold_filter::SoldFilter;

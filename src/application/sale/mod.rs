@@ -1,5 +1,6 @@
 //! Use cases of the sale context, one a file, around the [`Shop`] and its [`ports`].
 
+pub mod archive_refusals;
 pub mod attempts;
 pub mod audit;
 pub mod browse;
@@ -11,8 +12,12 @@ pub mod confirmations;
 pub mod create_sale;
 pub mod end_sale;
 pub mod fence;
+pub mod findings;
 pub mod follow;
+pub mod last_audit;
 pub mod live_sale;
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
 pub mod persist;
 pub mod ports;
 mod projection;
@@ -23,6 +28,8 @@ pub mod registry;
 pub mod schedule;
 pub mod shop;
 pub mod sold_filter;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 
 pub use shop::{Settings, Shop};

@@ -150,6 +150,7 @@ impl LedgerWriter {
                 let release = shop.archive.unowned(id, rejected.id, &purchase).await?;
                 shop.store.release(self.epoch, id, &release).await?;
             }
+            // Nothing else has units to free: a ledger without the entry was restored without its purchase.
             shop.archive.mark_released(id, rejected.id).await?;
         }
         self.released_all = true;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::domain::sale::{Catalog, LedgerEntry, LedgerEvent};
+use crate::domain::sale::{Catalog, LedgerEntry, LedgerEvent, SoldUnit};
 use crate::domain::shared::{LedgerId, Ordinal, RequestId, UserId};
 
 /// The units left of each item, and the requests that bought something, as of a ledger entry.
@@ -11,6 +11,9 @@ pub struct Projection {
     left: Vec<u32>,
     units: u32,
     sold_out: u32,
+    /// One flag for each unit of each item. Counts alone would go wrong with a unit that Redis sells twice: PostgreSQL
+    /// rejects the second purchase, and its release does not free the unit.
+    sold: Vec<Vec<bool>>,
     requests: HashSet<(UserId, RequestId)>,
     as_of: LedgerId,
     entries: u64,
@@ -22,6 +25,7 @@ impl Projection {
         let left: Vec<u32> = catalog.iter().map(|(_, item)| item.stock()).collect();
         Projection {
             units: left.iter().sum(),
+            sold: left.iter().map(|stock| vec![false; *stock as usize]).collect(),
             left,
             sold_out: 0,
             requests: HashSet::new(),
@@ -75,21 +79,106 @@ impl Projection {
         match &entry.event {
             LedgerEvent::Opened | LedgerEvent::Unreadable(_) => {}
             LedgerEvent::Sold(purchase) => {
-                purchase.units.iter().for_each(|unit| self.change(unit.ordinal, |left| left.saturating_sub(1)));
+                for unit in &purchase.units {
+                    if !self.set(unit, true) {
+                        // No panic: PostgreSQL rejects the entry, and its release follows.
+                        tracing::error!(entry = %entry.id, ?unit, "the ledger sells a unit that is sold or does not exist");
+                    }
+                }
                 self.requests.extend(purchase.request.clone().map(|request| (purchase.user.clone(), request)));
             }
             // The request stays known: asking Redis about it once too often does no harm.
             LedgerEvent::Released(release) => {
-                release.units.iter().for_each(|unit| self.change(unit.ordinal, |left| left.saturating_add(1)));
+                for unit in &release.units {
+                    if !self.set(unit, false) {
+                        tracing::error!(entry = %entry.id, ?unit, "the ledger releases a unit that is not sold");
+                    }
+                }
             }
         }
     }
 
-    fn change(&mut self, ordinal: Ordinal, change: impl Fn(u32) -> u32) {
-        if let Some(left) = self.left.get_mut(ordinal.index()) {
-            let before = std::mem::replace(left, change(*left));
-            self.units = self.units - before + *left;
-            self.sold_out = self.sold_out + u32::from(*left == 0) - u32::from(before == 0);
+    /// Marks a unit as sold or free. Returns false if it is so already or does not exist; then nothing changes.
+    fn set(&mut self, unit: &SoldUnit, sold: bool) -> bool {
+        let item = unit.ordinal.index();
+        let flag = (unit.unit as usize).checked_sub(1).and_then(|unit| self.sold.get_mut(item)?.get_mut(unit));
+        let Some(flag) = flag.filter(|flag| **flag != sold) else { return false };
+        *flag = sold;
+        if sold {
+            self.left[item] -= 1;
+            self.units -= 1;
+            self.sold_out += u32::from(self.left[item] == 0);
+        } else {
+            self.sold_out -= u32::from(self.left[item] == 0);
+            self.left[item] += 1;
+            self.units += 1;
         }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::sale::{Item, Purchase, Release};
+    use crate::domain::shared::{CheckoutCode, Currency, Money};
+
+    use super::*;
+
+    fn unit(item: u32, unit: u32) -> SoldUnit {
+        SoldUnit { ordinal: item.try_into().unwrap(), unit, slot: 1 }
+    }
+
+    /// A projection of a sale of one lamp and three chairs.
+    fn projection() -> Projection {
+        let item = |(name, stock): (&str, u32)| Item::new(name.into(), "/1.jpg".into(), Money::from_cents(1), stock);
+        let items = [("Lamp", 1), ("Chair", 3)].into_iter().map(item).collect::<Result<_, _>>().unwrap();
+        Projection::new(&Catalog::new(Currency::EUR, items).unwrap())
+    }
+
+    fn sold(id: i64, units: &[SoldUnit]) -> LedgerEntry {
+        let code = CheckoutCode::new("20261120T09".parse().unwrap(), id as u128);
+        let (user, units) = ("ann".parse().unwrap(), units.to_vec());
+        let purchase = Purchase { code, user, request: None, units, missed: Vec::new() };
+        LedgerEntry { id: id.try_into().unwrap(), event: LedgerEvent::Sold(purchase) }
+    }
+
+    fn released(id: i64, units: &[SoldUnit]) -> LedgerEntry {
+        let release = Release { purchase: LedgerId::ZERO, units: units.to_vec(), slots: Vec::new() };
+        LedgerEntry { id: id.try_into().unwrap(), event: LedgerEvent::Released(release) }
+    }
+
+    fn counts(projection: &Projection) -> (&[u32], u32, u32) {
+        (projection.left(), projection.units(), projection.sold_out())
+    }
+
+    #[test]
+    fn an_entry_counts_once() {
+        let mut projection = projection();
+        for _again in 0..2 {
+            projection.apply(&sold(1, &[unit(1, 1), unit(2, 2)]));
+            assert_eq!(counts(&projection), (&[0, 2][..], 2, 1));
+        }
+        projection.apply(&released(2, &[unit(1, 1)]));
+        assert_eq!(counts(&projection), (&[1, 2][..], 3, 0));
+        assert_eq!((projection.as_of().to_i64(), projection.entries()), (2, 2));
+    }
+
+    #[test]
+    fn a_unit_that_redis_sells_twice_counts_once_and_stays_sold_when_the_second_sale_is_released() {
+        let mut projection = projection();
+        projection.apply(&sold(1, &[unit(2, 1)]));
+        projection.apply(&sold(2, &[unit(2, 1), unit(1, 1)]));
+        assert_eq!(counts(&projection), (&[0, 2][..], 2, 1));
+        // PostgreSQL rejected the second purchase; the first buyer keeps the chair.
+        projection.apply(&released(3, &[unit(1, 1)]));
+        assert_eq!(counts(&projection), (&[1, 2][..], 3, 0));
+    }
+
+    #[test]
+    fn a_unit_that_does_not_exist_changes_nothing() {
+        let mut projection = projection();
+        projection.apply(&sold(1, &[unit(1, 0), unit(1, 2), unit(3, 1)]));
+        projection.apply(&released(2, &[unit(2, 1), unit(3, 1)]));
+        assert_eq!(counts(&projection), (&[1, 3][..], 4, 0));
     }
 }

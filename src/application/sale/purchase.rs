@@ -136,6 +136,7 @@ impl Shop {
     }
 
     async fn has_archived(&self, recorded: &RecordedPurchase) -> bool {
+        // Without an answer the purchase stays "confirming", which is true.
         let archived = self.archive.purchase_by_code(recorded.purchase.code).await;
         archived.is_ok_and(|archived| archived.is_some_and(|archived| archived.id == recorded.id))
     }
@@ -165,6 +166,7 @@ impl Shop {
             match self.store.find(epoch, code).await {
                 Ok(Some(Found::Purchase(recorded))) => return Ok(Some(recorded)),
                 Ok(Some(Found::Cart(_)) | None) => return Ok(None),
+                // Redis may have dropped the sale: the archive has all of it.
                 Err(_) => {}
             }
         }

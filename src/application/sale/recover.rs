@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::application::shared::StoreError;
-use crate::domain::sale::{LedgerEntry, LedgerEvent, Sale, Stock};
+use crate::domain::sale::{Sale, Stock};
 use crate::domain::shared::{Epoch, LedgerId};
 
 use super::live_sale::LiveSale;
@@ -100,10 +100,10 @@ impl Shop {
             Err(_) => return Err(StoreError::Fenced),
         }
         let Cursors { ledger, attempts, .. } = self.archive.cursors(id).await?;
-        let mut stock = Stock::new(sale, &live.catalog);
-        for recorded in self.archive.purchases_in(id).await? {
-            stock.apply(&LedgerEntry { id: recorded.id, event: LedgerEvent::Sold(recorded.purchase) });
-        }
+        let archived =
+            self.archive.purchases_in(id).await?.into_iter().map(|recorded| (recorded.id, recorded.purchase));
+        let stock = Stock::with_purchases(sale, &live.catalog, archived)
+            .map_err(|broken| StoreError::Corrupt(format!("sale {id} in PostgreSQL: {broken}")))?;
         if !lock.is_held().await || self.archive.epoch().await? != epoch {
             return Err(StoreError::Busy("another instance has begun to recover"));
         }

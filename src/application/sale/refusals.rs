@@ -6,12 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use crate::application::shared::StoreError;
 use crate::domain::sale::CheckoutRefusal;
 use crate::domain::shared::SaleId;
 
 use super::ports::RefusalKey;
-use super::shop::Shop;
 
 /// Bound on the counts that wait for the archive. While the archive is away they grow by a few a second; beyond the
 /// bound, later refusals are counted under the second 0.
@@ -43,28 +41,19 @@ impl Refusals {
         *counts.entry(RefusalKey { sale, second, reason: reason(refusal) }).or_default() += 1;
     }
 
-    fn take(&self) -> Vec<(RefusalKey, u64)> {
+    /// Takes all counts out.
+    pub(super) fn take(&self) -> Vec<(RefusalKey, u64)> {
         let mut counts: Vec<_> = self.counts.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
         counts.sort();
         counts
     }
 
-    fn give_back(&self, taken: Vec<(RefusalKey, u64)>) {
+    /// Adds counts that could not be archived.
+    pub(super) fn give_back(&self, taken: Vec<(RefusalKey, u64)>) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, count) in taken {
             *counts.entry(key).or_default() += count;
         }
-    }
-}
-
-impl Shop {
-    /// Archives the counts since the last call.
-    pub async fn archive_refusals(&self) -> Result<(), StoreError> {
-        let counts = self.refusals.take();
-        if counts.is_empty() {
-            return Ok(());
-        }
-        self.archive.add_refusals(&counts).await.inspect_err(|_| self.refusals.give_back(counts))
     }
 }
 

@@ -67,6 +67,7 @@ impl SaleRegistry {
             live.entry(id).or_insert_with(|| sale.clone());
             live
         });
+        // It may have been closed again meanwhile.
         self.live(id).unwrap_or(sale)
     }
 

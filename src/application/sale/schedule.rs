@@ -51,7 +51,7 @@ impl Shop {
     /// The windows whose sale must exist by now: the current one, and the next once its lead has begun.
     fn windows_due(&self, now: DateTime<Utc>) -> impl Iterator<Item = Window> + use<> {
         let current = Window::containing(now, self.settings.sale_every);
-        let lead = TimeDelta::from_std(self.settings.sale_lead.min(self.settings.sale_every)).unwrap_or_default();
+        let lead = self.settings.lead();
         let next = Some(current.next()).filter(|next| next.starts_at - lead <= now);
         std::iter::once(current).chain(next)
     }

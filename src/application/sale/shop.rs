@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::application::shared::StoreError;
+use crate::application::shared::{StoreError, Tasks};
 use crate::domain::sale::{LedgerEntry, LedgerEvent, Sale, Stock};
 use crate::domain::shared::{LedgerId, SaleId};
 
@@ -39,6 +40,22 @@ pub struct Settings {
     pub lag_limit: Duration,
 }
 
+impl Settings {
+    /// Returns the length of a periodic sale.
+    pub fn period(&self) -> TimeDelta {
+        in_range(self.sale_every)
+    }
+
+    /// Returns the time from the creation of a periodic sale to its start.
+    pub fn lead(&self) -> TimeDelta {
+        in_range(self.sale_lead.min(self.sale_every))
+    }
+}
+
+fn in_range(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or_else(|_| panic!("a period of {duration:?} is longer than any sale"))
+}
+
 /// The service without its edges: the ports, the state of this instance, and, as methods in the files of this module,
 /// the use cases.
 pub struct Shop {
@@ -51,6 +68,8 @@ pub struct Shop {
     pub refusals: Refusals,
     /// Signals a new live sale, whose ledger nobody follows yet.
     pub sale_added: Notify,
+    /// The background tasks of this instance.
+    pub tasks: Arc<Tasks>,
     loading: Semaphore,
 }
 
@@ -66,6 +85,7 @@ impl Shop {
             clock: Clock::default(),
             refusals: Refusals::default(),
             sale_added: Notify::new(),
+            tasks: Arc::default(),
             loading: Semaphore::new(LOADS_MAX),
         }
     }

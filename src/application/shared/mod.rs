@@ -1,5 +1,7 @@
-//! What the use cases of every context share.
+//! The types that the use cases of every context share.
 
 mod store_error;
+mod tasks;
 
 pub use store_error::StoreError;
+pub use tasks::{TaskState, Tasks};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::shared::limits::CART_UNITS;
 use crate::domain::shared::{CheckoutCode, Invalid, Ordinal, UserId};
 
-/// Units of one item in one request, from 1 to [`CART_UNITS`].
+/// Units of one item in one request: 1 to [`CART_UNITS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Quantity(u32);
@@ -26,7 +26,11 @@ impl TryFrom<u32> for Quantity {
     type Error = Invalid;
 
     fn try_from(number: u32) -> Result<Self, Invalid> {
-        if (1..=CART_UNITS).contains(&number) { Ok(Quantity(number)) } else { Err(Invalid::not_up_to(CART_UNITS)) }
+        if (1..=CART_UNITS).contains(&number) {
+            Ok(Quantity(number))
+        } else {
+            Err(Invalid::new(format!("must be 1 to {CART_UNITS}")))
+        }
     }
 }
 
@@ -49,7 +53,7 @@ pub struct CartLine {
     pub quantity: Quantity,
 }
 
-/// The lines that a user has checked out: each item once, at most ten units together.
+/// The lines that a user has checked out: each item once, at most [`CART_UNITS`] units together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cart {
     pub code: CheckoutCode,

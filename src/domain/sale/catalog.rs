@@ -21,11 +21,11 @@ impl Catalog {
     /// A catalog of at least one item, within the limits of a sale.
     pub fn new(currency: Currency, items: Vec<Item>) -> Result<Self, Invalid> {
         if items.is_empty() || items.len() > SALE_ITEMS_MAX as usize {
-            return Err(Invalid::new(format!("a sale must have 1 to {SALE_ITEMS_MAX} items")));
+            return Err(Invalid::new(format!("a sale has 1 to {SALE_ITEMS_MAX} items")));
         }
         let units: u64 = items.iter().map(|item| u64::from(item.stock())).sum();
         if units > u64::from(SALE_UNITS_MAX) {
-            return Err(Invalid::new(format!("a sale must have at most {SALE_UNITS_MAX} units")));
+            return Err(Invalid::new(format!("a sale has at most {SALE_UNITS_MAX} units")));
         }
         Ok(Catalog { currency, items })
     }

@@ -1,4 +1,4 @@
-//! What is on sale.
+//! Items: the things on sale.
 
 use crate::domain::shared::limits::{IMAGE_URL_CHARS_MAX, ITEM_STOCK_MAX, NAME_CHARS_MAX};
 use crate::domain::shared::{Invalid, Money};
@@ -17,14 +17,12 @@ impl Item {
     pub fn new(name: String, image_url: String, price: Money, stock: u32) -> Result<Self, Invalid> {
         let characters = name.chars().count();
         if characters == 0 || characters > NAME_CHARS_MAX || name.chars().any(char::is_control) {
-            return Err(Invalid::new(format!(
-                "name must be 1 to {NAME_CHARS_MAX} characters without control characters"
-            )));
+            let limit = format!("name must be 1 to {NAME_CHARS_MAX} characters without control characters");
+            return Err(Invalid::new(limit));
         }
         if image_url.len() > IMAGE_URL_CHARS_MAX || !image_url.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Invalid::new(format!(
-                "image_url must be at most {IMAGE_URL_CHARS_MAX} visible ASCII characters"
-            )));
+            let limit = format!("image_url must be at most {IMAGE_URL_CHARS_MAX} visible ASCII characters");
+            return Err(Invalid::new(limit));
         }
         if !["https://", "http://", "/"].iter().any(|start| image_url.starts_with(start)) {
             return Err(Invalid::new("image_url must start with https://, http:// or /"));
@@ -35,22 +33,22 @@ impl Item {
         Ok(Item { name, image_url, price, stock })
     }
 
-    /// What the shopper reads.
+    /// Returns the name for shoppers.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where its picture is.
+    /// Returns the address of its picture.
     pub fn image_url(&self) -> &str {
         &self.image_url
     }
 
-    /// The price of one unit.
+    /// Returns the price of one unit.
     pub fn price(&self) -> Money {
         self.price
     }
 
-    /// How many units the sale has of it, sold or not.
+    /// Returns the number of its units in the sale, sold or not.
     pub fn stock(&self) -> u32 {
         self.stock
     }

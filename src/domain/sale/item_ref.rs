@@ -4,8 +4,7 @@ use std::str::FromStr;
 
 use crate::domain::shared::{Invalid, ItemId, Ordinal};
 
-/// An item as a caller may name it: by its id, or by its number (`42`, `item_42`), which means that
-/// item of the hourly sale that is on.
+/// An item as a caller may name it: by its id, or by its number (`42`, `item_42`) in the hourly sale that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ItemRef {
     Id(ItemId),
@@ -20,7 +19,8 @@ impl FromStr for ItemRef {
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return text.parse().map(ItemRef::Id);
         }
-        let number = digits.parse::<u32>().map_err(|_| Ordinal::invalid())?;
+        // A number that is too large for the type is out of the range of item numbers too.
+        let number = digits.parse().unwrap_or(u32::MAX);
         Ordinal::try_from(number).map(ItemRef::InCurrentSale)
     }
 }
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_item_is_refused() {
+    fn any_other_text_is_refused() {
         for text in [
             "",
             "0",

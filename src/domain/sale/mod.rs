@@ -14,6 +14,7 @@ mod receipt;
 mod refusal;
 #[expect(clippy::module_inception, reason = "the aggregate has the name of its context")]
 mod sale;
+mod sale_status;
 mod stock;
 mod window;
 
@@ -26,6 +27,7 @@ pub use ledger::{LedgerEntry, LedgerEvent, Release};
 pub use purchase::{Purchase, SoldUnit};
 pub use receipt::{Receipt, ReceiptLine};
 pub use refusal::{BuyNowRefusal, CheckoutRefusal, PurchaseRefusal, RemoveRefusal};
-pub use sale::{Sale, SaleStatus};
-pub use stock::{Decision, Stock};
+pub use sale::Sale;
+pub use sale_status::SaleStatus;
+pub use stock::{BrokenRule, Decision, Stock};
 pub use window::Window;

@@ -1,4 +1,4 @@
-//! Refusals: the answers of the rules when they say no.
+//! Refusals: the negative answers of the rules.
 
 use crate::domain::shared::Ordinal;
 

@@ -1,12 +1,6 @@
 //! A sale: a window of time that sells a fixed set of items.
 
-use std::str::FromStr;
-
-use serde::Serialize;
-use strum::{Display, IntoStaticStr, VariantArray};
-use utoipa::ToSchema;
-
-use crate::domain::shared::{Currency, Invalid, SaleId};
+use crate::domain::shared::{Currency, SaleId};
 
 use super::{Catalog, Window};
 
@@ -31,27 +25,5 @@ impl Sale {
     pub fn new(id: SaleId, window: Window, user_limit: u32, catalog: &Catalog) -> Self {
         let (currency, items, units) = (catalog.currency(), catalog.items(), catalog.units());
         Sale { id, window, user_limit, currency, items, units, closed: false }
-    }
-}
-
-/// The state of a sale as shoppers see it. Time alone moves it on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, Display, IntoStaticStr, VariantArray)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum SaleStatus {
-    Scheduled,
-    Open,
-    Ended,
-}
-
-impl FromStr for SaleStatus {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let named = SaleStatus::VARIANTS.iter().find(|status| <&str>::from(*status) == text);
-        named.copied().ok_or_else(|| {
-            let words: Vec<&str> = SaleStatus::VARIANTS.iter().map(<&str>::from).collect();
-            Invalid::new(format!("must be one of {}", words.join(", ")))
-        })
     }
 }

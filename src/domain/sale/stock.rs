@@ -1,9 +1,9 @@
-//! What may be bought by whom: the consistency boundary of a sale.
+//! The stock: the consistency boundary of a sale, which decides what each user may buy.
 //!
 //! In production the Redis scripts make these decisions. This is their specification in plain Rust: property tests
 //! hold the scripts against it, and recovery and verification compute the right state of Redis with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -24,7 +24,15 @@ pub enum Decision {
     Replayed(LedgerId),
 }
 
-/// The state that decides who may buy what in one sale.
+/// Archived purchases that break a rule of the sale.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("purchase {purchase} takes {unit:?}, which does not exist or is taken")]
+pub struct BrokenRule {
+    pub purchase: LedgerId,
+    pub unit: SoldUnit,
+}
+
+/// The state that decides what each user may buy in one sale.
 #[derive(Debug, Clone)]
 pub struct Stock {
     pub sale: Sale,
@@ -41,6 +49,23 @@ impl Stock {
         let free = catalog.iter().map(|(ordinal, item)| (ordinal, (1..=item.stock()).collect())).collect();
         let holdings = Holdings { free, ..Holdings::default() };
         Stock { sale, holdings, carts: BTreeMap::new(), codes: BTreeMap::new(), purchases: BTreeMap::new() }
+    }
+
+    /// A sale with these purchases. Fails if one of them takes a unit or a slot that does not exist or is taken: such a
+    /// state must not sell anything.
+    pub fn with_purchases(
+        sale: Sale,
+        catalog: &Catalog,
+        purchases: impl IntoIterator<Item = (LedgerId, Purchase)>,
+    ) -> Result<Self, BrokenRule> {
+        let mut stock = Stock::new(sale, catalog);
+        for (id, purchase) in purchases {
+            if let Some(unit) = stock.first_broken(&purchase) {
+                return Err(BrokenRule { purchase: id, unit });
+            }
+            stock.apply_sold(id, &purchase);
+        }
+        Ok(stock)
     }
 
     /// Puts the wanted lines into the cart of `user`. A new cart gets `new_code`.
@@ -179,7 +204,10 @@ impl Stock {
 
     fn apply_sold(&mut self, id: LedgerId, purchase: &Purchase) {
         for unit in &purchase.units {
-            self.holdings.free.entry(unit.ordinal).or_default().remove(&unit.unit);
+            // The archive rejects an entry with an item that the sale does not have, so the entry adds no item.
+            if let Some(free) = self.holdings.free.get_mut(&unit.ordinal) {
+                free.remove(&unit.unit);
+            }
             self.holdings.slots.entry(purchase.user.clone()).or_default().insert(unit.slot);
         }
         self.holdings.receipts.insert(purchase.code, id);
@@ -196,7 +224,9 @@ impl Stock {
     fn apply_release(&mut self, release: &Release) {
         let Some(purchase) = self.purchases.remove(&release.purchase) else { return };
         for unit in &release.units {
-            self.holdings.free.entry(unit.ordinal).or_default().insert(unit.unit);
+            if let Some(free) = self.holdings.free.get_mut(&unit.ordinal) {
+                free.insert(unit.unit);
+            }
         }
         if let Some(slots) = self.holdings.slots.get_mut(&purchase.user) {
             slots.retain(|slot| !release.slots.contains(slot));
@@ -207,11 +237,26 @@ impl Stock {
         }
     }
 
+    /// Returns the first unit of a purchase that does not exist or is sold, or whose slot does not exist or is filled.
+    fn first_broken(&self, purchase: &Purchase) -> Option<SoldUnit> {
+        let filled = self.holdings.slots.get(&purchase.user);
+        let is_free =
+            |unit: &SoldUnit| self.holdings.free.get(&unit.ordinal).is_some_and(|free| free.contains(&unit.unit));
+        let fits = |unit: &SoldUnit| {
+            (1..=self.sale.user_limit).contains(&unit.slot) && !filled.is_some_and(|filled| filled.contains(&unit.slot))
+        };
+        let mut units = BTreeSet::new();
+        let mut slots = BTreeSet::new();
+        let mut is_new = |unit: &SoldUnit| units.insert((unit.ordinal, unit.unit)) && slots.insert(unit.slot);
+        purchase.units.iter().find(|unit| !(is_free(unit) && fits(unit) && is_new(unit))).copied()
+    }
+
     /// Splits lines into units that are left and units that are sold.
     fn split(&self, lines: &[CartLine]) -> (Vec<CartLine>, Vec<CartLine>) {
         let (mut taken, mut missed) = (Vec::new(), Vec::new());
         for line in lines {
             let left = self.free_units(line.ordinal).min(line.quantity.get());
+            // No quantity is zero: a part without units is no line.
             let part = |quantity| Quantity::try_from(quantity).ok().map(|quantity| CartLine { quantity, ..*line });
             taken.extend(part(left));
             missed.extend(part(line.quantity.get() - left));
@@ -227,9 +272,13 @@ impl Stock {
             let free = self.holdings.free.get(&line.ordinal).into_iter().flatten();
             free.take(line.quantity.get() as usize).map(|unit| (line.ordinal, *unit))
         });
-        units.zip(slots).map(|((ordinal, unit), slot)| SoldUnit { ordinal, unit, slot }).collect()
+        let allotted: Vec<SoldUnit> =
+            units.zip(slots).map(|((ordinal, unit), slot)| SoldUnit { ordinal, unit, slot }).collect();
+        assert_eq!(allotted.len() as u32, self::units(lines), "units were decided that are not free");
+        allotted
     }
 
+    /// Counts the free units of an item. An item that the sale does not have has none.
     fn free_units(&self, ordinal: Ordinal) -> u32 {
         self.holdings.free.get(&ordinal).map_or(0, |free| free.len() as u32)
     }
@@ -241,4 +290,47 @@ impl Stock {
 
 fn units(lines: &[CartLine]) -> u32 {
     lines.iter().map(|line| line.quantity.get()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::sale::Window;
+    use crate::domain::shared::SaleId;
+
+    use super::*;
+
+    fn purchase(sale: &Sale, user: &str, units: &[(u32, u32, u32)]) -> Purchase {
+        let unit = |(item, unit, slot): &(u32, u32, u32)| SoldUnit {
+            ordinal: (*item).try_into().unwrap(),
+            unit: *unit,
+            slot: *slot,
+        };
+        let (code, units) = (CheckoutCode::new(sale.id, units[0].0.into()), units.iter().map(unit).collect());
+        Purchase { code, user: user.parse().unwrap(), request: None, units, missed: Vec::new() }
+    }
+
+    #[test]
+    fn a_state_is_never_made_of_purchases_that_contradict_each_other() {
+        let start: DateTime<Utc> = "2026-11-20T09:00:00Z".parse().unwrap();
+        let catalog = Catalog::generated(5).unwrap();
+        let sale = Sale::new(SaleId::hourly(start), Window::new(start, start).unwrap(), 2, &catalog);
+        let with = |last: (&str, &[(u32, u32, u32)])| {
+            let purchases = [("ann", &[(1, 1, 1)][..]), last].map(|(user, units)| purchase(&sale, user, units));
+            let entries = (1..).map(|id| LedgerId::try_from(id).unwrap()).zip(purchases);
+            Stock::with_purchases(sale.clone(), &catalog, entries).map_err(|broken| broken.unit.ordinal.get())
+        };
+        let stock = with(("ann", &[(2, 1, 2)])).unwrap();
+        assert_eq!((stock.free_units(3.try_into().unwrap()), stock.purchases.len()), (1, 2));
+        for (user, units, broken) in [
+            ("bob", &[(2, 1, 1), (1, 1, 2)][..], 1),
+            ("bob", &[(2, 1, 1), (2, 1, 2)], 2),
+            ("bob", &[(2, 2, 1)], 2),
+            ("bob", &[(6, 1, 1)], 6),
+            ("ann", &[(2, 1, 1)], 2),
+            ("bob", &[(2, 1, 1), (3, 1, 1)], 3),
+            ("bob", &[(2, 1, 3)], 2),
+        ] {
+            assert_eq!(with((user, units)).err(), Some(broken), "{units:?}");
+        }
+    }
 }

@@ -24,26 +24,28 @@ impl Window {
         Ok(Window { starts_at, ends_at })
     }
 
-    /// The window of the periodic sale that is on at `now`: windows follow one another without a gap,
-    /// counted from the Unix epoch, so every host finds the same ones whatever its time zone.
+    /// The window of the periodic sale that is open at `now`. Windows follow one another without a gap, counted from the
+    /// Unix epoch, so every host finds the same ones whatever its time zone.
     pub fn containing(now: DateTime<Utc>, every: Duration) -> Self {
-        let every_seconds = (every.as_secs() as i64).max(1);
+        let every_seconds = every.as_secs() as i64;
+        assert!(every_seconds > 0, "a period is at least a second");
         let starts = now.timestamp().div_euclid(every_seconds) * every_seconds;
-        let starts_at = DateTime::from_timestamp(starts, 0).unwrap_or_default();
+        let starts_at = DateTime::from_timestamp(starts, 0)
+            .unwrap_or_else(|| unreachable!("a period that contains a time starts at a time"));
         Window { starts_at, ends_at: starts_at + TimeDelta::seconds(every_seconds) }
     }
 
-    /// The window of the same length that begins where this one ends.
+    /// Returns the window of the same length that begins where this one ends.
     pub fn next(self) -> Self {
         Window { starts_at: self.ends_at, ends_at: self.ends_at + (self.ends_at - self.starts_at) }
     }
 
-    /// Whether it never sells: a sale that was ended before it began.
+    /// Returns true if it never sells: the sale was ended before it began.
     pub fn is_empty(&self) -> bool {
         self.ends_at <= self.starts_at
     }
 
-    /// Where `now` lies: before, in or after the window.
+    /// Returns the state of the sale at `now`.
     pub fn status(&self, now: DateTime<Utc>) -> SaleStatus {
         if now >= self.ends_at || self.is_empty() {
             SaleStatus::Ended

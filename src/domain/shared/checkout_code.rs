@@ -3,14 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
+use super::text_form::serde_as_text;
 use super::{Invalid, SaleId};
 
 /// Names a cart, and the purchase made of it: `20261120T09-` and 128 random bits as 32 hexadecimal digits.
-/// Whoever knows it may buy the cart and see its receipt, so logs get it [`shortened`](CheckoutCode::shortened).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// It entitles to buy the cart and to see the receipt, so logs get it [`shortened`](CheckoutCode::shortened).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CheckoutCode {
     pub sale: SaleId,
     secret: u128,
@@ -22,7 +20,7 @@ impl CheckoutCode {
         CheckoutCode { sale, secret }
     }
 
-    /// The sale and the first 6 digits: enough to find it, too little to use it.
+    /// Returns the sale and the first 6 digits: enough to find the code, too little to use it.
     pub fn shortened(self) -> impl fmt::Display {
         fmt::from_fn(move |f| write!(f, "{}-{:06x}", self.sale, self.secret >> 104))
     }
@@ -55,19 +53,7 @@ impl FromStr for CheckoutCode {
     }
 }
 
-impl TryFrom<String> for CheckoutCode {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<CheckoutCode> for String {
-    fn from(code: CheckoutCode) -> String {
-        code.to_string()
-    }
-}
+serde_as_text!(CheckoutCode);
 
 #[cfg(test)]
 mod tests {
@@ -83,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_logged_of_a_code_cannot_be_used() {
+    fn a_shortened_code_cannot_be_used() {
         let code = CheckoutCode::new("20261120T09".parse().unwrap(), 0x0123_4567_89ab_cdef << 64);
         assert_eq!(code.shortened().to_string(), "20261120T09-012345");
         assert_eq!(format!("{code:?}"), "CheckoutCode(20261120T09-012345..)");
@@ -91,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_code_is_refused() {
+    fn any_other_text_is_refused() {
         let good = format!("20261120T09-{:032x}", 1);
         for text in
             ["", "abc", "20261120T09", &good[1..], &good.replace('1', "G"), &format!("{good}0"), &format!("{good} ")]

@@ -6,25 +6,21 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::limits::SALE_ITEMS_MAX;
+use super::text_form::serde_as_text;
 use super::{Invalid, SaleId};
 
-/// The place of an item in its sale, from 1 to [`SALE_ITEMS_MAX`].
+/// The place of an item in its sale: 1 to [`SALE_ITEMS_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Ordinal(u32);
 
 impl Ordinal {
-    /// The error for a number that no item can have.
-    pub fn invalid() -> Invalid {
-        Invalid::new(format!("must be an item number from 1 to {SALE_ITEMS_MAX}"))
-    }
-
-    /// The number itself.
+    /// Returns the number.
     pub fn get(self) -> u32 {
         self.0
     }
 
-    /// The position in a list of all items of the sale, from zero.
+    /// Returns the position in a list of all items of the sale, from zero.
     pub fn index(self) -> usize {
         self.0 as usize - 1
     }
@@ -34,7 +30,11 @@ impl TryFrom<u32> for Ordinal {
     type Error = Invalid;
 
     fn try_from(number: u32) -> Result<Self, Invalid> {
-        if (1..=SALE_ITEMS_MAX).contains(&number) { Ok(Ordinal(number)) } else { Err(Ordinal::invalid()) }
+        if (1..=SALE_ITEMS_MAX).contains(&number) {
+            Ok(Ordinal(number))
+        } else {
+            Err(Invalid::new(format!("must be an item number from 1 to {SALE_ITEMS_MAX}")))
+        }
     }
 }
 
@@ -51,8 +51,7 @@ impl fmt::Display for Ordinal {
 }
 
 /// The name of an item: `20261120T09-00042`. It tells its sale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ItemId {
     pub sale: SaleId,
     pub ordinal: Ordinal,
@@ -68,29 +67,17 @@ impl FromStr for ItemId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let wrong = Invalid::new("must be an item id such as 20261120T09-00042");
-        let (sale, digits) = text.rsplit_once('-').ok_or_else(|| wrong.clone())?;
+        let wrong = || Invalid::new("must be an item id such as 20261120T09-00042");
+        let (sale, digits) = text.rsplit_once('-').ok_or_else(wrong)?;
         if digits.len() != 5 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(wrong);
+            return Err(wrong());
         }
-        let number = digits.parse::<u32>().map_err(|_| wrong)?;
+        let number = digits.parse::<u32>().map_err(|_| wrong())?;
         Ok(ItemId { sale: sale.parse()?, ordinal: Ordinal::try_from(number)? })
     }
 }
 
-impl TryFrom<String> for ItemId {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<ItemId> for String {
-    fn from(id: ItemId) -> String {
-        id.to_string()
-    }
-}
+serde_as_text!(ItemId);
 
 #[cfg(test)]
 mod tests {

@@ -3,16 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-
 use super::Invalid;
+use super::text_form::serde_as_text;
+use chrono::{DateTime, Utc};
 
 /// The Redis Stream id `<milliseconds>-<sequence>` of an entry; totally ordered within a sale.
 ///
 /// Packed into 63 bits (43 for the time, 20 for the sequence) so that it is one `bigint` in PostgreSQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct LedgerId(u64);
 
 impl LedgerId {
@@ -26,17 +24,18 @@ impl LedgerId {
     /// After every entry.
     pub const MAX: LedgerId = LedgerId(i64::MAX as u64);
 
-    /// When the entry was decided, by the clock of Redis.
+    /// Returns the time of the decision by the clock of Redis.
     pub fn time(self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.milliseconds() as i64).unwrap_or_default()
+        DateTime::from_timestamp_millis(self.milliseconds() as i64)
+            .unwrap_or_else(|| unreachable!("43 bits of milliseconds end in the year 2248"))
     }
 
-    /// The id that follows immediately.
+    /// Returns the id that follows immediately.
     pub const fn next(self) -> LedgerId {
         LedgerId(self.0 + 1)
     }
 
-    /// As a `bigint`.
+    /// Returns the packed id, a `bigint`.
     pub fn to_i64(self) -> i64 {
         self.0 as i64
     }
@@ -50,7 +49,7 @@ impl TryFrom<i64> for LedgerId {
     type Error = Invalid;
 
     fn try_from(packed: i64) -> Result<Self, Invalid> {
-        u64::try_from(packed).map(LedgerId).map_err(|_| Invalid::new("a ledger id is not negative"))
+        u64::try_from(packed).map(LedgerId).map_err(|_| Invalid::new("must not be negative"))
     }
 }
 
@@ -75,19 +74,7 @@ impl FromStr for LedgerId {
     }
 }
 
-impl TryFrom<String> for LedgerId {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<LedgerId> for String {
-    fn from(id: LedgerId) -> String {
-        id.to_string()
-    }
-}
+serde_as_text!(LedgerId);
 
 #[cfg(test)]
 mod tests {

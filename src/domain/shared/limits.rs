@@ -1,4 +1,4 @@
-//! Every number that is a rule. Scripts get them as arguments, tables as checks.
+//! Every number that is a rule. Scripts get them as arguments, tables as checks, messages as text.
 
 /// Units that one cart holds, and therefore the most that one purchase takes.
 pub const CART_UNITS: u32 = 10;
@@ -17,6 +17,9 @@ pub const ITEM_STOCK_MAX: u32 = 100_000;
 
 /// Units of one whole sale: each of them may become a ledger entry that is kept in Redis.
 pub const SALE_UNITS_MAX: u32 = 1_000_000;
+
+/// Days from the start of a sale to its end.
+pub const SALE_DAYS_MAX: u32 = 366;
 
 /// Sales that may be scheduled or open at once. The writer of each holds a connection to PostgreSQL.
 pub const LIVE_SALES_MAX: usize = 60;

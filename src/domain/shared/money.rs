@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
+use super::text_form::serde_as_text;
 
 /// An amount with exactly two decimal places, never negative. Printed as `19.90`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ impl Money {
     /// One trillion less a cent: what fits the `numeric(14,2)` columns.
     const MAX: Decimal = Decimal::from_parts(276_447_231, 23_283, 0, false, 2);
 
-    /// The amount as a decimal with two places.
+    /// Returns the amount as a decimal with two places.
     pub fn amount(self) -> Decimal {
         self.0
     }
@@ -27,7 +28,7 @@ impl Money {
         Money(Decimal::new(i64::from(cents), 2))
     }
 
-    /// The price of `quantity` units at this price each.
+    /// Returns the price of `quantity` units at this price each.
     pub fn times(self, quantity: u32) -> Self {
         Money(self.0 * Decimal::from(quantity))
     }
@@ -63,13 +64,13 @@ impl FromStr for Money {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let wrong = Invalid::new("must be a decimal number such as 19.90");
+        let wrong = || Invalid::new("must be a decimal number such as 19.90");
         let (units, cents) = text.split_once('.').unwrap_or((text, "0"));
         let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(units.strip_prefix('-').unwrap_or(units)) || !is_number(cents) {
-            return Err(wrong);
+            return Err(wrong());
         }
-        Money::try_from(Decimal::from_str_exact(text).map_err(|_| wrong)?)
+        Money::try_from(Decimal::from_str_exact(text).map_err(|_| wrong())?)
     }
 }
 
@@ -86,17 +87,16 @@ impl fmt::Display for Money {
 }
 
 /// An ISO 4217 code: three capital letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Currency([u8; 3]);
 
 impl Currency {
     /// The currency of a sale that names none.
     pub const EUR: Currency = Currency(*b"EUR");
 
-    /// The three letters.
+    /// Returns the three letters.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.0).unwrap_or_else(|_| unreachable!("capital letters are UTF-8"))
     }
 }
 
@@ -111,19 +111,7 @@ impl FromStr for Currency {
     }
 }
 
-impl TryFrom<String> for Currency {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<Currency> for String {
-    fn from(currency: Currency) -> String {
-        currency.to_string()
-    }
-}
+serde_as_text!(Currency);
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,13 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
+use super::text_form::serde_as_text;
 use super::{Invalid, LedgerId, SaleId};
 
 /// Names a purchase for people: its sale and its ledger id, `20261120T09-1763632800000-0`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OrderId {
     pub sale: SaleId,
     pub entry: LedgerId,
@@ -26,28 +24,13 @@ impl FromStr for OrderId {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         // The sale may contain a hyphen; the ledger id has exactly one.
-        let at = text.rmatch_indices('-').nth(1).map(|(at, _)| at);
-        let (sale, entry) = at.map(|at| (&text[..at], &text[at + 1..])).unwrap_or_default();
-        match (sale.parse(), entry.parse()) {
-            (Ok(sale), Ok(entry)) => Ok(OrderId { sale, entry }),
-            _ => Err(Invalid::new("must be an order id such as 20261120T09-1763632800000-0")),
-        }
+        let parts = text.rmatch_indices('-').nth(1).map(|(at, _)| (&text[..at], &text[at + 1..]));
+        let id = parts.and_then(|(sale, entry)| Some(OrderId { sale: sale.parse().ok()?, entry: entry.parse().ok()? }));
+        id.ok_or_else(|| Invalid::new("must be an order id such as 20261120T09-1763632800000-0"))
     }
 }
 
-impl TryFrom<String> for OrderId {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<OrderId> for String {
-    fn from(id: OrderId) -> String {
-        id.to_string()
-    }
-}
+serde_as_text!(OrderId);
 
 #[cfg(test)]
 mod tests {

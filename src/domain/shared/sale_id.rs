@@ -3,44 +3,52 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
-use serde::{Deserialize, Serialize};
-
 use super::Invalid;
+use super::text_form::serde_as_text;
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 
-/// Who made a sale: the schedule (exactly one per period), or an administrator.
+/// The maker of a sale: the schedule (exactly one sale per period), or an administrator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaleKind {
     Hourly,
     Special,
 }
 
-/// The name of a sale: its start in UTC, as short as it can be said, and for a sale that an
-/// administrator made four hexadecimal digits. `20261120T09`, `20261120T0930-7f3a`, `20261120T093002`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// The name of a sale: its start in UTC without trailing zeros, and for a sale that an administrator made four
+/// hexadecimal digits. `20261120T09`, `20261120T0930-7f3a`, `20261120T093002`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SaleId {
     starts_at_seconds: i64,
     suffix: Option<u16>,
 }
 
 impl SaleId {
+    /// The last year in which a sale can start: an id has four digits for it.
+    pub const LAST_YEAR: i32 = 9999;
+
     /// The periodic sale that starts at this time.
     pub fn hourly(starts_at: DateTime<Utc>) -> Self {
-        SaleId { starts_at_seconds: starts_at.timestamp(), suffix: None }
+        SaleId::new(starts_at, None)
     }
 
-    /// A sale that an administrator made; `suffix` tells apart those that start in the same second.
+    /// A sale that an administrator made; `suffix` distinguishes sales that start in the same second.
     pub fn special(starts_at: DateTime<Utc>, suffix: u16) -> Self {
-        SaleId { starts_at_seconds: starts_at.timestamp(), suffix: Some(suffix) }
+        SaleId::new(starts_at, Some(suffix))
     }
 
-    /// When the sale starts, to the second.
+    fn new(starts_at: DateTime<Utc>, suffix: Option<u16>) -> Self {
+        // An id that cannot be read again would make the list of all sales unreadable.
+        assert!((0..=Self::LAST_YEAR).contains(&starts_at.year()), "no sale id has the year of {starts_at}");
+        SaleId { starts_at_seconds: starts_at.timestamp(), suffix }
+    }
+
+    /// Returns the start of the sale, to the second.
     pub fn starts_at(self) -> DateTime<Utc> {
-        DateTime::from_timestamp(self.starts_at_seconds, 0).unwrap_or_default()
+        DateTime::from_timestamp(self.starts_at_seconds, 0)
+            .unwrap_or_else(|| unreachable!("every sale id is made from a time"))
     }
 
-    /// Who made the sale.
+    /// Returns the maker of the sale.
     pub fn kind(self) -> SaleKind {
         match self.suffix {
             None => SaleKind::Hourly,
@@ -51,7 +59,7 @@ impl SaleId {
 
 impl fmt::Display for SaleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Ids are printed several times a request, and chrono would read its format anew each time.
+        // Ids are printed several times a request, and chrono would parse its format each time.
         let at = self.starts_at();
         write!(f, "{:04}{:02}{:02}T{:02}", at.year(), at.month(), at.day(), at.hour())?;
         if at.minute() != 0 || at.second() != 0 {
@@ -71,7 +79,7 @@ impl FromStr for SaleId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        parse_sale_id(text).ok_or(Invalid::new("must be a sale id such as 20261120T09"))
+        parse_sale_id(text).ok_or_else(|| Invalid::new("must be a sale id such as 20261120T09"))
     }
 }
 
@@ -89,19 +97,7 @@ fn parse_sale_id(text: &str) -> Option<SaleId> {
     (id.to_string() == text).then_some(id)
 }
 
-impl TryFrom<String> for SaleId {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<SaleId> for String {
-    fn from(id: SaleId) -> String {
-        id.to_string()
-    }
-}
+serde_as_text!(SaleId);
 
 #[cfg(test)]
 mod tests {
@@ -126,6 +122,12 @@ mod tests {
         assert_eq!(special.to_string(), "20261120T0930-7f3a");
         assert_eq!("20261120T0930-7f3a".parse::<SaleId>().unwrap(), special);
         assert_eq!(SaleId::special(at("2026-11-20T09:00:00Z"), 10).to_string(), "20261120T09-000a");
+    }
+
+    #[test]
+    #[should_panic = "no sale id has the year"]
+    fn a_year_of_five_digits_has_no_sale_id() {
+        let _id = SaleId::hourly(at("+10000-01-01T00:00:00Z"));
     }
 
     #[test]

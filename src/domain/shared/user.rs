@@ -1,18 +1,17 @@
-//! Who buys, and what a caller names a request by.
+//! Shoppers, and the names that they give to requests.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Invalid, limits::ID_CHARS_MAX};
+use super::Invalid;
+use super::limits::ID_CHARS_MAX;
+use super::text_form::serde_as_text;
 
 /// A shopper: 1 to [`ID_CHARS_MAX`] of `[A-Za-z0-9._:@+-]`. Cheap to clone.
 ///
 /// The alphabet has no space, so a user id can stand in space-separated values in Redis.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Arc<str>);
 
 impl FromStr for UserId {
@@ -28,11 +27,10 @@ impl FromStr for UserId {
     }
 }
 
-/// What a caller names a buy-now request by: 1 to [`ID_CHARS_MAX`] visible ASCII characters.
+/// The name that a caller gives to a buy-now request: 1 to [`ID_CHARS_MAX`] visible ASCII characters.
 ///
 /// It means something only together with its user and its sale.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(Arc<str>);
 
 impl FromStr for RequestId {
@@ -50,25 +48,13 @@ impl FromStr for RequestId {
 macro_rules! text_value {
     ($name:ident) => {
         impl $name {
-            /// The text as given.
+            /// Returns the text as given.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = Invalid;
-
-            fn try_from(text: String) -> Result<Self, Invalid> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> String {
-                value.as_str().to_owned()
-            }
-        }
+        serde_as_text!($name);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_ids_are_served_or_refused_never_bent() {
+    fn a_user_id_is_kept_as_given_or_refused() {
         for text in ["u1", "a:b", "x@y.z", "+49", "a-b_c.d", "4294967296", &"u".repeat(128)] {
             assert_eq!(text.parse::<UserId>().unwrap().as_str(), text);
         }

@@ -11,9 +11,9 @@ use metrics_process::Collector;
 use tokio::runtime::{Handle, RuntimeMetrics};
 
 use crate::application::sale::Shop;
-use crate::application::sale::audit::LastAudit;
+use crate::application::sale::findings::Findings;
+use crate::application::sale::last_audit::LastAudit;
 use crate::application::sale::live_sale::LiveSale;
-use crate::application::sale::verify::Findings;
 use crate::domain::sale::SaleStatus;
 use crate::domain::shared::{LedgerId, SaleKind};
 

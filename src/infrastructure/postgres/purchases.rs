@@ -22,6 +22,7 @@ struct PurchaseRow {
     user_id: Option<String>,
     request_id: Option<String>,
     missed: Option<sqlx::types::Json<Vec<CartLine>>>,
+    unit_count: Option<i32>,
     ordinals: Option<Vec<i32>>,
     units: Option<Vec<i32>>,
     slots: Option<Vec<i32>>,
@@ -44,11 +45,14 @@ impl PurchaseRow {
             Some(SoldUnit { ordinal, unit: unit.try_into().ok()?, slot: slot.try_into().ok()? })
         };
         let units: Vec<SoldUnit> = units.map(unit).collect::<Option<_>>()?;
+        let unit_count = usize::try_from(self.unit_count?).ok()?;
+        let is_complete =
+            |units: &Vec<SoldUnit>| units.len() == unit_count && (1..=CART_UNITS as usize).contains(&unit_count);
         let purchase = Purchase {
             code: self.code?.parse().ok()?,
             user: self.user_id?.parse().ok()?,
             request,
-            units: Some(units).filter(|units| (1..=CART_UNITS as usize).contains(&units.len()))?,
+            units: Some(units).filter(is_complete)?,
             missed: self.missed?.0,
         };
         Some(RecordedPurchase { id: self.ledger_id?.try_into().ok()?, purchase, replayed: true })
@@ -60,7 +64,7 @@ impl PurchaseArchive for PgArchive {
     async fn purchase_by_code(&self, code: CheckoutCode) -> Result<Option<RecordedPurchase>, StoreError> {
         let record = sqlx::query_as!(
             PurchaseRow,
-            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", ordinals, units, slots
+            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, ordinals, units, slots
                FROM recorded_purchases WHERE sale_id = $1 AND code = $2"#,
             code.sale.to_string(),
             code.to_string(),
@@ -80,7 +84,7 @@ impl PurchaseArchive for PgArchive {
     ) -> Result<Option<RecordedPurchase>, StoreError> {
         let record = sqlx::query_as!(
             PurchaseRow,
-            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", ordinals, units, slots
+            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, ordinals, units, slots
                FROM recorded_purchases WHERE sale_id = $1 AND user_id = $2 AND request_id = $3"#,
             sale.to_string(),
             user.as_str(),
@@ -96,7 +100,7 @@ impl PurchaseArchive for PgArchive {
     async fn receipts_of(&self, user: &UserId, page: PurchasePage) -> Result<Vec<Receipt>, StoreError> {
         let rows = sqlx::query_as!(
             PurchaseRow,
-            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", ordinals, units, slots
+            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, ordinals, units, slots
                FROM recorded_purchases WHERE user_id = $1 AND ($2::text IS NULL OR sale_id = $2)
                  AND ($3::bigint IS NULL OR (ledger_id, sale_id) < ($3, $4::text))
                ORDER BY ledger_id DESC, sale_id DESC LIMIT $5"#,
@@ -122,7 +126,7 @@ impl PurchaseArchive for PgArchive {
     async fn purchases_in(&self, sale: SaleId) -> Result<Vec<RecordedPurchase>, StoreError> {
         let records = sqlx::query_as!(
             PurchaseRow,
-            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", ordinals, units, slots
+            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, ordinals, units, slots
                FROM recorded_purchases WHERE sale_id = $1 ORDER BY ledger_id"#,
             sale.to_string(),
         );

@@ -1,4 +1,7 @@
-//! A shopper's client.
+//! The HTTP client of a shopper.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -8,14 +11,16 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-/// Speaks to one instance.
+use super::PATIENCE;
+
+/// A client of one instance.
 #[derive(Clone)]
 pub struct Client {
     base: String,
     http: HyperClient<HttpConnector, Full<Bytes>>,
 }
 
-/// What came back.
+/// A response with its whole body.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
@@ -28,7 +33,7 @@ impl Client {
         Client { base, http: HyperClient::builder(TokioExecutor::new()).build_http() }
     }
 
-    /// Where the instance is.
+    /// The URL of the instance.
     pub fn base(&self) -> &str {
         &self.base
     }
@@ -61,7 +66,7 @@ impl Client {
         self.try_send(request, body).await.expect("the service answers")
     }
 
-    /// `None` where nobody answers any more. An answer that has begun must be complete.
+    /// Returns `None` if the service cannot be reached. An answer that has begun must be complete.
     pub async fn try_send(&self, request: hyper::http::request::Builder, body: &str) -> Option<Answer> {
         let request = request.body(Full::from(body.to_owned())).expect("a request is well formed");
         let (parts, body) = self.http.request(request).await.ok()?.into_parts();
@@ -69,17 +74,18 @@ impl Client {
         Some(Answer { status: parts.status, headers: parts.headers, body })
     }
 
-    // --- What shoppers do
+    // --- Requests of shoppers
 
     /// Checks out one item.
     pub async fn checkout(&self, user: &str, item: &str) -> Answer {
         self.post(&format!("/checkout?user_id={user}&id={item}")).await
     }
 
-    /// Checks out items of which the service has them all. Returns the code.
+    /// Checks out available items. Returns the code.
     pub async fn cart(&self, user: &str, items: &[&str]) -> String {
         let items: Vec<Value> = items.iter().map(|id| serde_json::json!({ "id": id })).collect();
-        let answer = self.post_json("/checkout", serde_json::json!({ "user_id": user, "items": items })).await;
+        let body = serde_json::json!({ "user_id": user, "items": items });
+        let answer = retrying(|| self.post_json("/checkout", body.clone())).await;
         answer.expect(200).json()["code"].as_str().expect("a cart has a code").to_owned()
     }
 
@@ -93,17 +99,38 @@ impl Client {
         let body = serde_json::json!({ "request_id": request, "user_id": user, "item_id": item, "quantity": 1 });
         self.post_json("/api/purchase", body).await
     }
+
+    /// Buys one unit of an item without a cart. Returns true if this or an earlier call bought it.
+    pub async fn has_bought(&self, user: &str, request: &str, item: &str) -> bool {
+        let answer = self.buy_now(user, request, item).await;
+        answer.status == 200 || (answer.status == 409 && answer.json()["code"] == "duplicate_request")
+    }
+}
+
+/// Sends a request again while the answer is 503, as a real client does. Each 503 must have a `Retry-After`, which is
+/// not waited for.
+pub async fn retrying<F: Future<Output = Answer>>(send: impl Fn() -> F) -> Answer {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = send().await;
+        if answer.status != 503 {
+            return answer;
+        }
+        assert!(answer.header("retry-after").is_some(), "a 503 without Retry-After: {answer:?}");
+        assert!(Instant::now() < deadline, "503 for {PATIENCE:?}: {answer:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 impl Answer {
-    /// This status, or the test fails with what came instead.
+    /// Fails unless the status is this one.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
         self
     }
 
-    /// A problem of this status and code, or the test fails.
+    /// Fails unless this is a problem with this status and code.
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Value {
         let answer = self.expect(status);

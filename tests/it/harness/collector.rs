@@ -1,4 +1,4 @@
-//! A collector of traces: takes in what is exported by OTLP over HTTP, and keeps its spans.
+//! A trace collector: receives OTLP over HTTP and keeps the spans.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -12,20 +12,20 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// Listens on a free port.
+/// A collector on a free port.
 pub struct Collector {
     pub endpoint: String,
     spans: Arc<Mutex<Vec<Span>>>,
 }
 
-/// What is of interest of a span.
+/// The parts of a span that tests read.
 #[derive(Debug, Clone, Default)]
 pub struct Span {
     pub trace: Vec<u8>,
     pub id: Vec<u8>,
     pub parent: Vec<u8>,
     pub name: String,
-    /// Attributes that are texts, of the span and of its resource.
+    /// The text attributes of the span and of its resource.
     pub attributes: HashMap<String, String>,
     /// The attributes of each event.
     pub events: Vec<HashMap<String, String>>,
@@ -34,13 +34,13 @@ pub struct Span {
 impl Collector {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let endpoint = format!("http://{}", listener.local_addr().expect("a listener has an address"));
         let spans = Arc::new(Mutex::new(Vec::new()));
         let kept = spans.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let kept = kept.clone();
-                let service = service_fn(move |request| take_in(request, kept.clone()));
+                let service = service_fn(move |request| receive(request, kept.clone()));
                 let serving =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 tokio::spawn(serving);
@@ -49,25 +49,25 @@ impl Collector {
         Collector { endpoint, spans }
     }
 
-    /// What has been exported so far.
+    /// Returns the spans received so far.
     pub fn spans(&self) -> Vec<Span> {
-        self.spans.lock().expect("nobody panics").clone()
+        self.spans.lock().expect("no thread panicked").clone()
     }
 }
 
-async fn take_in(
+async fn receive(
     request: Request<Incoming>,
     spans: Arc<Mutex<Vec<Span>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     assert_eq!((request.method(), request.uri().path()), (&Method::POST, "/v1/traces"));
     assert_eq!(request.headers()["content-type"], "application/x-protobuf");
     let body = request.into_body().collect().await.expect("the body is complete").to_bytes();
-    spans.lock().expect("nobody panics").extend(exported(&body));
+    spans.lock().expect("no thread panicked").extend(parse(&body));
     Ok(Response::default())
 }
 
-/// `ExportTraceServiceRequest` of opentelemetry/proto/collector/trace/v1.
-fn exported(request: &[u8]) -> Vec<Span> {
+/// Reads an `ExportTraceServiceRequest` of opentelemetry/proto/collector/trace/v1.
+fn parse(request: &[u8]) -> Vec<Span> {
     let mut spans = Vec::new();
     for of_resource in all(request, 1) {
         let resource = all(of_resource, 1).flat_map(|resource| attributes(resource, 1));
@@ -98,7 +98,7 @@ fn one(message: &[u8], number: u64) -> &[u8] {
     all(message, number).next().unwrap_or_default()
 }
 
-/// The fields of this number in a message of protocol buffers, as far as they are texts, bytes or messages.
+/// Returns the fields with this number in a protocol buffers message, if they are texts, bytes or messages.
 fn all(mut message: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         while !message.is_empty() {
@@ -111,7 +111,7 @@ fn all(mut message: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
                 1 => 8,
                 2 => varint(&mut message) as usize,
                 5 => 4,
-                kind => panic!("no kind of field: {kind}"),
+                kind => panic!("unknown wire type {kind}"),
             };
             let (value, rest) = message.split_at(length);
             message = rest;

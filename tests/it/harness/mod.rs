@@ -1,9 +1,9 @@
-//! What the tests stand on: real stores for each test, the real service on a free port, and a client.
+//! The test harness: real stores for each test, the real service on a free port, and a client.
 
 pub mod client;
 #[cfg(feature = "otlp")]
 pub mod collector;
-pub mod listening;
+pub mod http_process;
 pub mod program;
 pub mod prometheus;
 pub mod service;
@@ -12,16 +12,19 @@ pub mod stores;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// Waits until something is so, or fails.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "{what}: not within 20 s");
+/// The longest wait for anything. It only bounds a test that fails: a test that passes waits for its condition alone.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until a condition holds, or fails.
+pub async fn eventually<F: Future<Output = bool>>(condition: &str, mut holds: impl FnMut() -> F) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {condition}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// How often Redis has run a command since it started.
+/// Returns the number of calls of a Redis command since Redis started.
 pub async fn commands(world: &service::World, name: &str) -> u64 {
     let mut connection = world.redis_connection().await;
     let stats: String =

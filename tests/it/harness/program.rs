@@ -1,4 +1,4 @@
-//! The program itself as a child, with all that it says.
+//! The program as a child process, with its log.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -10,54 +10,56 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::eventually;
-use super::service::World;
+use super::service::{World, long_period};
 
-/// A running `flashsale serve` that logs JSON.
+/// A running `flashsale serve` that logs JSON. It is killed when this is dropped.
 pub struct Program {
     pub client: Client,
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
-    reading: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Program {
-    /// Serves over these stores, set as given, and is ready to sell.
+    /// Starts the program over these stores with these environment variables, and waits until it sells.
     pub async fn start(world: &World, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_flashsale"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--sale-every", "24h", "--sale-items", "50"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--sale-items", "50"])
+            .args(patient_settings())
             .env("DATABASE_URL", &world.database_url)
             .env("REDIS_URL", world.redis.url())
             .env("LOG_FORMAT", "json")
+            .env_remove("LOG")
             .envs(settings.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let said = lines.clone();
-        let reading = std::thread::spawn(move || {
-            stderr.lines().for_each(|line| said.lock().expect("nobody panics").push(line.expect("logs are text")));
+        let read = lines.clone();
+        let reader = std::thread::spawn(move || {
+            let keep = |line: String| read.lock().expect("no thread panicked").push(line);
+            stderr.lines().for_each(|line| keep(line.expect("logs are text")));
         });
-        // From here on it is ended, whatever happens.
-        let mut program = Program { client: Client::new(String::new()), child, lines, reading: Some(reading) };
-        let address = || program.lines().iter().find_map(|line| serving(line));
-        eventually("it says where it serves", || async { address().is_some() }).await;
-        program.client = Client::new(format!("http://{}", address().expect("it has said so")));
-        eventually("it sells", || async { program.client.get("/sales/active").await.status == 200 }).await;
+        let mut program = Program { client: Client::new(String::new()), child, lines, reader: Some(reader) };
+        let address = || program.lines().iter().find_map(|line| listen_address(line));
+        eventually("the log shows the address", || async { address().is_some() }).await;
+        program.client = Client::new(format!("http://{}", address().expect("the log shows the address")));
+        eventually("a sale is open", || async { program.client.get("/sales/active").await.status == 200 }).await;
         program
     }
 
-    /// The lines that it has logged so far.
+    /// Returns the lines logged so far.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().expect("nobody panics").clone()
+        self.lines.lock().expect("no thread panicked").clone()
     }
 
-    /// Stops it as an operator does. Returns all that it logged.
-    pub fn stop(mut self) -> Vec<String> {
+    /// Stops the program with SIGTERM. Returns its whole log.
+    pub async fn stop(mut self) -> Vec<String> {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is there");
-        assert!(self.child.wait().expect("it ends").success());
-        self.reading.take().map(JoinHandle::join).transpose().expect("nobody panics");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the process runs");
+        assert!(ended(&mut self.child).await.success());
+        self.reader.take().map(JoinHandle::join).transpose().expect("no thread panicked");
         self.lines()
     }
 }
@@ -69,14 +71,32 @@ impl Drop for Program {
     }
 }
 
-/// The lines as what they are: one object each.
+/// Waits until a process has ended. Fails if it does not end.
+pub async fn ended(child: &mut Child) -> std::process::ExitStatus {
+    let mut status = None;
+    eventually("the process ends", || {
+        status = child.try_wait().expect("the status of a child can be read");
+        std::future::ready(status.is_some())
+    })
+    .await;
+    status.expect("the process has ended")
+}
+
+/// Arguments with which no sale ends during a test, and no purchase is refused or unconfirmed for a slow machine.
+pub fn patient_settings() -> Vec<String> {
+    let period = format!("{}s", long_period().as_secs());
+    let settings = ["--sale-every", &period, "--ack-timeout", "60s", "--lag-limit", "60s", "--request-timeout", "90s"];
+    settings.map(str::to_owned).to_vec()
+}
+
+/// Reads lines of JSON.
 #[track_caller]
 pub fn objects(lines: &[String]) -> Vec<Value> {
     let object = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     lines.iter().map(object).collect()
 }
 
-fn serving(line: &str) -> Option<SocketAddr> {
+fn listen_address(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
     (line["message"] == "serving").then(|| line["address"].as_str()?.parse().ok())?
 }

@@ -1,4 +1,4 @@
-//! A real Prometheus with the repository's own configuration and rules.
+//! A real Prometheus with the configuration and the rules of this repository.
 
 use std::fs;
 use std::path::Path;
@@ -8,18 +8,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::listening::Listening;
+use super::http_process::HttpProcess;
 
+/// The directory of the configuration and the rules.
 pub const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/monitoring/prometheus");
 
-/// What it watches: addresses by job.
+/// Addresses to scrape, by job.
 pub type Targets<'a> = [(&'a str, Vec<String>)];
 
-/// How much shorter than in the files the time is that an alert must hold before it fires.
-const HASTE: u32 = 10;
+/// Divides the time for which an alert must hold before it fires.
+const FOR_DIVISOR: u32 = 10;
 
 pub struct Prometheus {
-    server: Listening,
+    server: HttpProcess,
     _dir: TempDir,
 }
 
@@ -27,19 +28,19 @@ pub struct Prometheus {
 pub type Sample = (Value, f64);
 
 impl Prometheus {
-    /// How often it scrapes.
-    pub const SCRAPE_EVERY: Duration = Duration::from_secs(1);
+    /// The interval between scrapes, as in the configuration.
+    pub const SCRAPE_INTERVAL: Duration = Duration::from_secs(2);
 
-    /// Starts one that watches these, in place of what the files name, and sooner than they say.
-    pub async fn watching(targets: &Targets<'_>) -> Self {
-        let dir = tempfile::Builder::new().prefix("flashsale-test-").tempdir().expect("a directory is made");
-        copy_hastened(Path::new(FILES), dir.path());
-        fs::create_dir(dir.path().join("targets")).expect("a directory is made");
+    /// Starts a Prometheus that scrapes these targets, with alerts that fire earlier than in the files.
+    pub async fn start(targets: &Targets<'_>) -> Self {
+        let dir = tempfile::Builder::new().prefix("flashsale-test-").tempdir().expect("a directory is created");
+        copy_with_earlier_alerts(Path::new(FILES), dir.path());
+        fs::create_dir(dir.path().join("targets")).expect("a directory is created");
         for (job, addresses) in targets {
             let file = dir.path().join(format!("targets/{job}.json"));
-            fs::write(file, json!([{ "targets": addresses }]).to_string()).expect("written");
+            fs::write(file, json!([{ "targets": addresses }]).to_string()).expect("a file is written");
         }
-        let server = Listening::start("/-/ready", |address| {
+        let server = HttpProcess::start("/-/ready", |address| {
             let mut command = Command::new("prometheus");
             command.arg(format!("--config.file={}", dir.path().join("prometheus.yml").display()));
             command.arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()));
@@ -49,7 +50,7 @@ impl Prometheus {
         Prometheus { server: server.await, _dir: dir }
     }
 
-    /// What the expression gives now, or what is wrong with it.
+    /// Returns the present value of an expression, or the error.
     pub async fn query(&self, expression: &str) -> Result<Vec<Sample>, String> {
         let query = form_urlencoded::Serializer::new(String::new()).append_pair("query", expression).finish();
         let answer = self.get(&format!("/api/v1/query?{query}")).await;
@@ -67,14 +68,14 @@ impl Prometheus {
         })
     }
 
-    /// Its rules, recording and alerting.
+    /// Returns the recording and alerting rules.
     pub async fn rules(&self) -> Vec<Value> {
         let groups = self.get("/api/v1/rules").await["data"]["groups"].take();
         let groups = groups.as_array().expect("a list of groups").iter();
         groups.flat_map(|group| group["rules"].as_array().expect("a list of rules").clone()).collect()
     }
 
-    /// The alerts of this name that are firing.
+    /// Returns the firing alerts with this name.
     pub async fn firing(&self, name: &str) -> Vec<Value> {
         let alerts = self.get("/api/v1/alerts").await["data"]["alerts"].take();
         let alerts = alerts.as_array().expect("a list of alerts").iter();
@@ -86,23 +87,22 @@ impl Prometheus {
     }
 }
 
-/// Copies the configuration and the rules, and shortens what a test cannot wait for.
-fn copy_hastened(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).expect("the files are there") {
-        let path = entry.expect("the files are there").path();
+/// Copies the configuration and the rules with shorter times, so that tests need not wait for minutes.
+fn copy_with_earlier_alerts(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("the directory exists") {
+        let path = entry.expect("the directory can be read").path();
         let Some(name) = path.file_name().filter(|_| path.is_file()) else { continue };
         let text = fs::read_to_string(&path).expect("a file is text");
-        let text: Vec<String> = text.lines().map(hastened).collect();
-        fs::write(to.join(name), text.join("\n")).expect("written");
+        let text: Vec<String> = text.lines().map(with_shorter_time).collect();
+        fs::write(to.join(name), text.join("\n")).expect("a file is written");
     }
 }
 
-fn hastened(line: &str) -> String {
+fn with_shorter_time(line: &str) -> String {
     let (setting, value) = line.split_once(": ").unwrap_or((line, ""));
     let value = match (setting.trim(), humantime::parse_duration(value)) {
-        ("scrape_interval" | "scrape_timeout", Ok(_)) => Prometheus::SCRAPE_EVERY,
-        ("evaluation_interval" | "interval", Ok(_)) => Prometheus::SCRAPE_EVERY / 2,
-        ("for", Ok(time)) => time / HASTE,
+        ("evaluation_interval" | "interval", Ok(_)) => Prometheus::SCRAPE_INTERVAL / 2,
+        ("for", Ok(time)) => time / FOR_DIVISOR,
         _ => return line.to_owned(),
     };
     format!("{setting}: {}ms", value.as_millis())

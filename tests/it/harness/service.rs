@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flashsale::application::sale::verify::Findings;
+use chrono::Utc;
+use flashsale::application::sale::findings::Findings;
 use flashsale::application::sale::{Settings, Shop};
 use flashsale::config::LogFormat;
-use flashsale::domain::shared::Epoch;
+use flashsale::domain::sale::Window;
+use flashsale::domain::shared::{Epoch, LedgerId, SaleId};
 use flashsale::infrastructure::http::HttpSettings;
 use flashsale::infrastructure::telemetry;
 use flashsale::startup::{self, Listeners, StoreUrls};
@@ -19,7 +21,7 @@ use super::client::Client;
 use super::eventually;
 use super::stores::{self, Redis};
 
-/// Stores that instances share.
+/// Stores that instances share, and the settings of new instances.
 pub struct World {
     pub redis: Redis,
     pub database_url: String,
@@ -28,36 +30,45 @@ pub struct World {
     pub http: HttpSettings,
 }
 
-/// One instance.
+/// One instance of the service.
 pub struct Instance {
     pub client: Client,
     pub shop: Arc<Shop>,
     pub shutdown: CancellationToken,
-    served: JoinHandle<()>,
+    server: JoinHandle<()>,
 }
 
 impl World {
-    /// Empty stores, and hourly sales of 100 items.
+    /// Empty stores, and sales of 100 items.
     pub async fn new() -> Self {
         Self::over(stores::database().await).await
     }
 
     /// The same over a migrated database.
+    ///
+    /// No sale ends during the test, and the timeouts are so long that a busy machine does not reach them.
     pub async fn over(database_url: String) -> Self {
-        // `LOG=flashsale=debug cargo test -- --nocapture` shows what the service says.
+        // `LOG=flashsale=debug cargo test -- --nocapture` shows the log of the service.
         if let Ok(filter) = std::env::var("LOG") {
-            telemetry::init(&filter, LogFormat::Text, None).expect("the filter is right");
+            telemetry::init(&filter, LogFormat::Text, None).expect("the filter is valid");
         }
         let database = PgPool::connect(&database_url).await.expect("PostgreSQL answers");
         let settings = Settings {
-            sale_every: Duration::from_secs(3600),
+            sale_every: long_period(),
             sale_lead: Duration::from_secs(60),
             sale_items: 100,
             user_limit: 10,
-            ack_timeout: Duration::from_secs(5),
-            lag_limit: Duration::from_secs(2),
+            ack_timeout: Duration::from_secs(60),
+            lag_limit: Duration::from_secs(60),
         };
-        World { redis: Redis::start(), database_url, database, settings, http: HttpSettings::default() }
+        let http = HttpSettings {
+            request_timeout: Duration::from_secs(90),
+            head_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(600),
+            drain_timeout: Duration::from_secs(60),
+            ..HttpSettings::default()
+        };
+        World { redis: Redis::start(), database_url, database, settings, http }
     }
 
     /// The same with a change.
@@ -66,62 +77,112 @@ impl World {
         self
     }
 
-    /// An instance that is ready to sell.
+    /// Starts an instance, and waits until it sells.
     pub async fn start(&self) -> Instance {
-        let instance = self.start_at_once().await;
+        let instance = self.launch().await;
         eventually("a sale is open", || async { instance.shop.current_sale().is_ok() }).await;
         instance
     }
 
-    /// An instance that may not be ready yet.
-    pub async fn start_at_once(&self) -> Instance {
+    /// Starts an instance without waiting until it sells.
+    pub async fn launch(&self) -> Instance {
         let urls = StoreUrls { postgres: self.database_url.clone(), redis: self.redis.url(), connections: 8 };
         let shop = startup::connect(&urls, self.settings.clone()).await.expect("the stores can be used");
         let shopping = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let client = Client::new(format!("http://{}", shopping.local_addr().expect("it is bound")));
+        let address = shopping.local_addr().expect("a listener has an address");
+        let client = Client::new(format!("http://{address}"));
         let (shutdown, http) = (CancellationToken::new(), self.http.clone());
         let (served_shop, token) = (shop.clone(), shutdown.clone());
         let listeners = Listeners { shopping, operations: None };
-        let served = tokio::spawn(async move {
-            startup::serve(served_shop, http, listeners, token).await.expect("the settings go together");
+        let server = tokio::spawn(async move {
+            startup::serve(served_shop, http, listeners, token).await.expect("the settings are valid");
         });
-        Instance { client, shop, shutdown, served }
+        Instance { client, shop, shutdown, server }
     }
 
     /// A connection to the Redis of the test.
     pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(self.redis.url()).expect("the URL is right");
+        let client = redis::Client::open(self.redis.url()).expect("the URL is valid");
         client.get_multiplexed_async_connection().await.expect("Redis answers")
     }
 
-    /// A number that a query gives.
+    /// Runs a Redis command, and returns its reply.
+    pub async fn query_redis<Reply: redis::FromRedisValue>(&self, words: &[&str]) -> Reply {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query_async(&mut self.redis_connection().await).await.expect("Redis answers")
+    }
+
+    /// Runs a Redis command whose reply does not matter.
+    pub async fn run_in_redis(&self, words: &[&str]) {
+        let _reply: redis::Value = self.query_redis(words).await;
+    }
+
+    /// Returns the number that a query selects.
     pub async fn count(&self, query: &'static str) -> i64 {
-        sqlx::query_scalar(query).fetch_one(&self.database).await.expect("the query is right")
+        sqlx::query_scalar(query).fetch_one(&self.database).await.expect("the query is valid")
+    }
+
+    /// Holds back every commit of a purchase until the transaction is dropped or rolled back.
+    pub async fn hold_commits(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+        self.lock("LOCK TABLE purchases IN EXCLUSIVE MODE").await
+    }
+
+    /// Runs a statement that takes locks, and keeps them until the transaction is dropped or rolled back.
+    pub async fn lock(&self, statement: &'static str) -> sqlx::Transaction<'static, sqlx::Postgres> {
+        let mut transaction = self.database.begin().await.expect("PostgreSQL answers");
+        sqlx::query(statement).execute(&mut *transaction).await.expect("the lock is granted");
+        transaction
     }
 }
 
 impl Instance {
-    /// The id of the sale that is on.
+    /// The id of the current sale.
     pub fn sale(&self) -> String {
-        self.shop.current_sale().expect("a sale is on").id().to_string()
+        self.shop.current_sale().expect("a sale is open").id().to_string()
     }
 
-    /// The id of an item of the sale that is on.
+    /// The id of an item of the current sale.
     pub fn item(&self, number: u32) -> String {
         format!("{}-{number:05}", self.sale())
+    }
+
+    /// The Redis key of a part of the current sale.
+    pub fn key(&self, part: &str) -> String {
+        format!("{{{}}}:{part}", self.sale())
+    }
+
+    /// Waits until another sale than this one is the current sale.
+    pub async fn next_sale(&self, sale: &str) {
+        let is_other = |current: SaleId| current.to_string() != sale;
+        let is_on = || async { self.shop.current_sale().is_ok_and(|current| is_other(current.id())) };
+        eventually("the next sale is open", is_on).await;
+    }
+
+    /// Waits until everything in the ledger of the current sale is archived.
+    pub async fn archived(&self) {
+        let sale = self.shop.current_sale().expect("a sale is open");
+        let is_archived = || sale.confirmations.persisted() > LedgerId::ZERO && sale.confirmations.pending() == 0;
+        eventually("the ledger is archived", || std::future::ready(is_archived())).await;
+    }
+
+    /// Waits until a sale that was live on this instance is closed.
+    pub async fn closed(&self, sale: &str) {
+        let id: SaleId = sale.parse().expect("a sale id");
+        eventually("the sale is closed", || async { self.shop.sales.live(id).is_none() }).await;
     }
 
     pub fn epoch(&self) -> Option<Epoch> {
         self.shop.fence.epoch()
     }
 
-    /// What verification says of the sale that is on.
+    /// Verifies the current sale.
     pub async fn verify(&self) -> Findings {
-        let sale = self.shop.current_sale().expect("a sale is on").sale();
+        let sale = self.shop.current_sale().expect("a sale is open").sale();
         self.shop.verify(&sale).await.expect("the stores answer")
     }
 
-    /// Fails unless exactly so many units are sold and every invariant holds.
+    /// Fails unless exactly this number of units is sold and every invariant holds.
     #[track_caller]
     pub fn assert_sound(&self, sold: u64) -> impl Future<Output = ()> + '_ {
         let caller = std::panic::Location::caller();
@@ -131,15 +192,35 @@ impl Instance {
         }
     }
 
-    /// Stops it as SIGTERM does.
+    /// Stops the instance as SIGTERM does.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        self.served.await.expect("it stops in good order");
+        self.server.await.expect("the instance stops without a panic");
     }
 
-    /// Stops it as SIGKILL does: nothing is answered, drained or told any more.
+    /// Stops the instance as SIGKILL does: it answers, drains and announces nothing more.
     pub async fn kill(self) {
-        self.served.abort();
-        let _aborted = self.served.await;
+        self.server.abort();
+        let _aborted = self.server.await;
+        let is_only_owner = || std::future::ready(Arc::strong_count(&self.shop) == 1);
+        eventually("all tasks of the instance have ended", is_only_owner).await;
     }
+}
+
+/// Returns a period that lasts for at least another hour.
+pub fn long_period() -> Duration {
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+    (24..).map(hours).find(|period| time_left(*period) > hours(1)).expect("the periods end at different times")
+}
+
+/// Returns a period that ends within seconds. The next one lasts for at least a minute, so that the test meets one
+/// boundary between sales, even on a slow machine.
+pub fn ending_period() -> Duration {
+    let ends_soon = |period: &Duration| (2..4).contains(&time_left(*period).as_secs());
+    (60..).map(Duration::from_secs).find(ends_soon).expect("the periods end at different times")
+}
+
+fn time_left(period: Duration) -> Duration {
+    let now = Utc::now();
+    (Window::containing(now, period).ends_at - now).to_std().unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Real stores. One PostgreSQL server serves all tests, each in a database of its own; Redis servers start in no
-//! time, so each test has one.
+//! Real stores. All tests share one PostgreSQL server, where each has its own database. A Redis server starts within
+//! milliseconds, so each test has its own.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ static POSTGRES: LazyLock<(PostgresServer, TempDir)> = LazyLock::new(|| {
     (server.expect("PostgreSQL starts"), dir)
 });
 
-/// A PostgreSQL that belongs to one test, which may do to it what it likes.
+/// A PostgreSQL that belongs to one test, which may stop and kill it.
 pub struct Postgres {
     pub server: PostgresServer,
     _dir: TempDir,
@@ -50,7 +50,7 @@ impl Redis {
         self.server.url()
     }
 
-    /// Where it keeps its data.
+    /// The directory of its data.
     pub fn data_dir(&self) -> PathBuf {
         self.dir.path().join("redis")
     }
@@ -64,16 +64,16 @@ pub async fn database() -> String {
     url
 }
 
-/// A database that belongs to one test, with nothing in it.
+/// An empty database that belongs to one test.
 pub async fn empty_database() -> String {
     let url = POSTGRES.0.url();
     let name = format!("test_{:016x}", rand::random::<u64>());
     let mut connection = PgConnection::connect(&url).await.expect("PostgreSQL answers");
-    connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a database is made");
+    connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a database is created");
     let (server, _) = url.rsplit_once('/').expect("a URL names a database");
     format!("{server}/{name}")
 }
 
 fn tempdir() -> TempDir {
-    tempfile::Builder::new().prefix("flashsale-test-").tempdir().expect("a temporary directory is made")
+    tempfile::Builder::new().prefix("flashsale-test-").tempdir().expect("a temporary directory is created")
 }

@@ -1,4 +1,4 @@
-//! The dashboards as files.
+//! The files of the dashboards.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,27 +9,29 @@ use super::expressions::parsed;
 
 const GRAFANA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/monitoring/grafana");
 
-/// Kinds of panels that come with Grafana 13 and are not deprecated.
-const KINDS: [&str; 6] = ["timeseries", "stat", "gauge", "bargauge", "heatmap", "row"];
+/// Panel types of Grafana 13 that are not deprecated.
+const TYPES: [&str; 6] = ["timeseries", "stat", "gauge", "bargauge", "heatmap", "row"];
 
-/// Columns of Grafana's grid.
+/// Columns of the grid of Grafana.
 const COLUMNS: u64 = 24;
 
 pub struct Dashboard(Value);
 
-/// An expression of a panel, its variables replaced.
+/// An expression of a panel with its variables replaced.
 pub struct Query {
-    /// Dashboard and panel, for messages.
+    /// The dashboard and the panel, for messages.
     pub place: String,
     pub expression: String,
 }
 
 impl Dashboard {
-    /// All of them.
+    /// Reads all dashboards.
     pub fn all() -> Vec<Self> {
-        let files = fs::read_dir(format!("{GRAFANA}/dashboards")).expect("the dashboards are there");
-        let read = |path| serde_json::from_str(&fs::read_to_string(path).expect("it is text")).expect("it is JSON");
-        files.map(|file| Dashboard(read(file.expect("a file").path()))).collect()
+        let files = fs::read_dir(format!("{GRAFANA}/dashboards")).expect("the directory exists");
+        let read = |path| {
+            serde_json::from_str(&fs::read_to_string(path).expect("a dashboard is text")).expect("a dashboard is JSON")
+        };
+        files.map(|file| Dashboard(read(file.expect("the directory can be read").path()))).collect()
     }
 
     fn title(&self) -> &str {
@@ -40,7 +42,7 @@ impl Dashboard {
         list(&self.0["panels"])
     }
 
-    /// The expressions of its panels, as Grafana asks them at first.
+    /// Returns the expressions of the panels, with the initial values of the variables.
     pub fn queries(&self, rate_interval: &str) -> Vec<Query> {
         let query = |panel: &Value, target: &Value| Query {
             place: format!("{}: {}", self.title(), text(&panel["title"])),
@@ -58,13 +60,13 @@ impl Dashboard {
                 if variable["includeAll"] == true { &variable["allValue"] } else { &variable["current"]["value"] };
             expression = expression.replace(&format!("${}", text(&variable["name"])), text(value));
         }
-        assert!(!expression.contains('$'), "a variable is not known: {expression}");
+        assert!(!expression.contains('$'), "an unknown variable: {expression}");
         expression
     }
 }
 
 fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value} is not a text"))
+    value.as_str().unwrap_or_else(|| panic!("{value} is not text"))
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -76,7 +78,7 @@ fn number(value: &Value) -> u64 {
 }
 
 #[test]
-fn every_dashboard_has_a_name_of_its_own_and_follows_the_sale() {
+fn dashboards_have_unique_names_and_refresh_every_five_seconds() {
     let dashboards = Dashboard::all();
     let of = |field: &str| dashboards.iter().map(|board| text(&board.0[field]).to_owned()).collect::<BTreeSet<_>>();
     let uids = ["sale", "golden-signals", "pipeline", "resources"].map(|name| format!("flashsale-{name}"));
@@ -86,32 +88,35 @@ fn every_dashboard_has_a_name_of_its_own_and_follows_the_sale() {
 }
 
 #[test]
-fn every_panel_can_be_understood() {
+fn every_panel_has_a_description_a_unit_and_legends() {
     for dashboard in Dashboard::all() {
         let mut ids = BTreeSet::new();
         for panel in dashboard.panels() {
             let place = format!("{}: {}", dashboard.title(), text(&panel["title"]));
-            assert!(ids.insert(number(&panel["id"])), "{place}: its id is another's, too");
-            assert!(KINDS.contains(&text(&panel["type"])), "{place}: {} is no kind of panel", panel["type"]);
+            assert!(ids.insert(number(&panel["id"])), "{place}: another panel has the same id");
+            assert!(TYPES.contains(&text(&panel["type"])), "{place}: the type {} is not allowed", panel["type"]);
             if panel["type"] == "row" {
                 continue;
             }
-            assert!(!text(&panel["description"]).is_empty(), "{place} does not say what it shows");
+            assert!(!text(&panel["description"]).is_empty(), "{place} has no description");
             let defaults = &panel["fieldConfig"]["defaults"];
             assert!(!text(&defaults["unit"]).is_empty(), "{place} has no unit");
             assert!(!list(&defaults["thresholds"]["steps"]).is_empty(), "{place} has no thresholds");
             let targets = list(&panel["targets"]);
-            assert!(!targets.is_empty(), "{place} asks nothing");
+            assert!(!targets.is_empty(), "{place} has no expressions");
             let refs: BTreeSet<_> = targets.iter().map(|target| text(&target["refId"])).collect();
-            assert_eq!(refs.len(), targets.len(), "{place}: two expressions have the same letter");
+            assert_eq!(refs.len(), targets.len(), "{place}: two expressions have the same refId");
             let has_legend = |target: &Value| !text(&target["legendFormat"]).is_empty();
-            assert!(targets.len() == 1 || targets.iter().all(has_legend), "{place}: who is who?");
+            assert!(
+                targets.len() == 1 || targets.iter().all(has_legend),
+                "{place}: several expressions without legends"
+            );
         }
     }
 }
 
 #[test]
-fn panels_neither_overlap_nor_leave_holes() {
+fn panels_fill_the_grid_without_overlap() {
     for dashboard in Dashboard::all() {
         let mut taken = BTreeSet::new();
         for panel in dashboard.panels() {
@@ -127,7 +132,7 @@ fn panels_neither_overlap_nor_leave_holes() {
 }
 
 #[test]
-fn every_panel_asks_the_provisioned_source_in_promql() {
+fn every_panel_queries_the_provisioned_source_in_valid_promql() {
     let provisioned = fs::read_to_string(format!("{GRAFANA}/provisioning/datasources/prometheus.yml")).expect("text");
     for dashboard in Dashboard::all() {
         for panel in dashboard.panels().iter().filter(|panel| panel["type"] != "row") {

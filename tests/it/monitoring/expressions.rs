@@ -1,4 +1,4 @@
-//! What can be known of a PromQL expression without executing it.
+//! Parsed PromQL expressions.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -6,13 +6,13 @@ use std::convert::Infallible;
 use promql_parser::parser::{BinaryExpr, Expr, ParenExpr, parse};
 use promql_parser::util::{ExprVisitor, walk_expr};
 
-/// The parsed expression, or the test fails.
+/// Parses an expression. Fails if it is not valid.
 #[track_caller]
 pub fn parsed(expression: &str) -> Expr {
     parse(expression).unwrap_or_else(|error| panic!("{error}: {expression}"))
 }
 
-/// The metrics that it names.
+/// Returns the metrics in an expression.
 pub fn metrics(expression: &Expr) -> BTreeSet<String> {
     struct Names(BTreeSet<String>);
     impl ExprVisitor for Names {
@@ -34,7 +34,7 @@ pub fn metrics(expression: &Expr) -> BTreeSet<String> {
     }
 }
 
-/// What an alert measures: the sides of its comparisons that are measured, which have values when all is well, too.
+/// Returns the measured sides of the comparisons of an alert. They have values while the alert does not fire, too.
 pub fn measured(condition: &Expr) -> Vec<String> {
     match condition {
         Expr::Paren(ParenExpr { expr }) => measured(expr),
@@ -42,12 +42,12 @@ pub fn measured(condition: &Expr) -> Vec<String> {
             [measured(lhs), measured(rhs)].concat()
         }
         Expr::Binary(BinaryExpr { op, lhs, .. }) if op.is_comparison_operator() => vec![lhs.to_string()],
-        _ => panic!("an alert compares: {condition}"),
+        _ => panic!("an alert without a comparison: {condition}"),
     }
 }
 
 #[test]
-fn an_alert_measures_what_it_compares() {
+fn the_measured_sides_and_metrics_of_an_alert_are_found() {
     let condition = parsed("(a > 1 and sum by (x) (b) / (c > 0) >= 2) or rate(d[1m]) < 3");
     assert_eq!(measured(&condition), ["a", "sum by (x) (b) / (c > 0)", "rate(d[1m])"]);
     assert_eq!(metrics(&condition), ["a", "b", "c", "d"].map(String::from).into());

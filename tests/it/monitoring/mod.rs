@@ -1,8 +1,8 @@
-//! What is in `monitoring/`: whether the files are right, and whether they work on the real thing.
+//! The files in `monitoring/`: their content, and their effect on a real Prometheus that watches the real service.
 
-mod alarms;
+mod alerts;
 mod dashboards;
 mod expressions;
-mod figures;
+mod monitored_service;
 mod rules;
-mod watched;
+mod values;

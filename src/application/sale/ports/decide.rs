@@ -1,4 +1,4 @@
-//! Decisions about who may buy what.
+//! Decisions about carts and purchases.
 
 use async_trait::async_trait;
 

@@ -11,6 +11,7 @@ use crate::domain::shared::limits::{
     IMAGE_URL_CHARS_MAX, ITEM_STOCK_MAX, NAME_CHARS_MAX, SALE_ITEMS_MAX, SALE_UNITS_MAX, USER_UNITS_MAX,
 };
 use crate::domain::shared::{Currency, Invalid, Money};
+use crate::infrastructure::http::platform::field_errors::not_up_to;
 use crate::infrastructure::http::platform::json::Object;
 use crate::infrastructure::http::platform::openapi::schema;
 use crate::infrastructure::http::platform::{FieldErrors, Problem, json};
@@ -130,7 +131,7 @@ impl NewSaleBody {
 }
 
 fn up_to(max: u32, number: u32) -> Result<u32, Invalid> {
-    if (1..=max).contains(&number) { Ok(number) } else { Err(Invalid::not_up_to(max)) }
+    if (1..=max).contains(&number) { Ok(number) } else { Err(not_up_to(max)) }
 }
 
 fn listed(errors: &mut FieldErrors, lines: Vec<Object<NewItemBody>>) -> Option<Offer> {

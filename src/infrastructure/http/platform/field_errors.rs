@@ -1,6 +1,7 @@
 //! Errors in the fields of a request, all of them at once.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::str::FromStr;
 
 use crate::domain::shared::Invalid;
@@ -61,6 +62,11 @@ impl FieldErrors {
         Problem::new(ProblemCode::InvalidRequest, "Correct the fields in `errors` and send the request again.")
             .errors(self.0)
     }
+}
+
+/// Returns the error of a number that is not from 1 to `max`.
+pub fn not_up_to(max: impl Display) -> Invalid {
+    Invalid::new(format!("must be 1 to {max}"))
 }
 
 fn shortened(text: &str) -> String {

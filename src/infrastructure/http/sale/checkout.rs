@@ -9,6 +9,7 @@ use crate::application::sale::checkout::CheckoutError;
 use crate::domain::sale::{CheckoutRefusal, ItemRef, Quantity};
 use crate::domain::shared::limits::CART_UNITS;
 use crate::domain::shared::{Invalid, ItemId, SaleId, UserId};
+use crate::infrastructure::http::platform::field_errors::not_up_to;
 use crate::infrastructure::http::platform::json::Object;
 use crate::infrastructure::http::platform::openapi::schema;
 use crate::infrastructure::http::platform::policy::Accepts;
@@ -153,7 +154,7 @@ fn read(request: &ApiRequest) -> Result<Wanted, Problem> {
 }
 
 fn read_quantity(text: &str) -> Result<Quantity, Invalid> {
-    query::number(text).ok_or_else(|| Invalid::not_up_to(CART_UNITS)).and_then(|units: u32| units.try_into())
+    query::number(text).ok_or_else(|| not_up_to(CART_UNITS)).and_then(|units: u32| units.try_into())
 }
 
 fn problem(error: CheckoutError) -> Problem {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::shared::{Invalid, SaleId};
+use crate::infrastructure::http::platform::field_errors::not_up_to;
 use crate::infrastructure::http::platform::openapi::schema;
 use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, query,
@@ -66,7 +67,7 @@ fn read(query: Option<&str>) -> Result<(usize, usize, Option<bool>), Problem> {
     });
     let per_page = per_page.map_or(Ok(PER_PAGE), |text| {
         let number = query::number(&text).filter(|number| (1..=PER_PAGE_MAX).contains(number));
-        number.ok_or_else(|| Invalid::not_up_to(PER_PAGE_MAX))
+        number.ok_or_else(|| not_up_to(PER_PAGE_MAX))
     });
     let available = available.map(|text| query::flag(&text)).transpose();
     let read = (errors.take("page", page), errors.take("per_page", per_page), errors.take("available", available));

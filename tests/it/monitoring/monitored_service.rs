@@ -1,4 +1,4 @@
-//! The service, its stores, and what watches them: all of it real.
+//! The real service with its stores, its exporters and a Prometheus.
 
 use std::process::Command;
 
@@ -7,22 +7,23 @@ use sqlx::PgPool;
 
 use crate::harness::client::Client;
 use crate::harness::eventually;
-use crate::harness::listening::Listening;
+use crate::harness::http_process::HttpProcess;
 use crate::harness::prometheus::Prometheus;
+use crate::harness::service::long_period;
 use crate::harness::stores::{Postgres, Redis};
 use crate::program::program;
 
-/// Two instances, and everything that belongs to them.
-pub struct Watched {
+/// Two instances with their stores, exporters and Prometheus.
+pub struct MonitoredService {
     pub prometheus: Prometheus,
-    pub instances: [Listening; 2],
+    pub instances: [HttpProcess; 2],
     pub redis: Redis,
     pub postgres: Postgres,
-    _exporters: [Listening; 2],
+    _exporters: [HttpProcess; 2],
 }
 
-impl Watched {
-    /// Starts it all, and waits until a sale of so many items is open.
+impl MonitoredService {
+    /// Starts all processes, and waits until a sale of this number of items is open.
     pub async fn start(items: u32) -> Self {
         let (redis, postgres) = (Redis::start(), Postgres::start());
         let archive = PgArchive::connect(&postgres.server.url(), 2).await.expect("PostgreSQL answers");
@@ -32,47 +33,48 @@ impl Watched {
             eventually("a sale is open", || async { instance.client.get("/sales/active").await.status == 200 }).await;
         }
         let exporters = [redis_exporter(&redis).await, postgres_exporter(&postgres).await];
-        let address = |of: &Listening| of.address.clone();
+        let address = |of: &HttpProcess| of.address.clone();
         let targets = [
             ("flashsale", instances.iter().map(address).collect()),
             ("redis", vec![address(&exporters[0])]),
             ("postgres", vec![address(&exporters[1])]),
         ];
-        let prometheus = Prometheus::watching(&targets).await;
-        Watched { prometheus, instances, redis, postgres, _exporters: exporters }
+        let prometheus = Prometheus::start(&targets).await;
+        MonitoredService { prometheus, instances, redis, postgres, _exporters: exporters }
     }
 
-    /// A shopper's way to the first instance.
+    /// A client of the first instance.
     pub fn client(&self) -> &Client {
         &self.instances[0].client
     }
 
-    /// The id of the sale that is on.
+    /// Returns the id of the current sale.
     pub async fn sale(&self) -> String {
         let active = self.client().get("/sales/active").await.expect(200).json();
         active["id"].as_str().expect("a sale has an id").to_owned()
     }
 
-    /// A way into PostgreSQL behind the back of the service.
+    /// Opens connections to PostgreSQL.
     pub async fn database(&self) -> PgPool {
         PgPool::connect(&self.postgres.server.url()).await.expect("PostgreSQL answers")
     }
 }
 
-async fn instance(redis: &Redis, postgres: &Postgres, items: u32) -> Listening {
-    // The process holds on to nothing in it.
-    let dir = tempfile::tempdir().expect("a directory is made");
-    Listening::start("/health/ready", |address| {
+async fn instance(redis: &Redis, postgres: &Postgres, items: u32) -> HttpProcess {
+    // The process writes nothing to it.
+    let dir = tempfile::tempdir().expect("a directory is created");
+    HttpProcess::start("/health/ready", |address| {
         let mut command = program(dir.path());
         command.args(["serve", "--listen", address, "--database-url", &postgres.server.url()]);
         command.args(["--redis-url", &redis.url(), "--sale-items", &items.to_string(), "--ack-timeout", "1s"]);
+        command.args(["--sale-every", &format!("{}s", long_period().as_secs())]);
         command
     })
     .await
 }
 
-async fn redis_exporter(redis: &Redis) -> Listening {
-    Listening::start("/health", |address| {
+async fn redis_exporter(redis: &Redis) -> HttpProcess {
+    HttpProcess::start("/health", |address| {
         let mut command = Command::new("prometheus-redis-exporter");
         command.args(["-redis.addr", &redis.url(), "-include-system-metrics", "-web.listen-address", address]);
         command
@@ -80,8 +82,8 @@ async fn redis_exporter(redis: &Redis) -> Listening {
     .await
 }
 
-async fn postgres_exporter(postgres: &Postgres) -> Listening {
-    Listening::start("/", |address| {
+async fn postgres_exporter(postgres: &Postgres) -> HttpProcess {
+    HttpProcess::start("/", |address| {
         let mut command = Command::new("prometheus-postgres-exporter");
         command.env("DATA_SOURCE_NAME", format!("{}?sslmode=disable", postgres.server.url()));
         command.args(["--web.listen-address", address]);

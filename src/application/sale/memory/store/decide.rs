@@ -1,0 +1,161 @@
+//! The decisions.
+
+use async_trait::async_trait;
+
+use crate::application::sale::ports::{Attempt, DecideError, Decider, Found, RecordedPurchase};
+use crate::application::shared::StoreError;
+use crate::domain::sale::{
+    BuyNowRefusal, Cart, CartLine, CheckoutRefusal, Decision, LedgerEntry, LedgerEvent, PurchaseRefusal, Release,
+    RemoveRefusal,
+};
+use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, OPEN_CARTS_MAX};
+use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
+
+use super::{MemoryStore, SaleState, State, StoreCall};
+
+#[async_trait]
+impl Decider for MemoryStore {
+    async fn checkout(
+        &self,
+        epoch: Epoch,
+        user: &UserId,
+        new_code: CheckoutCode,
+        wanted: &[CartLine],
+    ) -> Result<Cart, DecideError<CheckoutRefusal>> {
+        self.run(StoreCall::Checkout, |state| {
+            let now = state.now;
+            let sale = state.in_epoch(epoch, new_code.sale)?;
+            let (carts, codes) = (sale.stock.carts.clone(), sale.stock.codes.clone());
+            let cart = sale.stock.checkout(now, user, new_code, wanted).map_err(DecideError::Refused)?;
+            if carts.get(&cart.code) == Some(&cart) {
+                return Ok(cart);
+            }
+            let is_new = !carts.contains_key(&cart.code);
+            let busy = if is_new && carts.len() >= OPEN_CARTS_MAX as usize {
+                Some("too many carts are open in this sale")
+            } else if sale.attempts.len() >= ATTEMPTS_BACKLOG_MAX as usize {
+                Some("too many checkouts wait to be archived")
+            } else {
+                None
+            };
+            if let Some(bound) = busy {
+                (sale.stock.carts, sale.stock.codes) = (carts, codes);
+                return Err(StoreError::Busy(bound).into());
+            }
+            let attempt = |id| Attempt { id, code: cart.code, user: user.clone(), lines: wanted.to_vec() };
+            sale.attempt(now, |id| Some(attempt(id)));
+            Ok(cart)
+        })
+        .await
+    }
+
+    async fn remove(
+        &self,
+        epoch: Epoch,
+        code: CheckoutCode,
+        ordinal: Ordinal,
+    ) -> Result<Cart, DecideError<RemoveRefusal>> {
+        self.run(StoreCall::Remove, |state| {
+            let now = state.now;
+            state.in_epoch(epoch, code.sale)?.stock.remove(now, code, ordinal).map_err(DecideError::Refused)
+        })
+        .await
+    }
+
+    async fn purchase(
+        &self,
+        epoch: Epoch,
+        code: CheckoutCode,
+        partial: bool,
+    ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
+        self.run(StoreCall::Purchase, |state| {
+            let now = state.now;
+            let sale = state.in_epoch(epoch, code.sale)?;
+            let decision = sale.stock.purchase(now, code, partial).map_err(DecideError::Refused)?;
+            Ok(self.record(state, code.sale, decision))
+        })
+        .await
+    }
+
+    async fn buy_now(
+        &self,
+        epoch: Epoch,
+        user: &UserId,
+        request: &RequestId,
+        new_code: CheckoutCode,
+        wanted: CartLine,
+    ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>> {
+        self.run(StoreCall::BuyNow, |state| {
+            let now = state.now;
+            let sale = state.in_epoch(epoch, new_code.sale)?;
+            let decision = sale.stock.buy_now(now, user, request, new_code, wanted).map_err(DecideError::Refused)?;
+            Ok(self.record(state, new_code.sale, decision))
+        })
+        .await
+    }
+
+    async fn find(&self, epoch: Epoch, code: CheckoutCode) -> Result<Option<Found>, StoreError> {
+        self.run(StoreCall::Find, |state| {
+            let sale = state.in_epoch(epoch, code.sale)?;
+            let bought = sale.stock.holdings.receipts.get(&code).map(|id| Found::Purchase(sale.replayed(*id)));
+            Ok(bought.or_else(|| sale.stock.carts.get(&code).cloned().map(Found::Cart)))
+        })
+        .await
+    }
+
+    async fn find_request(
+        &self,
+        epoch: Epoch,
+        sale: SaleId,
+        user: &UserId,
+        request: &RequestId,
+    ) -> Result<Option<RecordedPurchase>, StoreError> {
+        self.run(StoreCall::FindRequest, |state| {
+            let sale = state.in_epoch(epoch, sale)?;
+            let id = sale.stock.holdings.requests.get(&(user.clone(), request.clone()));
+            Ok(id.map(|id| sale.replayed(*id)))
+        })
+        .await
+    }
+
+    async fn release(&self, epoch: Epoch, sale: SaleId, release: &Release) -> Result<(), StoreError> {
+        self.run(StoreCall::Release, |state| {
+            let now = state.now;
+            let sale = state.in_epoch(epoch, sale)?;
+            let purchase = sale.stock.purchases.get(&release.purchase);
+            let stands = |code| sale.stock.holdings.receipts.get(&code) == Some(&release.purchase);
+            if purchase.is_some_and(|purchase| stands(purchase.code)) {
+                let event = LedgerEvent::Released(release.clone());
+                let id = sale.append(now, event.clone());
+                sale.stock.apply(&LedgerEntry { id, event });
+                self.shared.entries.notify_waiters();
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl MemoryStore {
+    /// Appends a new purchase to the ledger.
+    fn record(&self, state: &mut State, sale: SaleId, decision: Decision) -> RecordedPurchase {
+        let now = state.now;
+        let sale = state.known(sale);
+        match decision {
+            Decision::Replayed(id) => sale.replayed(id),
+            Decision::New(purchase) => {
+                let event = LedgerEvent::Sold(purchase.clone());
+                let id = sale.append(now, event.clone());
+                sale.stock.apply(&LedgerEntry { id, event });
+                self.shared.entries.notify_waiters();
+                RecordedPurchase { id, purchase, replayed: false }
+            }
+        }
+    }
+}
+
+impl SaleState {
+    fn replayed(&self, id: LedgerId) -> RecordedPurchase {
+        RecordedPurchase { id, purchase: self.stock.purchases[&id].clone(), replayed: true }
+    }
+}

@@ -1,0 +1,150 @@
+//! The life of a sale in the store, and its restoration.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::application::sale::ports::{Lifecycle, Restorer, Snapshot};
+use crate::application::shared::StoreError;
+use crate::domain::sale::{LedgerEntry, LedgerEvent, Stock, Window};
+use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, SaleId};
+
+use super::{MemoryStore, SaleState, StoreCall};
+
+/// The id of the entry that opens a ledger: lower than every other.
+const OPENED_ID: LedgerId = LedgerId::ZERO.next();
+
+#[async_trait]
+impl Lifecycle for MemoryStore {
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        self.run(StoreCall::Now, |state| Ok(state.now)).await
+    }
+
+    async fn open(&self, epoch: Epoch, stock: &Stock) -> Result<(), StoreError> {
+        self.run(StoreCall::Open, |state| {
+            if !state.scripts.contains(&epoch) {
+                return Err(StoreError::Fenced);
+            }
+            let opened = || SaleState::opened(epoch, stock.clone());
+            let sale = state.sales.entry(stock.sale.id).or_insert_with(opened);
+            if sale.epoch == Some(epoch) { Ok(()) } else { Err(StoreError::Fenced) }
+        })
+        .await
+    }
+
+    async fn end(&self, epoch: Epoch, sale: SaleId, ends_at: DateTime<Utc>) -> Result<(), StoreError> {
+        self.run(StoreCall::End, |state| {
+            let window = &mut state.in_epoch(epoch, sale)?.stock.sale.window;
+            *window = Window { ends_at: window.ends_at.min(ends_at), ..*window };
+            Ok(())
+        })
+        .await
+    }
+
+    async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError> {
+        self.run(StoreCall::Retire, |state| {
+            if let Some(sale) = state.sales.get_mut(&sale) {
+                sale.expires_at = Some(expires_at);
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Restorer for MemoryStore {
+    async fn is_intact(&self, epoch: Epoch, sales: &[(SaleId, LedgerId)]) -> Result<bool, StoreError> {
+        self.run(StoreCall::IsIntact, |state| {
+            let reaches = |sale: &SaleState, archived| sale.epoch == Some(epoch) && sale.last_entry() >= archived;
+            let holds =
+                |(id, archived): &(SaleId, LedgerId)| state.sales.get(id).is_some_and(|sale| reaches(sale, *archived));
+            let is_loaded = state.scripts.contains(&epoch) && state.witnesses.contains(&epoch);
+            Ok(is_loaded && sales.iter().all(holds))
+        })
+        .await
+    }
+
+    async fn fence(&self, sale: SaleId) -> Result<(), StoreError> {
+        self.run(StoreCall::Fence, |state| {
+            if let Some(sale) = state.sales.get_mut(&sale) {
+                sale.epoch = None;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn restore(
+        &self,
+        epoch: Epoch,
+        stock: &Stock,
+        persisted: LedgerId,
+        attempts: LedgerId,
+    ) -> Result<(), StoreError> {
+        self.run(StoreCall::Restore, |state| {
+            let mut restored = SaleState::opened(epoch, stock.clone());
+            if let Some(held) = state.sales.remove(&stock.sale.id) {
+                let is_bought = |code: &CheckoutCode| stock.holdings.receipts.contains_key(code);
+                restored.stock.carts = held.stock.carts;
+                restored.stock.carts.retain(|code, _| !is_bought(code));
+                restored.stock.codes = held.stock.codes;
+                restored.stock.codes.retain(|_, code| !is_bought(code));
+                restored.attempts = held.attempts;
+                restored.last_attempt = held.last_attempt;
+            }
+            restored.last_attempt = restored.last_attempt.max(attempts);
+            let sold = |(id, purchase): (&LedgerId, &_)| LedgerEntry {
+                id: *id,
+                event: LedgerEvent::Sold(Clone::clone(purchase)),
+            };
+            restored.ledger.extend(stock.purchases.iter().map(sold));
+            if persisted > restored.last_entry() {
+                restored.ledger.push(LedgerEntry { id: persisted, event: LedgerEvent::Opened });
+            }
+            state.sales.insert(stock.sale.id, restored);
+            self.shared.entries.notify_waiters();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn join(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.run(StoreCall::Join, |state| {
+            if state.witnesses.contains(&epoch) {
+                state.scripts.insert(epoch);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn load_scripts(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.run(StoreCall::LoadScripts, |state| {
+            state.scripts.insert(epoch);
+            state.witnesses.insert(epoch);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, StoreError> {
+        self.run(StoreCall::Snapshot, |state| {
+            let sale = state.sales.get(&sale).filter(|sale| sale.epoch.is_some());
+            Ok(sale.map(|sale| Snapshot { holdings: sale.stock.holdings.clone(), ledger: sale.ledger.clone() }))
+        })
+        .await
+    }
+}
+
+impl SaleState {
+    fn opened(epoch: Epoch, stock: Stock) -> Self {
+        SaleState {
+            epoch: Some(epoch),
+            stock,
+            ledger: vec![LedgerEntry { id: OPENED_ID, event: LedgerEvent::Opened }],
+            attempts: Vec::new(),
+            last_attempt: LedgerId::ZERO,
+            expires_at: None,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+use futures::future::BoxFuture;
+
+use super::*;
+use crate::application::sale::memory::{ArchiveCall, Fault, StoreCall};
+use crate::application::sale::ports::{Coordination, LockName, Restorer, SaleArchive};
+use crate::application::sale::recover::Recovered;
+use crate::application::shared::StoreError;
+use crate::domain::sale::{Catalog, Sale, Window};
+use crate::domain::shared::{Epoch, SaleId};
+
+/// Checks that the purchase stands, the item stays sold, and selling goes on.
+async fn nothing_was_forgotten(world: &World, receipt: &Receipt) {
+    assert_eq!(durable(world.shop.purchase(receipt.code, false).await.unwrap()), *receipt);
+    let sale = world.sale();
+    assert!(world.shop.verify(&sale.sale()).await.unwrap().is_sound());
+    for line in &receipt.lines {
+        assert!(world.free(line.id.ordinal.get()).is_empty());
+    }
+    let code = world.decide("after", &[20]).await;
+    world.write(&sale).await;
+    assert!(durable(world.shop.purchase(code, false).await.unwrap()).order_id.entry > receipt.order_id.entry);
+}
+
+#[tokio::test]
+async fn an_intact_store_keeps_its_epoch() {
+    let world = World::started(settings());
+    assert_eq!(world.shop.recover().await.unwrap(), Recovered::Restored(Epoch(1)));
+    world.shop.keep_schedule().await.unwrap();
+    let receipt = world.sell("ann", &[1]).await;
+    assert_eq!(world.shop.recover().await.unwrap(), Recovered::Intact(Epoch(1)));
+    assert_eq!(world.other().recover().await.unwrap(), Recovered::Intact(Epoch(1)));
+    nothing_was_forgotten(&world, &receipt).await;
+}
+
+#[tokio::test]
+async fn a_store_that_lost_anything_is_restored_in_a_new_epoch() {
+    for loss in ["data", "scripts", "data and scripts"] {
+        let world = World::open().await;
+        let receipt = world.sell("ann", &[1, 2]).await;
+        let cart = world.cart("bob", &[3]).await;
+        if loss.contains("data") {
+            world.store.forget();
+        }
+        if loss.contains("scripts") {
+            world.store.forget_scripts();
+        }
+        world.shop.check_redis().await.unwrap();
+        assert_eq!(world.shop.fence.epoch(), None, "{loss}");
+        assert_eq!(world.shop.recover().await.unwrap(), Recovered::Restored(Epoch(2)), "{loss}");
+        nothing_was_forgotten(&world, &receipt).await;
+        assert_eq!(world.shop.cart(cart).await.unwrap().is_some(), loss == "scripts");
+    }
+}
+
+#[tokio::test]
+async fn an_older_copy_of_the_store_is_restored_to_what_is_archived() {
+    let world = World::open().await;
+    world.sell("bob", &[5]).await;
+    let copy = world.store.save();
+    let receipt = world.sell("ann", &[1, 2]).await;
+    world.store.load(copy);
+    assert_eq!(world.free(1), [1], "the copy would sell it again");
+    world.shop.check_redis().await.unwrap();
+    assert_eq!(world.shop.recover().await.unwrap(), Recovered::Restored(Epoch(2)));
+    nothing_was_forgotten(&world, &receipt).await;
+}
+
+#[tokio::test]
+async fn purchases_that_were_not_archived_yet_are_saved() {
+    let world = World::open().await;
+    let code = world.decide("ann", &[1]).await;
+    world.store.forget_scripts();
+    world.shop.recover().await.unwrap();
+    assert_eq!(durable(world.shop.receipt(code).await.unwrap().unwrap()).code, code);
+    assert!(world.free(1).is_empty());
+}
+
+#[tokio::test]
+async fn an_unreadable_entry_does_not_stop_recovery_and_frees_its_units() {
+    let world = World::open().await;
+    let sale = world.sale();
+    let receipt = world.sell("ann", &[1]).await;
+    world.store.append(sale.id(), crate::domain::sale::LedgerEvent::Unreadable("nonsense".into()));
+    world.store.edit(sale.id(), |stock| stock.holdings.free.get_mut(&2.try_into().unwrap()).unwrap().clear());
+    let code = world.decide("bob", &[3]).await;
+    world.store.forget_scripts();
+    world.shop.recover().await.unwrap();
+    assert_eq!(world.free(2), [1]);
+    durable(world.shop.receipt(code).await.unwrap().unwrap());
+    nothing_was_forgotten(&world, &receipt).await;
+}
+
+#[tokio::test]
+async fn a_recovery_that_breaks_off_anywhere_is_completed_by_the_next() {
+    for call in [StoreCall::Fence, StoreCall::Read, StoreCall::Restore, StoreCall::LoadScripts] {
+        for fault in [Fault::Unreachable, Fault::AnswerLost] {
+            let world = World::open().await;
+            let receipt = world.sell("ann", &[1]).await;
+            let waiting = world.decide("bob", &[2]).await;
+            world.store.forget_scripts();
+            world.shop.check_redis().await.unwrap();
+            world.store.calls().fail_next(call, fault);
+            world.shop.recover().await.unwrap_err();
+            assert_eq!(world.shop.fence.epoch(), None, "{call:?} {fault:?}");
+            // Another instance completes it; this one joins its epoch.
+            let other = world.other();
+            let restored = match other.recover().await.unwrap() {
+                Recovered::Restored(epoch) | Recovered::Intact(epoch) => epoch,
+                Recovered::Elsewhere => panic!("the lock was not released"),
+            };
+            assert_eq!(world.shop.recover().await.unwrap(), Recovered::Intact(restored), "{call:?} {fault:?}");
+            world.shop.catch_up(&world.sale()).await.unwrap();
+            durable(world.shop.receipt(waiting).await.unwrap().unwrap());
+            nothing_was_forgotten(&world, &receipt).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_instance_recovers_at_a_time() {
+    let world = World::open().await;
+    let lock = world.archive.try_lock(LockName::Recovery).await.unwrap();
+    assert_eq!(world.other().recover().await.unwrap(), Recovered::Elsewhere);
+    drop(lock);
+    assert_eq!(world.other().recover().await.unwrap(), Recovered::Intact(Epoch(1)));
+}
+
+#[tokio::test]
+async fn a_recovery_that_loses_its_lock_or_its_epoch_restores_nothing() {
+    let losses: [fn(&World) -> BoxFuture<'_, ()>; 2] = [
+        |world| Box::pin(async { world.archive.break_connections() }),
+        |world| Box::pin(async { _ = world.archive.raise_epoch().await.unwrap() }),
+    ];
+    for lose in losses {
+        let world = World::open().await;
+        let receipt = world.sell("ann", &[1]).await;
+        world.store.forget_scripts();
+        world.shop.check_redis().await.unwrap();
+        world.archive.calls().fail_next(ArchiveCall::PurchasesIn, Fault::Late);
+        let (recovered, ()) = tokio::join!(world.shop.recover(), async {
+            tokio::task::yield_now().await;
+            lose(&world).await;
+        });
+        assert!(matches!(recovered, Err(StoreError::Busy(_))), "{recovered:?}");
+        assert_eq!(world.store.calls().count(StoreCall::Restore), 0);
+        assert_eq!(world.shop.fence.epoch(), None);
+        world.shop.recover().await.unwrap();
+        nothing_was_forgotten(&world, &receipt).await;
+    }
+}
+
+#[tokio::test]
+async fn entries_of_an_older_epoch_are_never_archived_by_their_writer() {
+    let world = World::open().await;
+    let sale = world.sale();
+    let mut old = LedgerWriter::new(world.shop.fence.epoch().unwrap());
+    world.decide("ann", &[1]).await;
+    world.store.forget_scripts();
+    let other = world.other();
+    other.recover().await.unwrap();
+    other.keep_schedule().await.unwrap();
+    world.store.append(sale.id(), crate::domain::sale::LedgerEvent::Opened);
+    assert!(matches!(old.step(&world.shop, &sale).await, Err(PersistError::EpochPassed)));
+}
+
+#[tokio::test]
+async fn a_sale_whose_creator_crashed_is_opened() {
+    let world = World::open().await;
+    let catalog = Catalog::generated(3).unwrap();
+    let window = Window::new(at("09:00:00"), at("11:00:00")).unwrap();
+    let sale = Sale::new(SaleId::special(window.starts_at, 7), window, 1, &catalog);
+    world.archive.create_sale(&sale, &catalog).await.unwrap();
+    assert!(world.store.snapshot(sale.id).await.unwrap().is_none());
+    assert_eq!(world.other().recover().await.unwrap(), Recovered::Intact(Epoch(1)));
+    assert!(world.store.snapshot(sale.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_loss_is_found_while_nobody_buys() {
+    let world = World::open().await;
+    world.shop.check_redis().await.unwrap();
+    assert!(world.shop.fence.epoch().is_some());
+    world.store.forget();
+    world.shop.check_redis().await.unwrap();
+    assert_eq!(world.shop.fence.epoch(), None);
+    assert!(matches!(world.shop.check_redis().await, Err(StoreError::Fenced)));
+    tokio::time::timeout(ACK_TIMEOUT, world.shop.fence.tripped()).await.expect("recovery is woken");
+}

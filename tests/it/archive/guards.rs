@@ -1,0 +1,161 @@
+//! The guards of an archive: each entry once, each unit once, each slot once.
+
+use super::*;
+
+pub async fn a_batch_of_an_older_epoch_is_refused_whole(fixture: Fixture) {
+    let entry = fixture.sold(id(1), "ann", &[(1, 1, 1)]);
+    fixture.archive.raise_epoch().await.expect("it answers");
+    let late = fixture.persist(LedgerId::ZERO, std::slice::from_ref(&entry)).await;
+    assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
+    let rejection = Rejection { reason: RejectionReason::Invalid, message: "late".into() };
+    let late = fixture.archive.reject(fixture.epoch, fixture.sale.id, LedgerId::ZERO, &entry, &rejection).await;
+    assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
+    assert!(fixture.purchases().await.is_empty());
+    assert_eq!(fixture.cursor().await, LedgerId::ZERO);
+}
+
+pub async fn each_entry_is_written_exactly_once_by_concurrent_writers(fixture: Fixture) {
+    let entries = [fixture.sold(id(1), "ann", &[(1, 1, 1)]), fixture.sold(id(2), "bob", &[(2, 1, 1)])];
+    let (one, two) = tokio::join!(fixture.persist(LedgerId::ZERO, &entries), fixture.persist(LedgerId::ZERO, &entries));
+    let moved = |result: &Result<(), PersistError>| matches!(result, Err(PersistError::CursorMoved));
+    assert!(one.is_ok() && moved(&two) || two.is_ok() && moved(&one), "{one:?} {two:?}");
+    let recorded = fixture.purchases().await;
+    let archived: Vec<_> = recorded.iter().map(|recorded| (recorded.id, &recorded.purchase)).collect();
+    let purchases = entries.each_ref().map(|entry| match &entry.event {
+        LedgerEvent::Sold(purchase) => (entry.id, purchase),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(archived, purchases);
+    let cursors = fixture.archive.cursors(fixture.sale.id).await.expect("it answers");
+    assert_eq!(cursors, Cursors { epoch: fixture.epoch, ledger: id(2), attempts: LedgerId::ZERO });
+    // Entries that sell nothing move the cursor too.
+    let opened = LedgerEntry { id: id(3), event: LedgerEvent::Opened };
+    fixture.persist(id(2), &[opened]).await.expect("it is right");
+    assert_eq!((fixture.cursor().await, fixture.purchases().await.len()), (id(3), 2));
+}
+
+pub async fn every_guard_names_its_reason_and_leaves_the_batch_unwritten(fixture: Fixture) {
+    fixture.persist(LedgerId::ZERO, &[fixture.sold(id(1), "ann", &[(1, 1, 1)])]).await.expect("it is right");
+    for (units, user, expected) in [
+        (&[(2, 1, 1), (1, 1, 2)][..], "bob", RejectionReason::UnitSold),
+        (&[(2, 2, 1)], "bob", RejectionReason::UnitSold),
+        (&[(3, 1, 1)], "bob", RejectionReason::UnitSold),
+        (&[(2, 1, 1)], "ann", RejectionReason::SlotFilled),
+        (&[(2, 1, 1), (4, 1, 1)], "bob", RejectionReason::SlotFilled),
+        (&[(2, 1, 3)], "bob", RejectionReason::SlotFilled),
+        (&[(11, 1, 1)], "bob", RejectionReason::Invalid),
+    ] {
+        let good = fixture.sold(id(2), "cat", &[(3, 1, 1)]);
+        let result = fixture.persist(id(1), &[good, fixture.sold(id(3), user, units)]).await;
+        match result {
+            Err(PersistError::Rejected(rejection)) => assert_eq!(rejection.reason, expected, "{units:?}"),
+            other => panic!("{other:?} for {units:?}"),
+        }
+    }
+    let found = fixture.archive.check(fixture.sale.id).await.expect("it answers");
+    assert_eq!(found, ArchiveFindings { sold: 1, oversold: 0, over_limit: 0, wrong_totals: 0 });
+    assert_eq!(fixture.cursor().await, id(1));
+}
+
+pub async fn a_purchase_archived_again_is_no_second_purchase(fixture: Fixture) {
+    let entry = fixture.sold(id(1), "ann", &[(1, 1, 1)]);
+    fixture.persist(LedgerId::ZERO, std::slice::from_ref(&entry)).await.expect("it is right");
+    // PostgreSQL decides which guard a repeated purchase meets first.
+    let again = fixture.persist(id(1), &[entry]).await;
+    assert!(matches!(again, Err(PersistError::Duplicate | PersistError::Rejected(_))), "{again:?}");
+    assert_eq!((fixture.purchases().await.len(), fixture.cursor().await), (1, id(1)));
+}
+
+pub async fn a_code_and_a_request_buy_once(fixture: Fixture) {
+    let with_request = |at, user: &str, item| {
+        let purchase = fixture.purchase(at, user, &[(item, 1, 1)]);
+        Purchase { request: Some("r".parse().expect("a request id")), ..purchase }
+    };
+    let first = with_request(id(1), "ann", 1);
+    let entry = |at, purchase| LedgerEntry { id: at, event: LedgerEvent::Sold(purchase) };
+    fixture.persist(LedgerId::ZERO, &[entry(id(1), first.clone())]).await.expect("it is right");
+    let same_code = Purchase { code: first.code, ..fixture.purchase(id(2), "bob", &[(2, 1, 1)]) };
+    let same_request =
+        Purchase { units: fixture.purchase(id(2), "ann", &[(2, 1, 2)]).units, ..with_request(id(2), "ann", 2) };
+    for purchase in [same_code, same_request] {
+        let result = fixture.persist(id(1), &[entry(id(2), purchase.clone())]).await;
+        match result {
+            Err(PersistError::Rejected(rejection)) => assert_eq!(rejection.reason, RejectionReason::Invalid),
+            other => panic!("{other:?} for {purchase:?}"),
+        }
+    }
+    // A request id belongs to its user.
+    fixture.persist(id(1), &[entry(id(2), with_request(id(2), "bob", 2))]).await.expect("it is right");
+}
+
+pub async fn a_rejected_entry_is_filed_and_the_cursor_moves_past_it(fixture: Fixture) {
+    let (archive, sale) = (&fixture.archive, fixture.sale.id);
+    let reject = async |after, entry: &LedgerEntry, reason| {
+        let rejection = Rejection { reason, message: "no".into() };
+        archive.reject(fixture.epoch, sale, after, entry, &rejection).await
+    };
+    let unreadable = LedgerEntry { id: id(1), event: LedgerEvent::Unreadable("nonsense".into()) };
+    reject(LedgerId::ZERO, &unreadable, RejectionReason::Invalid).await.expect("it is right");
+    let late = reject(LedgerId::ZERO, &unreadable, RejectionReason::Invalid).await;
+    assert!(matches!(late, Err(PersistError::CursorMoved)), "{late:?}");
+    let sold = fixture.sold(id(2), "ann", &[(1, 1, 1)]);
+    reject(id(1), &sold, RejectionReason::SlotFilled).await.expect("it is right");
+    archive.mark_released(sale, id(2)).await.expect("it answers");
+    let entry = |id, reason, released| RejectedEntry { id, reason, released };
+    assert_eq!(
+        archive.rejections(sale).await.expect("it answers"),
+        [entry(id(1), RejectionReason::Invalid, false), entry(id(2), RejectionReason::SlotFilled, true)]
+    );
+    assert_eq!((fixture.cursor().await, fixture.purchases().await.len()), (id(2), 0));
+}
+
+pub async fn a_rejected_purchase_gives_back_only_units_and_slots_without_an_owner(fixture: Fixture) {
+    fixture.persist(LedgerId::ZERO, &[fixture.sold(id(1), "ann", &[(1, 1, 1)])]).await.expect("it is right");
+    let rejected = fixture.purchase(id(2), "ann", &[(1, 1, 1), (2, 1, 2), (3, 7, 2), (12, 1, 2)]);
+    let release = fixture.archive.unowned(fixture.sale.id, id(2), &rejected).await.expect("it answers");
+    // Neither a sold unit, nor one that does not exist.
+    let expected = Release { purchase: id(2), units: vec![rejected.units[1]], slots: vec![2, 2, 2] };
+    assert_eq!(release, expected);
+}
+
+pub async fn a_lock_has_one_holder_until_it_is_dropped(fixture: Fixture) {
+    let name = LockName::Writer(fixture.sale.id);
+    let held = fixture.archive.try_lock(name).await.expect("it answers");
+    let mut held = held.expect("it is free");
+    assert!(held.is_held().await);
+    for _again in 0..2 {
+        assert!(fixture.archive.try_lock(name).await.expect("it answers").is_none());
+    }
+    assert!(fixture.archive.try_lock(LockName::Recovery).await.expect("it answers").is_some());
+    drop(held);
+    crate::harness::eventually("it is free again", || async {
+        fixture.archive.try_lock(name).await.expect("it answers").is_some()
+    })
+    .await;
+}
+
+pub async fn attempts_are_archived_exactly_once(fixture: Fixture) {
+    let (archive, sale) = (&fixture.archive, fixture.sale.id);
+    let attempt = |at: LedgerId| Attempt {
+        id: at,
+        code: CheckoutCode::new(sale, 1),
+        user: "ann".parse().expect("a user"),
+        lines: vec![CartLine { ordinal: 1.try_into().expect("an item"), quantity: Quantity::ONE }],
+    };
+    let attempts = [attempt(id(1)), attempt(id(2))];
+    // The last one read may be one that cannot be archived.
+    archive.persist_attempts(sale, LedgerId::ZERO, id(3), &attempts).await.expect("it is right");
+    let again = archive.persist_attempts(sale, LedgerId::ZERO, id(3), &attempts).await;
+    assert!(matches!(again, Err(PersistError::CursorMoved)), "{again:?}");
+    archive.persist_attempts(sale, id(3), id(4), &[]).await.expect("it is right");
+    let cursors = archive.cursors(sale).await.expect("it answers");
+    assert_eq!((cursors.ledger, cursors.attempts), (LedgerId::ZERO, id(4)), "purchases never wait for attempts");
+}
+
+pub async fn refusals_are_added_up(fixture: Fixture) {
+    let key = |second, reason| RefusalKey { sale: fixture.sale.id, second, reason };
+    for _again in 0..2 {
+        let counts = [(key(0, "item_sold"), 3), (key(1_795_165_200, "item_sold"), 1), (key(0, "cart_full"), 1)];
+        fixture.archive.add_refusals(&counts).await.expect("it answers");
+    }
+}
