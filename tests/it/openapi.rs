@@ -88,7 +88,11 @@ fn assert_complete(survey: &Survey) {
         documented.difference(seen).cloned().collect()
     };
     assert!(unseen(&fields, &survey.answered).is_empty(), "never answered: {:#?}", unseen(&fields, &survey.answered));
-    assert!(unseen(&requestable, &survey.taken).is_empty(), "never asked: {:#?}", unseen(&requestable, &survey.taken));
+    assert!(
+        unseen(&requestable, &survey.taken).is_empty(),
+        "never sent in a request: {:#?}",
+        unseen(&requestable, &survey.taken)
+    );
     assert!(unseen(&headers, &survey.headers).is_empty(), "never sent: {:#?}", unseen(&headers, &survey.headers));
 }
 

@@ -44,10 +44,10 @@ struct ServicesBody {
 /// Answers 200 if the service can serve, and otherwise 503.
 pub async fn readiness(context: &Context) -> Answer {
     let services = context.readiness.check(&context.shop).await;
-    let Services { database, redis, ledger_writer } = services;
+    let Services { app, database, redis, ledger_writer } = services;
     let status = if services.are_up() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let services_status = ServicesBody {
-        app: Status::Up,
+        app: app.into(),
         database: database.into(),
         redis: redis.into(),
         ledger_writer: ledger_writer.into(),

@@ -15,7 +15,7 @@ use crate::application::shared::StoreError;
 use super::answer::{Answer, json};
 use super::problem_code::ProblemCode;
 
-/// A request that is not answered as asked for. The detail is for the caller and says what to do next; the cause is for
+/// A request that is not served. The detail is for the caller and says what to do next; the cause is for
 /// the log.
 #[derive(Debug)]
 pub struct Problem {

@@ -23,6 +23,7 @@ pub struct Readiness {
 /// The services that are up.
 #[derive(Debug, Clone, Copy)]
 pub struct Services {
+    pub app: bool,
     pub database: bool,
     pub redis: bool,
     pub ledger_writer: bool,
@@ -56,12 +57,12 @@ impl Readiness {
 impl Services {
     /// Returns true if the service can serve.
     pub fn are_up(self) -> bool {
-        self.database && self.redis && self.ledger_writer
+        self.app && self.database && self.redis && self.ledger_writer
     }
 
     async fn check(shop: &Shop) -> Self {
         let (database, redis) = tokio::join!(is_up(shop.archive.ping()), is_up(shop.store.ping()));
-        Services { database, redis, ledger_writer: ledger_is_written(shop) }
+        Services { app: true, database, redis, ledger_writer: ledger_is_written(shop) }
     }
 }
 

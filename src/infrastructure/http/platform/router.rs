@@ -32,7 +32,7 @@ impl Router {
     ///
     /// # Panics
     ///
-    /// If two of them have the same method and path, or paths that cannot be told apart. A test makes this router.
+    /// If two of them have the same method and path, or paths that cannot be told apart. Tests make a router of the whole table.
     pub fn new(endpoints: &[&'static Endpoint]) -> Self {
         let mut patterns: Vec<&'static str> = endpoints.iter().map(|endpoint| endpoint.path).collect();
         patterns.sort_unstable();

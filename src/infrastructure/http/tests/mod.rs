@@ -3,6 +3,7 @@
 mod admission;
 mod answers;
 mod client;
+mod document;
 mod failing_stores;
 mod fields;
 mod hyper_errors;

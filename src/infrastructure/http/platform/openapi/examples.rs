@@ -34,4 +34,11 @@ mod tests {
             assert!(codes.contains(&word.as_str()), "{word}");
         }
     }
+
+    #[test]
+    fn every_code_has_an_example() {
+        for code in ProblemCode::ALL {
+            assert!(of_problem(*code).is_some(), "{}", code.word());
+        }
+    }
 }
