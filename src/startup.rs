@@ -154,6 +154,7 @@ async fn serve_http(shop: &Arc<Shop>, settings: HttpSettings, listeners: Listene
 fn register_metrics() {
     metrics::install();
     background::metrics::register();
+    http::register_metrics();
     postgres::metrics::register();
     redis::metrics::register();
 }

@@ -1,4 +1,4 @@
-//! The document says what the service does, and the service does what the document says.
+//! The OpenAPI document and the service agree, in both directions.
 
 mod document;
 mod survey;
@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use flashsale::infrastructure::http::{AdminToken, Rate, Route};
+use flashsale::domain::shared::limits::LIVE_SALES_MAX;
+use flashsale::infrastructure::http::{API, AdminToken, Rate};
 use flashsale::infrastructure::postgres::PgArchive;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,10 +21,10 @@ use crate::harness::stores::Postgres;
 use document::{Case, Document};
 use survey::Survey;
 
-/// What is not provoked here, and why.
+/// Documented problems that this test does not provoke, each with the reason.
 const NOT_PROVOKED: [(&str, &str, &str); 2] = [
     ("", "internal_error", "a handler would have to panic"),
-    ("/purchase", "sale_not_started", "there is no cart before the start, unless a clock goes back"),
+    ("/purchase", "sale_not_started", "a cart exists before the start only if a clock goes back"),
 ];
 
 const ADMIN: (&str, &str) = ("authorization", "Bearer s3cret");
@@ -34,26 +35,29 @@ async fn the_document_and_the_service_agree() {
     PgArchive::connect(&postgres.server.url(), 2).await.expect("it answers").migrate_up().await.expect("it migrates");
     let mut world = World::over(postgres.server.url()).await.with(|world| {
         world.http.admin_token = AdminToken::new("s3cret".into());
-        world.settings.ack_timeout = Duration::from_millis(300);
+        world.settings.ack_timeout = Duration::from_secs(1);
     });
     let shop = world.start().await;
     let mut survey = Survey::new(Document(shop.client.get("/openapi.json").await.expect(200).json()));
 
-    look(&mut survey, &shop).await;
+    browse(&mut survey, &shop).await;
     fill_carts(&mut survey, &shop).await;
     buy(&mut survey, &shop).await;
-    meet_the_bounds_of_a_sale(&mut survey, &shop).await;
-    send_nonsense(&mut survey, &shop.client).await;
-    ask_too_often(&mut survey, &mut world).await;
-    be_slow_and_too_many(&mut survey, &mut world).await;
+    page_through_lists(&mut survey, &world, &shop.client).await;
+    buy_outside_of_a_sale(&mut survey, &shop).await;
+    send_invalid_requests(&mut survey, &shop.client).await;
+    send_invalid_heads(&survey, &shop.client).await;
+    exceed_the_rate_limit(&mut survey, &mut world).await;
+    exceed_timeouts_and_connections(&mut survey, &mut world).await;
     lose_postgresql(&mut survey, &shop, &mut postgres).await;
     lose_redis(&mut survey).await;
     find_no_sale(&mut survey).await;
+    create_too_many_sales(&mut survey).await;
 
     assert_complete(&survey);
 }
 
-/// Everything that is documented has been seen. That everything seen is documented was checked on the way.
+/// Fails unless every documented case was answered. Each answer has been checked against the document before.
 fn assert_complete(survey: &Survey) {
     let document = &survey.document;
     let is_excused = |(_, pattern, _, code): &Case| {
@@ -61,15 +65,15 @@ fn assert_complete(survey: &Survey) {
     };
     let unseen: Vec<Case> =
         document.cases().difference(&survey.cases).filter(|case| !is_excused(case)).cloned().collect();
-    assert!(unseen.is_empty(), "documented, and never answered: {unseen:#?}");
+    assert!(unseen.is_empty(), "documented, but never answered: {unseen:#?}");
 
-    let (mut fields, mut askable, mut headers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut fields, mut requestable, mut headers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (method, pattern) in document.operations() {
         let operation = document.operation(&method, &pattern);
         let body = &operation["requestBody"]["content"]["application/json"]["schema"];
-        askable.extend(document.fields(body, None));
+        requestable.extend(document.fields(body, None));
         let parameters = document.parameters(&method, &pattern).into_iter().filter(|name| name != "x-request-id");
-        askable.extend(parameters.map(|name| format!("{method} {pattern} {name}")));
+        requestable.extend(parameters.map(|name| format!("{method} {pattern} {name}")));
         for (status, response) in operation["responses"].as_object().expect("responses") {
             let response = document.resolved(response);
             for content in response["content"].as_object().into_iter().flat_map(|content| content.values()) {
@@ -84,11 +88,15 @@ fn assert_complete(survey: &Survey) {
         documented.difference(seen).cloned().collect()
     };
     assert!(unseen(&fields, &survey.answered).is_empty(), "never answered: {:#?}", unseen(&fields, &survey.answered));
-    assert!(unseen(&askable, &survey.taken).is_empty(), "never asked: {:#?}", unseen(&askable, &survey.taken));
+    assert!(
+        unseen(&requestable, &survey.taken).is_empty(),
+        "never sent in a request: {:#?}",
+        unseen(&requestable, &survey.taken)
+    );
     assert!(unseen(&headers, &survey.headers).is_empty(), "never sent: {:#?}", unseen(&headers, &survey.headers));
 }
 
-async fn look(survey: &mut Survey, shop: &Instance) {
+async fn browse(survey: &mut Survey, shop: &Instance) {
     let (client, sale, item) = (&shop.client, shop.sale(), shop.item(1));
     for path in ["/health/live", "/health/ready", "/health", "/metrics", "/openapi.json", "/sales/active", "/sales"] {
         survey.ask(client, &format!("GET {path}"), Value::Null, "200").await;
@@ -98,11 +106,15 @@ async fn look(survey: &mut Survey, shop: &Instance) {
     }
     let items = format!("GET /sales/{sale}/items?page=2&per_page=5&available=true");
     survey.ask(client, &items, Value::Null, "200").await;
-    let called = [("x-request-id", "follow-me-1")];
-    let answer = survey.ask_with(client, "GET /sales/active", &called, Value::Null, "200").await;
+    let request_id = [("x-request-id", "follow-me-1")];
+    let answer = survey.ask_with(client, "GET /sales/active", &request_id, Value::Null, "200").await;
     assert_eq!(answer.header("x-request-id"), Some("follow-me-1"));
 
     survey.ask(client, "GET /docs", Value::Null, "308").await;
+    for path in ["/", "/docs/"] {
+        let answer = survey.ask(client, &format!("GET {path}"), Value::Null, "307").await;
+        assert_eq!(answer.header("location"), Some("/docs/index.html"));
+    }
     for path in ["/docs/index.html", "/openapi.json", &format!("/sales/{sale}/sold-filter")] {
         let answer = survey.ask(client, &format!("GET {path}"), Value::Null, "200").await;
         let known = [("if-none-match", answer.header("etag").expect("it has a tag"))];
@@ -125,6 +137,9 @@ async fn fill_carts(survey: &mut Survey, shop: &Instance) {
     survey.ask(client, &format!("GET /checkout/{code}"), Value::Null, "200").await;
     survey.ask(client, &format!("DELETE /checkout/{code}/items/4"), Value::Null, "200").await;
     survey.ask(client, &format!("DELETE /checkout/{code}/items/4"), Value::Null, "404 item_not_found").await;
+    let empty = client.cart("zoe", &["4"]).await;
+    survey.ask(client, &format!("DELETE /checkout/{empty}/items/4"), Value::Null, "200").await;
+    survey.ask(client, &format!("POST /purchase?code={empty}"), Value::Null, "409 cart_empty").await;
     let made_up = made_up_code(&shop.sale());
     survey.ask(client, &format!("GET /checkout/{made_up}"), Value::Null, "404 checkout_not_found").await;
     survey.ask(client, &format!("DELETE /checkout/{made_up}/items/4"), Value::Null, "404 checkout_not_found").await;
@@ -167,7 +182,36 @@ async fn buy(survey: &mut Survey, shop: &Instance) {
     survey.ask(client, "POST /purchase", json!({ "code": code, "partial": true }), "200").await;
 }
 
-async fn meet_the_bounds_of_a_sale(survey: &mut Survey, shop: &Instance) {
+/// Lists more sales and purchases than fit on a page.
+async fn page_through_lists(survey: &mut Survey, world: &World, client: &Client) {
+    for insert in [
+        "INSERT INTO sales
+         SELECT '20260101T00-' || lpad(to_hex(n), 4, '0'), false, '2026-01-01T00:00Z', '2026-01-01T01:00Z', 10, 'EUR',
+                101, 101, now(), now()
+         FROM generate_series(1, 101) n",
+        "INSERT INTO items SELECT '20260101T00-0001', n, 'Lamp', '/lamp.jpg', 19.90, 1 FROM generate_series(1, 101) n",
+        "INSERT INTO purchases
+         SELECT '20260101T00-0001', n, '20260101T00-0001-' || lpad(to_hex(n), 32, '0'), 'pat', NULL, 1, 19.90, '[]', now()
+         FROM generate_series(1, 101) n",
+        "INSERT INTO purchase_units SELECT '20260101T00-0001', n, 1, 'pat', n, n, 19.90, 1, 101 FROM generate_series(1, 101) n",
+    ] {
+        sqlx::query(insert).execute(&world.database).await.expect("the rows are valid");
+    }
+    for (path, list, id) in [("/sales", "sales", "id"), ("/users/pat/purchases", "purchases", "order_id")] {
+        let mut seen = BTreeSet::new();
+        let mut next = format!("GET {path}");
+        loop {
+            let page = survey.ask(client, &next, Value::Null, "200").await.json();
+            let entries = page[list].as_array().expect("a page is a list");
+            assert!(entries.iter().all(|entry| seen.insert(text(entry, id))), "{path} repeats an entry");
+            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            next = format!("GET {path}?cursor={cursor}");
+        }
+        assert!(seen.len() >= 101, "{path}: {}", seen.len());
+    }
+}
+
+async fn buy_outside_of_a_sale(survey: &mut Survey, shop: &Instance) {
     let client = &shop.client;
     let items = json!([{ "name": "Lamp", "image_url": "/lamp.jpg", "price": "19.90", "currency": "EUR", "stock": 3 },
         { "name": "Vase", "image_url": "/vase.jpg", "price": "5" }]);
@@ -207,12 +251,12 @@ async fn meet_the_bounds_of_a_sale(survey: &mut Survey, shop: &Instance) {
     survey.ask(client, "POST /api/purchase", buy(&second, "r4"), "410 sale_ended").await;
 }
 
-/// What can be wrong with any request, at every operation that is said to notice.
-async fn send_nonsense(survey: &mut Survey, client: &Client) {
+/// Sends every operation the invalid requests that its documentation mentions.
+async fn send_invalid_requests(survey: &mut Survey, client: &Client) {
     let large = json!({ "text": "x".repeat(70_000) });
-    for (method, pattern, path) in somewhere(survey) {
-        let says = |status| survey.document.response(&method, &pattern, status).is_some();
-        let (invalid, bodies, admin) = (says(400), says(413), says(401));
+    for (method, pattern, path) in any_path_of_each(survey) {
+        let has = |status| survey.document.response(&method, &pattern, status).is_some();
+        let (invalid, bodies, admin) = (has(400), has(413), has(401));
         let (line, mut headers) = (format!("{method} {path}"), vec![]);
         if admin {
             survey.ask(client, &line, json!({}), "401 unauthorized").await;
@@ -242,14 +286,23 @@ async fn send_nonsense(survey: &mut Survey, client: &Client) {
     check_response(survey, "not_found", &answer);
 }
 
-async fn ask_too_often(survey: &mut Survey, world: &mut World) {
+/// Sends heads that never reach an operation.
+async fn send_invalid_heads(survey: &Survey, client: &Client) {
+    let large = format!("GET /sales HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n", "x".repeat(16 * 1024));
+    check_response(survey, "head_too_large", &send_raw(client, &large).await);
+    for head in ["nonsense\r\n\r\n", "GET /sales HTTP/1.1\r\nconnection: close\r\n\r\n"] {
+        check_response(survey, "invalid_request", &send_raw(client, head).await);
+    }
+}
+
+async fn exceed_the_rate_limit(survey: &mut Survey, world: &mut World) {
     let once = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
     world.http.address_rate = Some(once);
     let shop = world.start().await;
     world.http.address_rate = None;
-    for (method, pattern, path) in somewhere(survey) {
+    for (method, pattern, path) in any_path_of_each(survey) {
         if survey.document.response(&method, &pattern, 429).is_some() {
-            eventually("it is asked too often", || async {
+            eventually("the limit is exceeded", || async {
                 shop.client.send(shop.client.request(method.parse().expect("a method"), &path), "").await.status == 429
             })
             .await;
@@ -259,19 +312,19 @@ async fn ask_too_often(survey: &mut Survey, world: &mut World) {
     shop.stop().await;
 }
 
-async fn be_slow_and_too_many(survey: &mut Survey, world: &mut World) {
+async fn exceed_timeouts_and_connections(survey: &mut Survey, world: &mut World) {
     (world.http.connections, world.http.head_timeout) = (1, Duration::from_millis(300));
     let shop = world.start().await;
-    for (method, pattern, path) in somewhere(survey) {
+    for (method, pattern, path) in any_path_of_each(survey) {
         if survey.document.response(&method, &pattern, 408).is_some() {
             let answer = send_half(&shop.client, &method, &path).await;
             survey.note(&method, &path, &answer);
             assert_eq!(answer.status, 408);
         }
     }
-    eventually("there is room", || async { shop.client.get("/health/live").await.status == 200 }).await;
-    for (method, _, path) in somewhere(survey) {
-        // The first client keeps its connection, and so each further one is one too many.
+    eventually("a connection is free", || async { shop.client.get("/health/live").await.status == 200 }).await;
+    for (method, _, path) in any_path_of_each(survey) {
+        // The first client keeps its connection, so each further connection is over the limit.
         let another = Client::new(shop.client.base().to_owned());
         survey.ask(&another, &format!("{method} {path}"), Value::Null, "503 unavailable").await;
     }
@@ -302,27 +355,46 @@ async fn lose_redis(survey: &mut Survey) {
     assert_eq!(answer.json()["outcome"], "unknown");
 }
 
-/// Without Redis no sale follows the one that is on.
+/// Without Redis no sale follows the current one.
 async fn find_no_sale(survey: &mut Survey) {
     let mut world = World::new().await.with(|world| {
         (world.settings.sale_every, world.settings.sale_lead) = (Duration::from_secs(1), Duration::ZERO);
     });
     let shop = world.start().await;
     world.redis.server.kill();
-    eventually("no sale is on", || async { shop.client.get("/sales/active").await.status == 404 }).await;
-    survey.ask(&shop.client, "GET /sales/active", Value::Null, "404 sale_not_found").await;
+    eventually("no sale is open", || async { shop.client.get("/sales/active").await.status == 503 }).await;
+    for request in ["GET /sales/active", "GET /items/7", "POST /checkout?user_id=ann&id=7"] {
+        survey.ask(&shop.client, request, Value::Null, "503 unavailable").await;
+    }
+}
+
+async fn create_too_many_sales(survey: &mut Survey) {
+    let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("s3cret".into()));
+    let shop = world.start().await;
+    for insert in [
+        "INSERT INTO sales
+         SELECT '20990101T00-' || lpad(to_hex(n), 4, '0'), false, '2099-01-01T00:00Z', '2099-01-01T01:00Z', 10, 'EUR', 1, 1
+         FROM generate_series(1, $1) n",
+        "INSERT INTO items
+         SELECT '20990101T00-' || lpad(to_hex(n), 4, '0'), 1, 'Lamp', '/lamp.jpg', 19.90, 1 FROM generate_series(1, $1) n",
+    ] {
+        let insert = sqlx::query(insert).bind(LIVE_SALES_MAX as i32);
+        insert.execute(&world.database).await.expect("the rows are valid");
+    }
+    survey
+        .ask_with(&shop.client, "POST /admin/sales", &[ADMIN], json!({ "total_items": 1 }), "409 too_many_sales")
+        .await;
+    shop.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_route_is_in_the_document_and_every_example_is_right() {
+async fn every_endpoint_is_in_the_document_and_every_example_is_valid() {
     let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("s3cret".into()));
     let shop = world.start().await;
     let document = Document(shop.client.get("/openapi.json").await.expect(200).json());
-    let routes = Route::ALL.into_iter().filter(|route| *route != Route::Unknown);
-    let offered: BTreeSet<(String, String)> = routes
-        .flat_map(|route| route.methods().split(", ").map(move |method| (method.into(), route.pattern().into())))
-        .filter(|(method, _)| method != "HEAD")
-        .collect();
+    let offered: BTreeSet<(String, String)> =
+        API.endpoints.iter().map(|endpoint| (endpoint.method.to_string(), endpoint.path.to_owned())).collect();
+    assert_eq!(offered.len(), API.endpoints.len());
     assert_eq!(offered, document.operations().into_iter().collect());
     assert_eq!(document.0["info"]["version"], env!("CARGO_PKG_VERSION"));
 
@@ -333,7 +405,23 @@ async fn every_route_is_in_the_document_and_every_example_is_right() {
     }
 }
 
-/// What the page offers to send can be sent.
+/// Sends the first request that the page offers, exactly as the page fills it in.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_prefilled_checkout_works_on_a_fresh_service() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let document = Document(shop.client.get("/openapi.json").await.expect(200).json());
+    for (method, pattern) in document.operations() {
+        assert_eq!(document.prefilled_query(&method, &pattern), "", "{method} {pattern}");
+    }
+    let body = &document.operation("POST", "/checkout")["requestBody"]["content"]["application/json"]["example"];
+    for item in body["items"].as_array().expect("the example has items") {
+        assert!(item["id"].as_str().expect("an id").parse::<u32>().is_ok(), "{item} is not a bare number");
+    }
+    shop.client.post_json("/checkout", body.clone()).await.expect(200);
+}
+
+/// Sends the examples of requests as they stand.
 #[tokio::test(flavor = "multi_thread")]
 async fn examples_of_requests_work() {
     let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("s3cret".into()));
@@ -347,8 +435,8 @@ async fn examples_of_requests_work() {
     }
 }
 
-/// Some path of every operation.
-fn somewhere(survey: &Survey) -> Vec<(String, String, String)> {
+/// Returns a path for every operation.
+fn any_path_of_each(survey: &Survey) -> Vec<(String, String, String)> {
     let path = |pattern: &str| pattern.replace(['{', '}'], "");
     survey
         .document
@@ -358,13 +446,14 @@ fn somewhere(survey: &Survey) -> Vec<(String, String, String)> {
         .collect()
 }
 
-/// Fails unless this is the response that is documented apart from every operation.
+/// Fails unless the answer is as documented under this name, independent of an operation.
 #[track_caller]
 fn check_response(survey: &Survey, name: &str, answer: &Answer) {
     let response = &survey.document.0["components"]["responses"][name];
     let schema = &response["content"]["application/problem+json"]["schema"];
     survey.document.check(schema, &answer.json(), name);
     assert_eq!(answer.header("allow").is_some(), response["headers"].get("Allow").is_some());
+    assert!(answer.header("x-request-id").is_some_and(|id| !id.is_empty()));
 }
 
 fn text(body: &Value, field: &str) -> String {
@@ -375,10 +464,18 @@ fn made_up_code(sale: &str) -> String {
     format!("{sale}-{:032x}", 7)
 }
 
-/// Sends a head, and never the body that it announces.
+/// Sends a head without the body that it announces.
 async fn send_half(client: &Client, method: &str, path: &str) -> Answer {
+    let (name, token) = ADMIN;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\n{name}: {token}\r\ncontent-length: 9\r\nconnection: close\r\n\r\n"
+    );
+    send_raw(client, &head).await
+}
+
+/// Sends these bytes and reads the answer until the connection is closed.
+async fn send_raw(client: &Client, head: &str) -> Answer {
     let mut stream = TcpStream::connect(client.base().trim_start_matches("http://")).await.expect("it listens");
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("it is sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("it is answered");

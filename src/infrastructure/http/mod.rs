@@ -1,54 +1,47 @@
-//! The HTTP interface: what clients see of the service.
+//! The HTTP interface.
 //!
-//! A request passes through [`server`] (connections), [`front`] (limits, request ids, metrics, panics),
-//! [`router`] (which path) and [`request`] (body) to the file of its noun, where it is parsed into domain
-//! types, given to one use case, and answered. Whatever goes wrong on the way is a [`Problem`].
+//! [`platform`] is the machinery. [`endpoints`] is the table of all endpoints. Each endpoint is one file in the folder of
+//! its context: [`sale`], [`admin`] or [`operations`].
 
 mod admin;
-mod answer;
-mod bearer;
-mod buy_now;
-mod cart;
-mod checkout;
-mod code;
-mod connection;
-mod docs;
-mod etag;
-mod faults;
-mod front;
-mod health;
-mod items;
-mod json;
-mod new_sale;
-mod observation;
-mod openapi;
-mod problem;
-mod purchase;
-mod query;
-mod rate_limit;
-mod receipt;
-mod request;
-mod request_id;
-mod router;
-mod sales;
-mod scrape;
-mod server;
-mod settings;
-mod sold_filter;
-mod store_failure;
-mod users;
+mod endpoints;
+mod operations;
+mod platform;
+mod sale;
 
-#[cfg(test)]
-mod failing_stores;
-#[cfg(test)]
-mod socket_tests;
 #[cfg(test)]
 mod tests;
 
-pub use bearer::AdminToken;
-pub use code::ProblemCode;
-pub use front::{Caller, Front};
-pub use problem::Problem;
-pub use router::Route;
-pub use server::serve;
-pub use settings::{HttpSettings, Rate, Surface};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::application::sale::Shop;
+
+use platform::front::Front;
+use platform::listener;
+
+pub use endpoints::API;
+pub use platform::bearer::AdminToken;
+pub use platform::endpoint::{Api, Endpoint};
+pub use platform::limits::settings::{HttpSettings, Rate, Surface};
+
+/// Serves a part of the interface on this listener until `shutdown`, and then drains its connections.
+pub async fn serve(
+    listener: TcpListener,
+    shop: Arc<Shop>,
+    settings: HttpSettings,
+    surface: Surface,
+    shutdown: CancellationToken,
+) {
+    register_metrics();
+    let front = Front::new(&API, shop, settings, surface, CancellationToken::new());
+    listener::serve(listener, front, shutdown).await;
+}
+
+/// Registers the metrics of the interface, so that their series exist from the start.
+pub fn register_metrics() {
+    platform::metrics::register();
+    sale::metrics::register();
+}

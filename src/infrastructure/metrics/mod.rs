@@ -5,7 +5,6 @@
 //! a shop already keeps is not counted a second time: [`readings`] reads it at each scrape.
 
 mod declare;
-mod http;
 mod labels;
 mod readings;
 mod recorder;
@@ -15,19 +14,14 @@ use crate::application::sale::Shop;
 pub use ::metrics::{Counter, Gauge, Histogram};
 
 pub use declare::{Declared, Metric, Sparse};
-pub use http::{
-    MethodLabel, Outcome, PurchaseKind, acknowledged, checkout, connection_closed, connection_opened,
-    connection_refused, connections_max, http_request, http_request_begun, http_request_shed, purchase, store_failure,
-};
 pub use labels::{Label, Labels, StoreErrorKind};
 pub use recorder::run_upkeep;
 
 pub(crate) use declare::metrics;
 
-/// Installs the recorder and registers the metrics of this module. Does nothing the second time.
+/// Installs the recorder. Does nothing the second time.
 pub fn install() {
     recorder::install();
-    http::register_all();
 }
 
 /// Returns the text of `GET /metrics`.

@@ -1,16 +1,16 @@
-//! The document, as a strict reader takes it.
+//! The document, as a strict reader understands it.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-/// What one operation answers at one time: method, path, status, and the code of a problem or nothing.
+/// One possible answer of an operation: method, path, status, and the code of a problem or nothing.
 pub type Case = (String, String, u16, String);
 
 pub struct Document(pub Value);
 
 impl Document {
-    /// Every method of every path.
+    /// Returns every method of every path.
     pub fn operations(&self) -> Vec<(String, String)> {
         let paths = self.0["paths"].as_object().expect("there are paths");
         let methods = |item: &Value| item.as_object().expect("a path has methods").keys().cloned().collect::<Vec<_>>();
@@ -23,7 +23,7 @@ impl Document {
         &self.0["paths"][pattern][method.to_lowercase()]
     }
 
-    /// The pattern that a path is of: the one with the fewest variable parts.
+    /// Returns the pattern of a path: the matching one with the fewest variable parts.
     pub fn pattern_of(&self, path: &str) -> Option<&str> {
         let parts: Vec<&str> = path.split('/').collect();
         let is_of = |pattern: &str| {
@@ -34,12 +34,12 @@ impl Document {
         patterns.filter(|pattern| is_of(pattern)).min_by_key(|pattern| pattern.matches('{').count())
     }
 
-    /// What is said of an answer of this status, if something is.
+    /// Returns the response of this status, if it is documented.
     pub fn response(&self, method: &str, pattern: &str, status: u16) -> Option<&Value> {
         self.operation(method, pattern)["responses"].get(status.to_string()).map(|response| self.resolved(response))
     }
 
-    /// Everything that is said to be answered.
+    /// Returns every documented answer.
     pub fn cases(&self) -> BTreeSet<Case> {
         let mut cases = BTreeSet::new();
         for (method, pattern) in self.operations() {
@@ -62,14 +62,26 @@ impl Document {
         cases
     }
 
-    /// The names of what may be asked in the query and in headers.
+    /// Returns the names of the parameters in the query and in headers.
     pub fn parameters(&self, method: &str, pattern: &str) -> BTreeSet<String> {
         let listed = self.operation(method, pattern)["parameters"].as_array().into_iter().flatten();
         let listed = listed.map(|parameter| self.resolved(parameter)).filter(|parameter| parameter["in"] != "path");
         listed.map(|parameter| parameter["name"].as_str().expect("a name").to_lowercase()).collect()
     }
 
-    /// The thing itself where there is only a reference.
+    /// Returns the query that Swagger UI fills in: parameters with an example or a default, also in their schema.
+    pub fn prefilled_query(&self, method: &str, pattern: &str) -> String {
+        let listed = self.operation(method, pattern)["parameters"].as_array().into_iter().flatten();
+        let listed = listed.map(|parameter| self.resolved(parameter)).filter(|parameter| parameter["in"] == "query");
+        let is_prefilled = |value: &Value| {
+            let value = self.resolved(value);
+            ["example", "examples", "default"].iter().any(|field| value.get(field).is_some())
+        };
+        let prefilled = listed.filter(|parameter| is_prefilled(parameter) || is_prefilled(&parameter["schema"]));
+        prefilled.map(|parameter| parameter["name"].as_str().expect("a name")).collect::<Vec<_>>().join("&")
+    }
+
+    /// Follows a reference.
     pub fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
             Some(reference) => {
@@ -80,7 +92,7 @@ impl Document {
         }
     }
 
-    /// Fails unless this is exactly what the schema says: nothing missing, nothing wrong, nothing more.
+    /// Fails unless the instance matches the schema and has no other fields.
     #[track_caller]
     pub fn check(&self, schema: &Value, instance: &Value, what: &str) {
         let closed = self.closed(schema, false);
@@ -90,7 +102,7 @@ impl Document {
         assert!(errors.is_empty(), "{what} is not as documented: {errors:#?}\n{instance:#}");
     }
 
-    /// The schema with all it refers to in place, and with nothing allowed that it does not name.
+    /// Returns the schema with references resolved and other fields forbidden.
     fn closed(&self, schema: &Value, is_part: bool) -> Value {
         let Some(members) = self.resolved(schema).as_object() else { return schema.clone() };
         let mut closed = Map::new();
@@ -113,7 +125,7 @@ impl Document {
         Value::Object(closed)
     }
 
-    /// The fields that a schema names: all of them, or those that this instance has.
+    /// Returns the fields that a schema names: all of them, or those that the instance has.
     pub fn fields(&self, schema: &Value, instance: Option<&Value>) -> BTreeSet<String> {
         let mut fields = BTreeSet::new();
         self.add_fields(schema, instance, "", &mut fields);
@@ -144,7 +156,7 @@ impl Document {
         }
     }
 
-    /// Every example of a body: where it stands, the schema it is of, and the example itself.
+    /// Returns every example of a body: its place, its schema, and the example itself.
     pub fn examples(&self) -> Vec<(String, &Value, &Value)> {
         let mut examples = Vec::new();
         for (method, pattern) in self.operations() {
@@ -164,7 +176,7 @@ impl Document {
     }
 }
 
-/// The codes that the schema of a problem allows.
+/// Returns the codes that the schema of a problem allows.
 fn codes_of(schema: &Value) -> Vec<String> {
     let parts = schema["allOf"].as_array().expect("a problem has a part that names its codes");
     let words = parts.iter().find_map(|part| part["properties"]["code"]["enum"].as_array()).expect("codes are listed");

@@ -1,4 +1,4 @@
-//! Asks, holds every answer against the document, and remembers what it has seen.
+//! Sends requests, checks every answer against the document, and remembers what was seen.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::document::{Case, Document};
 use crate::harness::client::{Answer, Client};
 
-/// Headers that are the business of HTTP itself, or of the page of the documentation.
+/// Headers of HTTP itself, or of the page of the documentation.
 const NOT_DESCRIBED: [&str; 7] = [
     "cache-control",
     "connection",
@@ -22,7 +22,7 @@ const NOT_DESCRIBED: [&str; 7] = [
 pub struct Survey {
     pub document: Document,
     pub cases: BTreeSet<Case>,
-    /// Fields that were answered, and fields and parameters that were taken.
+    /// Fields of answers; fields and parameters of accepted requests.
     pub answered: BTreeSet<String>,
     pub taken: BTreeSet<String>,
     pub headers: BTreeSet<String>,
@@ -34,7 +34,7 @@ impl Survey {
         Survey { document, cases, answered, taken, headers }
     }
 
-    /// Asks, and fails unless the answer is both expected (`200`, `409 item_sold`) and documented.
+    /// Sends a request. Fails unless the answer is expected (`200`, `409 item_sold`) and documented.
     pub async fn ask(&mut self, client: &Client, line: &str, body: Value, expected: &str) -> Answer {
         self.ask_with(client, line, &[], body, expected).await
     }
@@ -98,7 +98,7 @@ impl Survey {
         case
     }
 
-    /// Fails unless what was taken is documented.
+    /// Notes an accepted request. Fails unless all of it is documented.
     #[track_caller]
     fn take(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));

@@ -1,0 +1,9 @@
+//! Endpoints for administrators.
+
+pub mod create_sale;
+mod detached;
+pub mod end_sale;
+mod new_sale;
+
+/// The group of these endpoints.
+pub const ADMINISTRATION: &str = "Administration";

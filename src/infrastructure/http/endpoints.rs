@@ -1,0 +1,51 @@
+//! The table of all endpoints.
+
+use super::platform::endpoint::Api;
+use super::platform::limits::settings::HEAD_BYTES_MAX;
+use super::{admin, operations, sale};
+
+/// The interface of the service. The OpenAPI document lists the endpoints in this order.
+pub static API: Api = Api {
+    introduction,
+    tags: &[sale::SHOPPING, sale::BROWSING, operations::OPERATIONS, admin::ADMINISTRATION, operations::DOCUMENTATION],
+    endpoints: &[
+        &sale::checkout::ENDPOINT,
+        &sale::cart::ENDPOINT,
+        &sale::remove_item::ENDPOINT,
+        &sale::purchase::ENDPOINT,
+        &sale::receipt::ENDPOINT,
+        &sale::buy_now::ENDPOINT,
+        &sale::active_sale::ENDPOINT,
+        &sale::sales::ENDPOINT,
+        &sale::sale::ENDPOINT,
+        &sale::items::ENDPOINT,
+        &sale::sold_filter::ENDPOINT,
+        &sale::item::ENDPOINT,
+        &sale::user_purchases::ENDPOINT,
+        &operations::live::ENDPOINT,
+        &operations::ready::ENDPOINT,
+        &operations::health::ENDPOINT,
+        &operations::metrics::ENDPOINT,
+        &admin::create_sale::ENDPOINT,
+        &admin::end_sale::ENDPOINT,
+        &operations::document::ENDPOINT,
+        &operations::root::ENDPOINT,
+        &operations::docs::ENDPOINT,
+        &operations::docs_folder::ENDPOINT,
+        &operations::swagger_ui::ENDPOINT,
+    ],
+};
+
+fn introduction() -> String {
+    format!(
+        "\
+Flash sales. Put items into a cart with `POST /checkout` and buy it with `POST /purchase`, or buy one item with
+`POST /api/purchase`. `200` means that the purchase is committed.
+
+Every error is `application/problem+json` (RFC 9457); rely on its `code`. An unknown path is `404 not_found`. A method
+that a path does not have is `405 method_not_allowed`. `HEAD` is answered where `GET` is, without the body. A request
+line with headers of more than {HEAD_BYTES_MAX} bytes is `431 head_too_large`. A head that is not valid HTTP/1.1 is
+`400 invalid_request`; the header `Host` is required. Parameters and fields that are not in this document are refused, and
+so is a parameter that is given twice."
+    )
+}

@@ -1,0 +1,25 @@
+//! The context of a handler.
+
+use std::sync::{Arc, LazyLock};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::application::sale::Shop;
+
+use super::limits::rate_limit::RateLimits;
+use super::page::Page;
+use super::readiness::Readiness;
+
+/// A page that is made when it is first needed.
+pub type LazyPage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
+
+/// Everything that handlers work with. All connections of a listener share it.
+pub struct Context {
+    pub shop: Arc<Shop>,
+    pub rates: RateLimits,
+    pub readiness: Readiness,
+    /// The OpenAPI document of this listener.
+    pub document: LazyPage,
+    /// Signals that the listener is closing. An answer that streams without an end of its own ends now.
+    pub closing: CancellationToken,
+}

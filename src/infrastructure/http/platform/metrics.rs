@@ -1,0 +1,64 @@
+//! Metrics of connections and of requests as such. [`route_metrics`](super::route_metrics) has those by route.
+
+use crate::application::shared::StoreError;
+use crate::infrastructure::metrics::{Counter, Gauge, Metric, StoreErrorKind, metrics};
+
+metrics! {
+    /// HTTP requests that are being answered.
+    static IN_FLIGHT: Metric<Gauge> = "flashsale_http_requests_in_flight";
+
+    /// HTTP requests that were refused because too many were in flight.
+    static SHED: Metric<Counter> = "flashsale_http_requests_shed_total";
+
+    /// Open connections.
+    static CONNECTIONS: Metric<Gauge> = "flashsale_http_connections";
+
+    /// Connections that a listener may have.
+    static CONNECTIONS_MAX: Metric<Gauge> = "flashsale_http_connections_max";
+
+    /// Connections that were refused because there were too many.
+    static CONNECTIONS_REFUSED: Metric<Counter> = "flashsale_http_connections_refused_total";
+
+    /// Requests that a store did not serve, by kind of failure.
+    static STORE_FAILURES: Metric<Counter, StoreErrorKind> = "flashsale_store_failures_total" by "kind";
+}
+
+/// Counts a request as in flight.
+pub fn request_begun() {
+    IN_FLIGHT.increment(1.0);
+}
+
+/// Counts a request as no longer in flight.
+pub fn request_ended() {
+    IN_FLIGHT.decrement(1.0);
+}
+
+/// Counts a request that was refused because too many were in flight.
+pub fn request_shed() {
+    SHED.increment(1);
+}
+
+/// Counts a connection as open.
+pub fn connection_opened() {
+    CONNECTIONS.increment(1.0);
+}
+
+/// Counts a connection as no longer open.
+pub fn connection_closed() {
+    CONNECTIONS.decrement(1.0);
+}
+
+/// Sets the number of connections that may be open on a listener.
+pub fn connections_max(connections: usize) {
+    CONNECTIONS_MAX.set(connections as f64);
+}
+
+/// Counts a connection that was refused because too many were open.
+pub fn connection_refused() {
+    CONNECTIONS_REFUSED.increment(1);
+}
+
+/// Counts a request that a store did not serve.
+pub fn store_failure(error: &StoreError) {
+    STORE_FAILURES.of(StoreErrorKind::of(error)).increment(1);
+}

@@ -1,0 +1,86 @@
+//! The policy of an endpoint: the part of serving a request that the platform does before and around its handler.
+
+/// Everything about an endpoint that the platform decides, so that no handler has to.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    pub audience: Audience,
+    pub access: Access,
+    pub accepts: Accepts,
+    /// Requests count against the rate limit of their address.
+    pub is_rate_limited: bool,
+    pub load: Load,
+}
+
+/// The listeners that offer an endpoint, if shopping and operations have a listener each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    Shoppers,
+    Operators,
+    Everybody,
+}
+
+/// The authentication of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Public,
+    /// `Authorization: Bearer` with the admin token. Without a configured token the endpoint does not exist.
+    AdminToken,
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepts {
+    /// A body is ignored.
+    Nothing,
+    Json,
+}
+
+/// The treatment of an endpoint under load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// A request is refused while too many are in flight, and given up after the request timeout.
+    Bounded(OnTimeout),
+    /// A request is always served, because it is about the service itself. It is not traced either.
+    Always,
+}
+
+/// The answer to a request that took too long. It is `503` in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// Repeating the request is safe.
+    TryAgain,
+    /// The request may have succeeded. The text says how to find out.
+    OutcomeUnknown(&'static str),
+}
+
+impl Policy {
+    /// An endpoint for shoppers that changes nothing, or nothing that matters if the answer is lost.
+    pub const SHOPPING: Policy = Policy {
+        audience: Audience::Shoppers,
+        access: Access::Public,
+        accepts: Accepts::Nothing,
+        is_rate_limited: true,
+        load: Load::Bounded(OnTimeout::TryAgain),
+    };
+
+    /// Documentation, which every listener has of itself.
+    pub const DOCUMENTATION: Policy = Policy { audience: Audience::Everybody, ..Policy::SHOPPING };
+
+    /// An endpoint for administrators. Its work continues if the request times out.
+    pub const ADMIN: Policy = Policy {
+        audience: Audience::Operators,
+        access: Access::AdminToken,
+        accepts: Accepts::Nothing,
+        is_rate_limited: false,
+        load: Load::Bounded(OnTimeout::TryAgain),
+    };
+
+    /// An endpoint about the health of the service.
+    pub const HEALTH: Policy = Policy {
+        audience: Audience::Everybody,
+        access: Access::Public,
+        accepts: Accepts::Nothing,
+        is_rate_limited: false,
+        load: Load::Always,
+    };
+}

@@ -1,0 +1,65 @@
+//! A request on its way to the handler.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::field_errors::FieldErrors;
+use super::json;
+use super::path_params::PathParams;
+use super::problem::Problem;
+use super::problem_code::ProblemCode;
+
+/// A request whose endpoint is known. Handlers get it with its body read.
+#[derive(Debug)]
+pub struct ApiRequest<B = Bytes> {
+    pub params: PathParams,
+    pub address: IpAddr,
+    pub head: Parts,
+    pub body: B,
+}
+
+impl ApiRequest {
+    /// Returns the query as it was sent.
+    pub fn query(&self) -> Option<&str> {
+        self.head.uri.query()
+    }
+
+    /// Reads the JSON body; `None` without a body.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<Option<T>, Problem> {
+        if self.body.is_empty() {
+            return Ok(None);
+        }
+        if !self.is_json() {
+            return Err(Problem::new(
+                ProblemCode::UnsupportedMediaType,
+                "Send the body as Content-Type: application/json, in UTF-8 and without a Content-Encoding.",
+            ));
+        }
+        json::read(&self.body).map(Some)
+    }
+
+    /// Reads the JSON body of a request that must have one.
+    pub fn required_json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        self.json()?.ok_or_else(|| FieldErrors::one("body", "is required: send a JSON object"))
+    }
+
+    fn is_json(&self) -> bool {
+        if self.head.headers.contains_key(CONTENT_ENCODING) {
+            return false;
+        }
+        let media_type = self.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut parts = media_type.split(';').map(str::trim);
+        let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+        let is_utf8 = |parameter: &str| match parameter.split_once('=') {
+            Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
+                charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        };
+        is_json && parts.all(is_utf8)
+    }
+}

@@ -1,0 +1,89 @@
+//! The bytes of a connection.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::activity::Activity;
+use super::refused_head;
+
+/// A TCP stream that reports its activity, and completes the bare answers of hyper.
+pub struct TimedStream {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+    /// The rest of an answer that is sent in place of one of hyper.
+    replacement: Option<Bytes>,
+}
+
+impl TimedStream {
+    /// A stream that reports to this activity.
+    pub fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+        TimedStream { stream, activity, replacement: None }
+    }
+
+    /// Sends another answer in place of these bytes, if they are a bare answer of hyper. Ready with `None` if they are
+    /// not.
+    fn poll_replace(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<Option<usize>>> {
+        if self.replacement.is_none() && !self.activity.is_serving() {
+            self.replacement = refused_head::problem_for(bytes);
+        }
+        let Some(rest) = &mut self.replacement else { return Poll::Ready(Ok(None)) };
+        while rest.has_remaining() {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
+            rest.advance(sent);
+        }
+        self.replacement = None;
+        Poll::Ready(Ok(Some(bytes.len())))
+    }
+}
+
+impl AsyncRead for TimedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, into));
+        if into.filled().len() > before {
+            self.activity.bytes_came();
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for TimedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match ready!(self.poll_replace(cx, bytes))? {
+            Some(written) => Poll::Ready(Ok(written)),
+            None => Pin::new(&mut self.stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // A bare answer of hyper has no body, so it is one part.
+        if let [part] = parts
+            && let Some(written) = ready!(self.poll_replace(cx, part))?
+        {
+            return Poll::Ready(Ok(written));
+        }
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+}

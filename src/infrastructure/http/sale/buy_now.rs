@@ -1,0 +1,156 @@
+//! `POST /api/purchase`: buys units of one item without a cart.
+
+use hyper::{HeaderMap, Method};
+use serde::Deserialize;
+use utoipa::openapi::Required;
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::application::sale::{buy_now::BuyNowError, purchase::PurchaseOutcome};
+use crate::domain::sale::{BuyNowRefusal, ItemRef, Quantity};
+use crate::domain::shared::{RequestId, UserId};
+use crate::infrastructure::http::platform::openapi::schema::reference;
+use crate::infrastructure::http::platform::policy::{Accepts, Load, OnTimeout};
+use crate::infrastructure::http::platform::store_failure::while_selling;
+use crate::infrastructure::http::platform::{
+    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, json, query,
+};
+
+use super::SHOPPING;
+use super::metrics::{self, PurchaseKind};
+use super::problems;
+use super::purchase_answer::{self, confirming, outcome, replayed};
+use super::receipt_body::{PurchaseBody, ReceiptBody};
+
+/// The detail of a purchase whose outcome is unknown.
+const OUTCOME_UNKNOWN: &str = "It is unknown if the item was bought. Send the request again with the same request id: a \
+                               request id buys only once.";
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+pub static ENDPOINT: Endpoint = Endpoint {
+    method: Method::POST,
+    path: "/api/purchase",
+    policy: Policy {
+        accepts: Accepts::Json,
+        load: Load::Bounded(OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
+        ..Policy::SHOPPING
+    },
+    describe,
+    handler: |context, request| Box::pin(post(context, request)),
+};
+
+fn describe() -> Description {
+    let description = "Buys units of one item without a cart. The request has an id, either `request_id` or the header \
+                       `Idempotency-Key`, and buys only once. A repeated request with `request_id` is \
+                       `409 duplicate_request` with the first receipt; with `Idempotency-Key` it gets the first answer \
+                       again. A refused request may be repeated with the same id.";
+    let described = Description::new(SHOPPING, "buyNow", "Buy units of one item", description)
+        .examples(include_str!("buy_now.json"))
+        .request_header(IDEMPOTENCY_KEY, RequestId::schema(), "The id of the request, in place of `request_id`")
+        .body::<BuyNowRequest>(Required::True)
+        .problems([
+            ProblemCode::InvalidRequest,
+            ProblemCode::SaleNotFound,
+            ProblemCode::ItemNotFound,
+            ProblemCode::UserLimitReached,
+            ProblemCode::SaleNotStarted,
+            ProblemCode::SoldOut,
+            ProblemCode::SaleEnded,
+            ProblemCode::RequestMismatch,
+        ])
+        .problem_with(ProblemCode::DuplicateRequest, "original", reference::<ReceiptBody>());
+    purchase_answer::describe_replayed(purchase_answer::describe(described))
+}
+
+/// Units of one item to buy.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BuyNowRequest {
+    /// The id of the request, unique for its user and sale. Required without the header Idempotency-Key.
+    #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false)]
+    request_id: Option<RequestId>,
+    user_id: UserId,
+    #[serde(deserialize_with = "json::text")]
+    item_id: ItemRef,
+    quantity: Quantity,
+}
+
+/// The id of a request. Its place decides the answer to a repeated request.
+enum Id {
+    /// In the body: a repeated request is a conflict, and shows the first receipt.
+    Body(RequestId),
+    /// In the header: a repeated request gets the first answer.
+    Header(RequestId),
+}
+
+async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
+    let [] = query::read(request.query(), [])?;
+    let mut body: BuyNowRequest = request.required_json()?;
+    let id = request_id(body.request_id.take(), &request.head.headers)?;
+    context.rates.check_user(&body.user_id)?;
+    let result = buy(context, &body, &id).await;
+    metrics::purchase(PurchaseKind::BuyNow, outcome(&result));
+    match (result?, id) {
+        (PurchaseOutcome::Durable { receipt, replayed: false, waited }, _) => {
+            metrics::acknowledged(receipt.units, waited);
+            Ok(answer::ok(&PurchaseBody::of_item(receipt)))
+        }
+        (PurchaseOutcome::Durable { receipt, replayed: true, .. }, Id::Header(_)) => {
+            Ok(replayed(answer::ok(&PurchaseBody::of_item(receipt))))
+        }
+        (PurchaseOutcome::Durable { receipt, replayed: true, .. }, Id::Body(_)) => {
+            let detail = "This request has already bought: see `original`. To buy again, use another request id.";
+            let problem = Problem::new(ProblemCode::DuplicateRequest, detail);
+            Err(problem.member("original", &ReceiptBody::from(receipt)))
+        }
+        (PurchaseOutcome::Confirming(code), _) => Ok(confirming(code)),
+    }
+}
+
+async fn buy(context: &Context, body: &BuyNowRequest, id: &Id) -> Result<PurchaseOutcome, Problem> {
+    let (Id::Body(request) | Id::Header(request)) = id;
+    let bought = context.shop.buy_now(&body.user_id, request, body.item_id, body.quantity).await;
+    bought.map_err(|error| match error {
+        BuyNowError::SaleNotFound => problems::sale_not_found(),
+        BuyNowError::Refused(_, refusal) => refused(refusal),
+        BuyNowError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
+    })
+}
+
+fn request_id(in_body: Option<RequestId>, headers: &HeaderMap) -> Result<Id, Problem> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    match (in_body, keys.next()) {
+        (Some(id), None) => Ok(Id::Body(id)),
+        (None, None) => {
+            Err(FieldErrors::one("request_id", "is required in the body, or as the header Idempotency-Key"))
+        }
+        (Some(_), Some(_)) => {
+            Err(FieldErrors::one("request_id", "is in the body, and Idempotency-Key is a header: send one of them"))
+        }
+        (None, Some(_)) if keys.next().is_some() => Err(FieldErrors::one(IDEMPOTENCY_KEY, "is given twice")),
+        (None, Some(key)) => {
+            let mut errors = FieldErrors::default();
+            // A header that is not ASCII becomes an empty text, which is no id.
+            let id = errors.parse(IDEMPOTENCY_KEY, Some(key.to_str().unwrap_or_default()));
+            id.map(Id::Header).ok_or_else(|| errors.into_problem())
+        }
+    }
+}
+
+fn refused(refusal: BuyNowRefusal) -> Problem {
+    match refusal {
+        BuyNowRefusal::NotStarted => problems::sale_not_started(),
+        BuyNowRefusal::Ended => problems::sale_ended(),
+        BuyNowRefusal::ItemNotFound => problems::unknown_item(),
+        BuyNowRefusal::SoldOut => {
+            let detail = "Too few units of the item are left. Nothing was bought. Choose another item.";
+            Problem::new(ProblemCode::SoldOut, detail)
+        }
+        BuyNowRefusal::UserLimitReached => problems::user_limit_reached(),
+        BuyNowRefusal::RequestMismatch => {
+            let detail = "A request with this id bought another item or quantity. Use another request id.";
+            Problem::new(ProblemCode::RequestMismatch, detail)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Answers to a purchase, with or without a cart.
+
+use hyper::StatusCode;
+use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::application::sale::purchase::PurchaseOutcome;
+use crate::domain::shared::CheckoutCode;
+use crate::infrastructure::http::platform::{Answer, Description, Problem, answer};
+
+use super::metrics::Outcome;
+use super::receipt_body::PurchaseBody;
+
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// A purchase that is decided, but not known to be durable.
+#[derive(Serialize, ToSchema)]
+struct Confirming {
+    #[schema(pattern = "^confirming$")]
+    status: &'static str,
+}
+
+/// Answers 202 to a purchase that is not known to be durable.
+pub fn confirming(code: CheckoutCode) -> Answer {
+    let answer = answer::json(StatusCode::ACCEPTED, &Confirming { status: "confirming" });
+    let mut answer = answer::located(answer, &format!("/purchase/{code}"));
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// Marks an answer as the repetition of an earlier one.
+pub fn replayed(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    answer
+}
+
+/// Returns the outcome of a purchase for the metrics.
+pub fn outcome(result: &Result<PurchaseOutcome, Problem>) -> Outcome {
+    match result {
+        Ok(PurchaseOutcome::Durable { replayed: false, .. }) => Outcome::Accepted,
+        Ok(PurchaseOutcome::Durable { replayed: true, .. }) => Outcome::Replayed,
+        Ok(PurchaseOutcome::Confirming(_)) => Outcome::Confirming,
+        Err(problem) if problem.is_of_unknown_outcome() => Outcome::Unknown,
+        Err(problem) => Outcome::Refused(problem.code()),
+    }
+}
+
+/// Describes the two answers to a purchase that was made.
+pub fn describe(description: Description) -> Description {
+    description
+        .answer::<PurchaseBody>(200, "The receipt. The purchase is committed to PostgreSQL")
+        .answer::<Confirming>(202, "Decided, but not known to be durable: GET `Location` after `Retry-After`")
+        .header(202, "Location", "The path of the receipt")
+        .header(202, "Retry-After", "Seconds")
+}
+
+/// Describes the header of a repeated answer.
+pub fn describe_replayed(description: Description) -> Description {
+    let meaning = "`true` if an earlier request made this purchase. The body is the same, byte for byte";
+    description.header(200, "Idempotent-Replayed", meaning)
+}

@@ -1,0 +1,173 @@
+//! Limits, failures and authentication: everything around the handlers.
+
+use std::io::{Read, Seek};
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::{Method, Request, Version};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::super::{AdminToken, HttpSettings, Rate, Surface};
+use super::client::Client;
+use super::failing_stores::{StoreFault, shop};
+
+fn code() -> String {
+    let sale = shop(StoreFault::Fenced).current_sale().unwrap().id();
+    format!("{sale}-{:032x}", 7)
+}
+
+#[rstest]
+#[case(StoreFault::Fenced, Value::Null)]
+#[case(StoreFault::Unreachable, json!("unknown"))]
+#[tokio::test]
+async fn only_a_purchase_that_may_have_succeeded_has_an_unknown_outcome(
+    #[case] fault: StoreFault,
+    #[case] outcome: Value,
+) {
+    let client = Client::new(fault, HttpSettings::default());
+    let bought = client.call(Method::POST, &format!("/purchase?code={}", code())).await;
+    let client = Client::new(fault, HttpSettings::default());
+    let body = r#"{"request_id":"r1","user_id":"u1","item_id":"1","quantity":1}"#;
+    for reply in [bought, client.post("/api/purchase", body).await] {
+        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (503, "unavailable"));
+        assert_eq!((reply.header("retry-after"), &reply.json()["outcome"]), ("1", &outcome));
+        assert!(!String::from_utf8_lossy(&reply.bytes).contains("10.0.0.7"));
+    }
+    let checkout = Client::new(fault, HttpSettings::default()).call(Method::POST, "/checkout?user_id=u1&id=1").await;
+    assert_eq!((checkout.status.as_u16(), &checkout.json()["outcome"]), (503, &Value::Null));
+}
+
+#[tokio::test]
+async fn a_purchase_that_takes_too_long_has_an_unknown_outcome() {
+    let settings = HttpSettings { request_timeout: Duration::from_millis(20), ..HttpSettings::default() };
+    let client = Client::new(StoreFault::Hanging, settings);
+    let reply = client.call(Method::POST, &format!("/purchase?code={}", code())).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["outcome"]), (503, &json!("unknown")));
+    let reply = client.call(Method::POST, "/checkout?user_id=u1&id=1").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["outcome"]), (503, &Value::Null));
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_without_internals() {
+    let client = Client::new(StoreFault::Panicking, HttpSettings::default());
+    let reply = client.call(Method::POST, "/checkout?user_id=u1&id=1").await;
+    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (500, "internal_error"));
+    assert!(!String::from_utf8_lossy(&reply.bytes).contains("secret") && !reply.header("x-request-id").is_empty());
+    assert_eq!(client.call(Method::POST, "/checkout?user_id=u1&id=7").await.status, 409);
+}
+
+#[tokio::test]
+async fn a_panic_is_logged_once_with_its_request_id() {
+    let mut log = tempfile::tempfile().unwrap();
+    let to_log = Mutex::new(log.try_clone().unwrap());
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(to_log).finish());
+    let client = Client::new(StoreFault::Panicking, HttpSettings::default());
+    let request = Request::post("/checkout?user_id=u1&id=1").header("x-request-id", "follow-me");
+    assert_eq!(client.send(request.body(Full::default()).unwrap()).await.status, 500);
+    let mut logged = String::new();
+    log.rewind().unwrap();
+    log.read_to_string(&mut logged).unwrap();
+    let [line] = logged.lines().collect::<Vec<_>>()[..] else { panic!("{logged}") };
+    assert!(["ERROR", "follow-me", "/checkout", "the secret of the store"].iter().all(|text| line.contains(text)));
+}
+
+#[tokio::test]
+async fn requests_over_the_limit_are_shed_but_not_health_checks() {
+    let client = Client::new(StoreFault::Hanging, HttpSettings { in_flight: 2, ..HttpSettings::default() });
+    let hanging = || client.call(Method::POST, "/checkout?user_id=u1&id=1");
+    let request_too_many = async {
+        tokio::task::yield_now().await;
+        let reply = client.get("/sales/active").await;
+        assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, "1"));
+        assert_eq!(client.get("/health/live").await.status, 200);
+    };
+    tokio::select! {
+        biased;
+        _ = hanging() => panic!("the store hangs"),
+        _ = hanging() => panic!("the store hangs"),
+        () = request_too_many => {}
+    }
+    assert_eq!(client.get("/sales/active").await.status, 200);
+}
+
+#[tokio::test]
+async fn users_and_addresses_have_their_limits() {
+    let rate = |burst| Some(Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(burst).unwrap() });
+    let client = Client::new(
+        StoreFault::Fenced,
+        HttpSettings { user_rate: rate(1), address_rate: rate(4), ..Default::default() },
+    );
+    let statuses = [
+        client.call(Method::POST, "/checkout?user_id=u1&id=7").await.status.as_u16(),
+        client.call(Method::POST, "/checkout?user_id=u1&id=7").await.status.as_u16(),
+        client.call(Method::POST, "/checkout?user_id=u2&id=7").await.status.as_u16(),
+        client.get("/sales/active").await.status.as_u16(),
+        client.get("/sales/active").await.status.as_u16(),
+        client.get("/health/live").await.status.as_u16(),
+    ];
+    assert_eq!(statuses, [409, 429, 409, 200, 429, 200]);
+}
+
+#[tokio::test]
+async fn administrators_need_the_token() {
+    let settings = HttpSettings { admin_token: AdminToken::new("s3cret".into()), ..HttpSettings::default() };
+    let client = Client::new(StoreFault::Fenced, settings);
+    let end = async |token: Option<&str>| {
+        let request = Request::post("/admin/sales/20261120T09/end");
+        let request = token.into_iter().fold(request, |request, token| request.header("authorization", token));
+        client.send(request.body(Full::default()).unwrap()).await
+    };
+    let (without, wrong, right) = (end(None).await, end(Some("Bearer x")).await, end(Some("Bearer s3cret")).await);
+    assert_eq!((without.status.as_u16(), without.header("www-authenticate")), (401, "Bearer"));
+    assert_eq!((wrong.status.as_u16(), right.status.as_u16()), (403, 503));
+}
+
+#[rstest]
+#[case(Version::HTTP_11, 0, 400)]
+#[case(Version::HTTP_11, 1, 200)]
+#[case(Version::HTTP_11, 2, 400)]
+#[case(Version::HTTP_10, 0, 200)]
+#[case(Version::HTTP_2, 0, 200)]
+#[tokio::test]
+async fn a_request_of_http_1_1_has_one_host(#[case] version: Version, #[case] hosts: usize, #[case] status: u16) {
+    let request = Request::get("/sales/active").version(version);
+    let request = (0..hosts).fold(request, |request, _| request.header("host", "shop"));
+    let reply = Client::open().send_as_it_is(request.body(Full::default()).unwrap()).await;
+    assert_eq!(reply.status.as_u16(), status);
+    assert_eq!(reply.json()["errors"]["Host"].is_string(), status == 400);
+}
+
+#[tokio::test]
+async fn shopping_and_operations_can_have_a_listener_each() {
+    let settings = HttpSettings { admin_token: AdminToken::new("s3cret".into()), ..HttpSettings::default() };
+    let paths = ["/metrics", "/admin/sales", "/admin/sales/x/end", "/health", "/health/live", "/checkout", "/sales"];
+    for (surface, expected) in [
+        (Surface::Everything, [true; 7]),
+        (Surface::Operations, [true, true, true, true, true, false, false]),
+        (Surface::Shopping, [false, false, false, true, true, true, true]),
+    ] {
+        let client = Client::on(StoreFault::Fenced, settings.clone(), surface);
+        for (path, is_offered) in paths.into_iter().zip(expected) {
+            // No endpoint has this method, so a path that exists is 405.
+            let reply = client.call(Method::PATCH, path).await;
+            assert_eq!(reply.status.as_u16(), if is_offered { 405 } else { 404 }, "{surface:?} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_current_sale_is_unavailable_and_not_missing() {
+    let client = Client::without_sale();
+    for path in ["/sales/active", "/items/7"] {
+        let reply = client.get(path).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str(), reply.header("retry-after")),
+            (503, "unavailable", "1")
+        );
+    }
+    let reply = client.call(Method::POST, "/checkout?user_id=u1&id=7").await;
+    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (503, "unavailable"));
+}

@@ -1,0 +1,12 @@
+//! The interface as a whole, without real stores.
+
+mod admission;
+mod answers;
+mod client;
+mod document;
+mod failing_stores;
+mod fields;
+mod hyper_errors;
+mod sockets;
+mod streams;
+pub mod table;
