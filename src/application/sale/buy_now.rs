@@ -10,7 +10,7 @@ use super::live_sale::LiveSale;
 use super::ports::{DecideError, RecordedPurchase, RejectionReason};
 use super::purchase::{BEHIND, Confirmed, PurchaseOutcome, UNRECORDABLE, or_bought_before};
 use super::registry::Neighbour;
-use super::shop::Shop;
+use super::shop::{NO_CURRENT_SALE, Shop};
 
 /// The epoch of closed sales: see [`Confirmations::close`](super::confirmations::Confirmations::close).
 const CLOSED: Epoch = Epoch(i64::MAX);
@@ -41,25 +41,23 @@ impl Shop {
         let id = self.item_id(item)?;
         let wanted = CartLine { ordinal: id.ordinal, quantity };
         let mut sale = self.find_sale(id.sale).await?.ok_or(BuyNowError::SaleNotFound)?;
-        let neighbour = |sale: &LiveSale, direction| match item {
-            ItemRef::Id(_) => None,
-            ItemRef::InCurrentSale(_) => self.sales.neighbour(sale.id(), direction),
-        };
-        if let Some(previous) = neighbour(&sale, Neighbour::Previous)
+        let is_of_current_sale = matches!(item, ItemRef::InCurrentSale(_));
+        if is_of_current_sale
+            && let Some(previous) = self.sales.neighbour(sale.id(), Neighbour::Previous)
             && previous.projection().has_request(user, request)
         {
             // The first answer was lost and the hour has turned: the number means an item of the previous sale.
             sale = previous;
         }
         let result = self.buy_now_in(&sale, wanted, user, request).await;
-        let direction = match &result {
-            Err(BuyNowError::Refused(_, BuyNowRefusal::Ended)) => Neighbour::Next,
-            Err(BuyNowError::Refused(_, BuyNowRefusal::NotStarted)) => Neighbour::Previous,
-            _ => return result,
-        };
-        match neighbour(&sale, direction) {
-            Some(sale) => self.buy_now_in(&sale, wanted, user, request).await,
-            None => result,
+        match outside_window(&result) {
+            Some(direction) if is_of_current_sale => {
+                // The clock of Redis is on the other side of a boundary between sales.
+                let neighbour = self.sales.neighbour(sale.id(), direction).ok_or(NO_CURRENT_SALE)?;
+                let result = self.buy_now_in(&neighbour, wanted, user, request).await;
+                if outside_window(&result).is_some() { Err(NO_CURRENT_SALE.into()) } else { result }
+            }
+            _ => result,
         }
     }
 
@@ -142,5 +140,14 @@ impl Shop {
             return Ok(recorded);
         }
         self.archive.purchase_by_request(sale, user, request).await
+    }
+}
+
+/// Returns the direction of the sale that sells now, if a purchase was refused because its sale does not.
+fn outside_window(result: &Result<PurchaseOutcome, BuyNowError>) -> Option<Neighbour> {
+    match result {
+        Err(BuyNowError::Refused(_, BuyNowRefusal::Ended)) => Some(Neighbour::Next),
+        Err(BuyNowError::Refused(_, BuyNowRefusal::NotStarted)) => Some(Neighbour::Previous),
+        _ => None,
     }
 }

@@ -11,7 +11,7 @@ use super::cart::OpenCart;
 use super::live_sale::LiveSale;
 use super::ports::DecideError;
 use super::registry::Neighbour;
-use super::shop::Shop;
+use super::shop::{NO_CURRENT_SALE, Shop};
 
 /// A checkout that changed nothing.
 #[derive(Debug)]
@@ -41,13 +41,17 @@ impl Shop {
     /// Puts all of the items into the user's cart, or none. The sold-item filter refuses sold ones without a call to
     /// Redis.
     pub async fn checkout(&self, user: &UserId, items: &[(ItemRef, Quantity)]) -> Result<OpenCart, CheckoutError> {
-        let mut wanted = self.wanted(items).await?;
+        let wanted = self.wanted(items).await?;
         let mut result = self.checkout_in(&wanted.sale, user, &wanted.lines).await;
-        if let Err(CheckoutError::Refused(_, refusal)) = &result
-            && let Some(sale) = wanted.of_current_sale.then(|| self.sale_meant(&wanted.sale, refusal)).flatten()
+        if wanted.of_current_sale
+            && let Some(direction) = outside_window(&result)
         {
-            wanted.sale = sale;
-            result = self.checkout_in(&wanted.sale, user, &wanted.lines).await;
+            // The clock of Redis is on the other side of a boundary between sales.
+            let neighbour = self.sales.neighbour(wanted.sale.id(), direction).ok_or(NO_CURRENT_SALE)?;
+            result = self.checkout_in(&neighbour, user, &wanted.lines).await;
+            if outside_window(&result).is_some() {
+                return Err(NO_CURRENT_SALE.into());
+            }
         }
         if let Err(CheckoutError::Refused(sale, refusal)) = &result {
             self.refusals.count(*sale, self.clock.now(), refusal);
@@ -128,15 +132,13 @@ impl Shop {
         let sale = self.find_sale(sale_id).await?.ok_or(CheckoutError::SaleNotFound)?;
         Ok(Wanted { sale, lines, of_current_sale })
     }
+}
 
-    /// Returns the sale that a number of the current sale means where the clock of Redis and the estimate of this instance are on
-    /// different sides of a boundary between sales.
-    fn sale_meant(&self, named: &LiveSale, refusal: &CheckoutRefusal) -> Option<Arc<LiveSale>> {
-        let direction = match refusal {
-            CheckoutRefusal::Ended => Neighbour::Next,
-            CheckoutRefusal::NotStarted => Neighbour::Previous,
-            _ => return None,
-        };
-        self.sales.neighbour(named.id(), direction)
+/// Returns the direction of the sale that sells now, if a checkout was refused because its sale does not.
+fn outside_window(result: &Result<OpenCart, CheckoutError>) -> Option<Neighbour> {
+    match result {
+        Err(CheckoutError::Refused(_, CheckoutRefusal::Ended)) => Some(Neighbour::Next),
+        Err(CheckoutError::Refused(_, CheckoutRefusal::NotStarted)) => Some(Neighbour::Previous),
+        _ => None,
     }
 }

@@ -20,6 +20,9 @@ use super::registry::SaleRegistry;
 /// Loads of past sales at once, so that requests for many cannot take all connections to PostgreSQL.
 const LOADS_MAX: usize = 2;
 
+/// The answer to a request for the current sale while this instance cannot name it.
+pub(super) const NO_CURRENT_SALE: StoreError = StoreError::Busy("no hourly sale is open on this instance yet");
+
 /// Longest wait for a turn to load a sale.
 const LOAD_WAIT: Duration = Duration::from_millis(500);
 
@@ -93,7 +96,7 @@ impl Shop {
     /// Returns the hourly sale that is open. Fails with `Busy` while this instance has none yet.
     pub fn current_sale(&self) -> Result<Arc<LiveSale>, StoreError> {
         let current = self.sales.current(self.clock.now());
-        current.ok_or(StoreError::Busy("no hourly sale is open on this instance yet"))
+        current.ok_or(NO_CURRENT_SALE)
     }
 
     /// Returns a sale, live or past; `None` if it does not exist.
