@@ -97,8 +97,7 @@ async fn resolve_outcomes(context: &Rc<RunContext>, audit: &mut Audit) {
 async fn resolve(context: &RunContext, purchase: &PurchaseRequest) {
     let body = match purchase.complete(context, Instant::now(), ATTEMPTS).await {
         PurchaseOutcome::Receipt(body) => body,
-        PurchaseOutcome::Refused(..) => return,
-        PurchaseOutcome::Unknown => return context.add_unresolved(purchase),
+        PurchaseOutcome::Refused(..) | PurchaseOutcome::Unknown => return,
     };
     let acknowledgement = context.acknowledgements.borrow_mut().record(&body);
     match acknowledgement {

@@ -49,6 +49,7 @@ impl Operation {
 pub enum Refusal {
     ItemSold,
     ItemsSold,
+    CartEmpty,
     SoldOut,
     CartFull,
     UserLimitReached,
@@ -56,9 +57,10 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 6] = [
+    pub const ALL: [Refusal; 7] = [
         Refusal::ItemSold,
         Refusal::ItemsSold,
+        Refusal::CartEmpty,
         Refusal::SoldOut,
         Refusal::CartFull,
         Refusal::UserLimitReached,
@@ -70,6 +72,7 @@ impl Refusal {
         match self {
             Refusal::ItemSold => "item_sold",
             Refusal::ItemsSold => "items_sold",
+            Refusal::CartEmpty => "cart_empty",
             Refusal::SoldOut => "sold_out",
             Refusal::CartFull => "cart_full",
             Refusal::UserLimitReached => "user_limit_reached",
@@ -96,13 +99,15 @@ pub enum Outcome {
 /// Classifies a response by its status and problem code. It is `Unexpected` if no shopper could have caused it.
 pub fn classify(operation: Operation, status: StatusCode, code: &str) -> Outcome {
     use Operation::{BuyNow, Checkout, Purchase, Receipt, Review};
-    use Refusal::{CartFull, ItemSold, ItemsSold, SaleEnded, SoldOut, UserLimitReached};
+    use Refusal::{CartEmpty, CartFull, ItemSold, ItemsSold, SaleEnded, SoldOut, UserLimitReached};
     match (operation, status.as_u16(), code) {
         (_, 200, _) => Outcome::Done,
         (Purchase | BuyNow | Receipt, 202, _) => Outcome::Confirming,
         (Checkout, 409, "item_sold") => Outcome::Refused(ItemSold),
         (Checkout, 409, "cart_full") => Outcome::Refused(CartFull),
         (Purchase, 409, "items_sold") => Outcome::Refused(ItemsSold),
+        // The first response, `items_sold`, was lost; nothing of the cart is left.
+        (Purchase, 409, "cart_empty") => Outcome::Refused(CartEmpty),
         (BuyNow, 410, "sold_out") => Outcome::Refused(SoldOut),
         (Checkout | Purchase | BuyNow, 409, "user_limit_reached") => Outcome::Refused(UserLimitReached),
         (Checkout | Purchase | BuyNow, 410, "sale_ended") => Outcome::Refused(SaleEnded),

@@ -5,7 +5,7 @@ use crate::latency::Summary;
 use crate::outcome::{Operation, Refusal};
 use crate::recorder::Second;
 
-const COLOURS: [&str; 6] = ["#2563eb", "#0d9488", "#a855f7", "#dc2626", "#ea9216", "#64748b"];
+const COLOURS: [&str; 7] = ["#2563eb", "#0d9488", "#a855f7", "#dc2626", "#ea9216", "#64748b", "#65a30d"];
 
 /// Plots the responses per second, by operation.
 pub fn requests(timeline: &[Second]) -> String {

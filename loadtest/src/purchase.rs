@@ -54,8 +54,15 @@ impl PurchaseRequest {
         PurchaseRequest { operation: Operation::BuyNow, request, item: Some(item.to_owned()) }
     }
 
-    /// Sends the request until a response gives the outcome. Records every attempt with an unknown outcome.
+    /// Sends the request until a response gives the outcome. Records the purchase once if the outcome of any attempt is
+    /// unknown.
     pub async fn complete(&self, context: &RunContext, mut due: Instant, attempts: usize) -> PurchaseOutcome {
+        let mut is_recorded = false;
+        let mut record = || {
+            if !std::mem::replace(&mut is_recorded, true) {
+                context.add_unresolved(self);
+            }
+        };
         for _ in 0..attempts {
             let response = context.client.send(self.operation, &self.request, due).await;
             match response.outcome {
@@ -63,11 +70,11 @@ impl PurchaseRequest {
                 Outcome::Refused(refusal) => return PurchaseOutcome::Refused(refusal, response.problem),
                 Outcome::Confirming => match await_receipt(context, &response).await {
                     Some(receipt) => return PurchaseOutcome::Receipt(receipt),
-                    None => context.add_unresolved(self),
+                    None => record(),
                 },
                 Outcome::TurnedAway if response.problem.outcome != "unknown" => sleep(response.retry_after()).await,
                 Outcome::TurnedAway | Outcome::Unexpected => {
-                    context.add_unresolved(self);
+                    record();
                     sleep(response.retry_after()).await;
                 }
             }
