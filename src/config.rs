@@ -26,12 +26,19 @@ pub struct StoreConfig {
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
 
-    /// Connections to PostgreSQL for requests
-    #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1000))]
-    pub database_connections: u32,
+    #[command(flatten)]
+    pub pool: PoolConfig,
 
     #[command(flatten)]
     pub data_dir: DataDirConfig,
+}
+
+/// The pool of connections to PostgreSQL.
+#[derive(Debug, Clone, Args)]
+pub struct PoolConfig {
+    /// Connections to PostgreSQL for requests
+    #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_connections: u32,
 }
 
 /// The addresses in effect, and the number of connections.
@@ -73,7 +80,7 @@ impl StoreConfig {
     /// Returns the addresses in effect. Never combines an address that is set with one of `flashsale local`: the two
     /// stores would not belong together.
     pub fn urls(&self) -> Result<StoreUrls, NoStores> {
-        let connections = self.database_connections;
+        let connections = self.pool.database_connections;
         let (postgres, redis) = match (self.database_url.clone(), self.redis_url.clone()) {
             (Some(postgres), Some(redis)) => (postgres, redis),
             (None, None) => {
@@ -152,11 +159,11 @@ pub struct HttpConfig {
     #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 8_000)]
     pub max_in_flight: usize,
 
-    /// Requests a second of one user; 0 means no limit
+    /// Requests per second of one user; 0 means no limit
     #[arg(long, env = "RATE_LIMIT_PER_USER", default_value_t = 0)]
     pub rate_limit_per_user: u32,
 
-    /// Requests a second from one address; 0 means no limit
+    /// Requests per second from one address; 0 means no limit
     #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 0)]
     pub rate_limit_per_address: u32,
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::sale::Shop;
-use crate::config::{DataDirConfig, HttpConfig, SaleConfig, StoreUrls};
+use crate::config::{DataDirConfig, HttpConfig, PoolConfig, SaleConfig, StoreUrls};
 use crate::infrastructure::local::Stores;
 use crate::startup::{self, Listeners};
 
@@ -22,6 +22,8 @@ pub struct Local {
     /// Delete the data and start with empty stores
     #[arg(long)]
     fresh: bool,
+    #[command(flatten)]
+    pool: PoolConfig,
     #[command(flatten)]
     sales: SaleConfig,
     #[command(flatten)]
@@ -49,7 +51,7 @@ impl Local {
         let urls = StoreUrls {
             postgres: stores.postgres_url().to_owned(),
             redis: stores.redis_url().to_owned(),
-            connections: 16,
+            connections: self.pool.database_connections,
         };
         startup::connect_postgres(&urls).await?.migrate_up().await?;
         let service = startup::connect(&urls, self.sales.settings()).await?;

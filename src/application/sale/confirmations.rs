@@ -94,7 +94,7 @@ impl Confirmations {
         // Declared before the receiver is dropped: a client that disconnects drops this future.
         let _gone = GiveUp { confirmations: self, id };
         let receiver = std::pin::pin!(receiver);
-        // A sender that is gone tells nothing, so the fate is as unknown as after the timeout.
+        // If the sender is dropped, the fate is as unknown as after the timeout.
         tokio::time::timeout(timeout, receiver).await.ok()?.ok()
     }
 

@@ -36,7 +36,10 @@ pub enum NewSaleError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// The bound on live sales is reached.
-    #[error("{LIVE_SALES_MAX} sales are scheduled or open: end one first")]
+    #[error(
+        "{LIVE_SALES_MAX} sales are not closed yet: end one with POST /admin/sales/{{id}}/end, and try again a few seconds \
+         later"
+    )]
     TooMany,
     #[error(transparent)]
     Failed(#[from] StoreError),

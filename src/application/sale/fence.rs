@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use crate::application::shared::StoreError;
 use crate::domain::shared::Epoch;
 
-use super::ports::DecideError;
+use super::ports::{DecideError, PersistError};
 
 /// Open in an epoch, or closed until recovery has checked Redis.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Fence {
 
     /// Closes the fence because Redis does not hold the state of `epoch`, and wakes recovery. Does nothing if another
     /// epoch has begun since.
-    pub fn trip(&self, epoch: Epoch) {
+    fn trip(&self, epoch: Epoch) {
         if self.epoch.compare_exchange(epoch.0, 0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             tracing::warn!(
                 epoch = epoch.0,
@@ -55,7 +55,7 @@ impl Fence {
     }
 }
 
-/// The epoch in which one operation runs. The only place that notes the loss of Redis' state.
+/// The epoch in which one operation runs. A loss of the state of Redis is noted here and nowhere else.
 #[derive(Debug, Clone, Copy)]
 pub struct CurrentEpoch<'a> {
     fence: &'a Fence,
@@ -68,11 +68,16 @@ impl CurrentEpoch<'_> {
         self.epoch
     }
 
+    /// Trips the fence: the state of this epoch is lost.
+    pub fn note_loss(self) {
+        self.fence.trip(self.epoch);
+    }
+
     /// Passes the result of a store on, and trips the fence if it says that the state of this epoch is lost.
     pub fn check<T, E: MayBeFenced>(self, result: Result<T, E>) -> Result<T, E> {
         result.inspect_err(|error| {
             if error.is_fenced() {
-                self.fence.trip(self.epoch);
+                self.note_loss();
             }
         })
     }
@@ -93,5 +98,31 @@ impl MayBeFenced for StoreError {
 impl<Refusal> MayBeFenced for DecideError<Refusal> {
     fn is_fenced(&self) -> bool {
         matches!(self, DecideError::Failed(StoreError::Fenced))
+    }
+}
+
+impl MayBeFenced for PersistError {
+    fn is_fenced(&self) -> bool {
+        matches!(self, PersistError::EpochPassed | PersistError::Store(StoreError::Fenced))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_of_state_closes_the_fence_of_its_own_epoch_only() {
+        let fence = Fence::default();
+        assert!(matches!(fence.enter(), Err(StoreError::Fenced)));
+        fence.open(Epoch(1));
+        let first = fence.enter().unwrap();
+        let busy: Result<(), StoreError> = Err(StoreError::Busy("full"));
+        assert!(first.check(busy).is_err() && fence.epoch() == Some(Epoch(1)));
+        fence.open(Epoch(2));
+        let late: Result<(), PersistError> = Err(PersistError::EpochPassed);
+        assert!(first.check(late).is_err() && fence.epoch() == Some(Epoch(2)));
+        let lost: Result<(), PersistError> = Err(StoreError::Fenced.into());
+        assert!(fence.enter().unwrap().check(lost).is_err() && fence.epoch().is_none());
     }
 }

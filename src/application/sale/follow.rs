@@ -15,7 +15,7 @@ use super::projection::Projection;
 /// released unit rebuilds it at once.
 const FILTER_EVERY: Duration = Duration::from_millis(50);
 
-/// Rebuilding the filter of a large sale takes longer. It takes at most one part in this many of the time.
+/// Pause after a rebuild of the filter, in multiples of its duration: large filters are rebuilt less often.
 const FILTER_SHARE: u32 = 25;
 
 /// Longest wait for an entry.
@@ -83,7 +83,6 @@ impl Follower {
             }
         }
         sale.replace(projection);
-        sale.refresh_filter();
         sale.arrived.notify_one();
         Ok(())
     }

@@ -77,8 +77,10 @@ impl LiveSale {
         entries.iter().for_each(|entry| projection.apply(entry));
     }
 
-    /// Replaces the projection with that of another ledger.
+    /// Replaces the projection with that of another ledger, and rebuilds the filter. Another ledger may say something
+    /// else with the same last id.
     pub fn replace(&self, projection: Projection) {
+        self.filter.store(Arc::new(SoldFilter::new(projection.left(), projection.as_of())));
         *self.projection.write().unwrap_or_else(PoisonError::into_inner) = projection;
     }
 
@@ -122,4 +124,33 @@ pub fn sample(items: u32) -> LiveSale {
     let window = Window::containing(start, std::time::Duration::from_secs(3_600));
     let sale = Sale::new(SaleId::hourly(window.starts_at), window, 10, &catalog);
     LiveSale::new(sale, Arc::new(catalog))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::sale::{LedgerEvent, Purchase, SoldUnit};
+    use crate::domain::shared::CheckoutCode;
+
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_ends_with_the_same_id_but_sold_nothing_makes_the_item_available_again() {
+        let sale = sample(1);
+        let ordinal = Ordinal::try_from(1).unwrap();
+        let purchase = Purchase {
+            code: CheckoutCode::new(sale.id(), 1),
+            user: "ann".parse().unwrap(),
+            request: None,
+            units: vec![SoldUnit { ordinal, unit: 1, slot: 1 }],
+            missed: Vec::new(),
+        };
+        let id = "1-1".parse().unwrap();
+        sale.apply(&[LedgerEntry { id, event: LedgerEvent::Sold(purchase) }]);
+        sale.refresh_filter();
+        assert!(sale.is_sold(ordinal));
+        let mut restored = Projection::new(&sale.catalog);
+        restored.apply(&LedgerEntry { id, event: LedgerEvent::Opened });
+        sale.replace(restored);
+        assert!(!sale.is_sold(ordinal));
+    }
 }

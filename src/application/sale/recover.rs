@@ -53,7 +53,7 @@ impl Shop {
         let persisted = |sale: Arc<LiveSale>| (sale.id(), sale.confirmations.persisted());
         let sales: Vec<_> = self.sales.all_live().into_iter().map(persisted).collect();
         if !self.store.is_intact(epoch.number(), &sales).await? {
-            self.fence.trip(epoch.number());
+            epoch.note_loss();
         }
         Ok(())
     }

@@ -85,7 +85,7 @@ impl Shop {
         };
         let is_over = sale.window.is_empty() || now >= sale.window.ends_at + CLOSING_GRACE;
         if live.sale().window != sale.window || is_over {
-            // An end that Redis does not know must not close the sale.
+            // Redis must know the end before the sale may be closed.
             epoch.check(self.store.end(epoch.number(), sale.id, sale.window.ends_at).await)?;
             live.update(sale.clone());
         }

@@ -59,7 +59,7 @@ fn in_range(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or_else(|_| panic!("a period of {duration:?} is longer than any sale"))
 }
 
-/// The service without its edges: the ports, the state of this instance, and, as methods in the files of this module,
+/// The core of the service: the ports, the state of this instance and, as methods in the files of this module,
 /// the use cases.
 pub struct Shop {
     pub store: Arc<dyn Store>,

@@ -1,6 +1,6 @@
 //! Failures of a store.
 
-/// A store did not do what it was asked to.
+/// A failed operation of a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Redis does not hold the state of this epoch. Nothing was done.

@@ -7,7 +7,7 @@ use super::text_form::serde_as_text;
 use super::{Invalid, SaleId};
 
 /// Names a cart, and the purchase made of it: `20261120T09-` and 128 random bits as 32 hexadecimal digits.
-/// It entitles to buy the cart and to see the receipt, so logs get it [`shortened`](CheckoutCode::shortened).
+/// Its owner may buy the cart and read the receipt, so logs get it [`shortened`](CheckoutCode::shortened).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CheckoutCode {
     pub sale: SaleId,

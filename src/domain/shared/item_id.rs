@@ -50,7 +50,7 @@ impl fmt::Display for Ordinal {
     }
 }
 
-/// The name of an item: `20261120T09-00042`. It tells its sale.
+/// The name of an item: `20261120T09-00042`. It contains its sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ItemId {
     pub sale: SaleId,

@@ -21,7 +21,7 @@ pub const SALE_UNITS_MAX: u32 = 1_000_000;
 /// Days from the start of a sale to its end.
 pub const SALE_DAYS_MAX: u32 = 366;
 
-/// Sales that may be scheduled or open at once. The writer of each holds a connection to PostgreSQL.
+/// Sales that may be live, that is not closed, at once. The writer of each holds a connection to PostgreSQL.
 pub const LIVE_SALES_MAX: usize = 60;
 
 /// Carts of one sale that may be open at once. Beyond it new carts are refused, so that made-up
@@ -31,7 +31,7 @@ pub const OPEN_CARTS_MAX: u32 = 1_000_000;
 /// Checkout attempts of one sale that may wait to be written to PostgreSQL.
 pub const ATTEMPTS_BACKLOG_MAX: u32 = 200_000;
 
-/// Purchases of one sale that may wait for their commit on one instance.
+/// Ledger entries of one sale that may wait for their commit before new purchases are refused.
 pub const WAITING_PURCHASES_MAX: usize = 20_000;
 
 /// Characters of a user id or a request id.

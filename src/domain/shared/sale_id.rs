@@ -7,7 +7,7 @@ use super::Invalid;
 use super::text_form::serde_as_text;
 use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 
-/// The maker of a sale: the schedule (exactly one sale per period), or an administrator.
+/// The origin of a sale: the schedule (exactly one sale per period), or an administrator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaleKind {
     Hourly,

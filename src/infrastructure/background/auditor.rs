@@ -22,13 +22,13 @@ use super::supervisor::Supervisor;
 /// is found within ten seconds.
 const AUDIT_EVERY: Duration = Duration::from_secs(5);
 
-/// The audits of a large sale take at most one part in this many of the time,
+/// Pause after an audit, in multiples of its duration. Audits of a large sale take at most 1/20 of the time.
 const AUDIT_SHARE: u32 = 20;
 
-/// unless the pause between them would be longer than this.
+/// Longest pause between two audits.
 const AUDIT_REST_MAX: Duration = Duration::from_secs(20);
 
-/// Interval between looks at the agenda.
+/// Interval between checks for due audits.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub async fn run(shop: Arc<Shop>, supervisor: Supervisor) {

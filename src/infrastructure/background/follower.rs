@@ -17,9 +17,13 @@ const WHILE_FENCED: Duration = Duration::from_millis(10);
 pub async fn run(shop: Arc<Shop>, sale: Arc<LiveSale>) {
     let mut follower = Follower::default();
     loop {
-        let Ok(mut reader) = shop.store.follow(sale.id()).await else {
-            sleep(AFTER_ERROR).await;
-            continue;
+        let mut reader = match shop.store.follow(sale.id()).await {
+            Ok(reader) => reader,
+            Err(error) => {
+                log::<(), _>(Err(error), "the ledger could not be opened and is retried");
+                sleep(AFTER_ERROR).await;
+                continue;
+            }
         };
         let result = loop {
             let Some(epoch) = shop.fence.epoch() else {

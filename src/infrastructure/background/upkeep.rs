@@ -1,4 +1,4 @@
-//! Sorts measurements into buckets. Until then they take memory.
+//! Sorts measurements into buckets, which frees the memory that they take until then.
 
 use std::time::Duration;
 

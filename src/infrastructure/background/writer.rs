@@ -66,18 +66,14 @@ async fn write_ledger(shop: &Shop, sale: &LiveSale) {
     let mut writer: Option<LedgerWriter> = None;
     loop {
         let _woken = timeout(CHECK_EVERY, sale.arrived.notified()).await;
-        while let Some(epoch) = shop.fence.epoch() {
-            if writer.as_ref().is_none_or(|writer| writer.epoch() != epoch) {
+        while let Ok(epoch) = shop.fence.enter() {
+            if writer.as_ref().is_none_or(|writer| writer.epoch() != epoch.number()) {
                 writer = None;
             }
-            let writer = writer.get_or_insert_with(|| LedgerWriter::new(epoch));
-            match writer.step(shop, sale).await {
+            let writer = writer.get_or_insert_with(|| LedgerWriter::new(epoch.number()));
+            match epoch.check(writer.step(shop, sale).await) {
                 Ok(Progress::Idle) => break,
                 Ok(Progress::More) | Err(PersistError::CursorMoved) => {}
-                Err(PersistError::EpochPassed) => {
-                    shop.fence.trip(epoch);
-                    break;
-                }
                 Err(error) => {
                     log::<(), _>(Err(error), "the ledger could not be archived and is retried");
                     sleep(AFTER_ERROR).await;

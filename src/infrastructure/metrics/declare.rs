@@ -14,7 +14,7 @@ use super::recorder;
 ///
 /// ```ignore
 /// metrics! {
-///     /// Operations that Redis did not do, by kind of failure.
+///     /// Failed operations of Redis, by kind of failure.
 ///     pub static ERRORS: Metric<Counter, StoreErrorKind> = "flashsale_redis_errors_total" by "kind";
 /// }
 /// ```

@@ -90,7 +90,7 @@ metrics! {
     /// Checkout attempts that are not in PostgreSQL.
     static ATTEMPTS_PENDING: OfSale = "flashsale_attempts_pending";
 
-    /// End of the last audit; before the first one, since when this instance audits the sale.
+    /// End of the last audit; before the first one, the time since which this instance audits the sale.
     static AUDIT_TIME: OfSale = "flashsale_audit_timestamp_seconds";
 
     /// Units sold according to PostgreSQL, at the last audit.

@@ -1,7 +1,7 @@
 //! Locks and epochs.
 
 use async_trait::async_trait;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::application::sale::ports::{Coordination, Lock, LockName, Probe};
 use crate::application::shared::StoreError;
@@ -24,11 +24,10 @@ impl Coordination for PgArchive {
             LockName::Writer(sale) => format!("flashsale writer {sale}"),
             LockName::Recovery => "flashsale recovery".to_owned(),
         };
-        let mut connection = self.pool.acquire().await.map_err(store_error)?;
-        let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "locked!""#, name);
-        let locked = Statement::TryLock.run(locked.fetch_one(&mut *connection)).await?;
-        // The lock is the connection's, so it leaves the pool for as long as it is held.
-        Ok(locked.then(|| Box::new(HeldLock { connection: connection.detach() }) as Box<dyn Lock>))
+        // On a task of its own: if the caller is cancelled, the lock must not return to the pool with its connection.
+        let pool = self.pool.clone();
+        let locking = tokio::spawn(async move { lock(&pool, name).await });
+        locking.await.map_err(|error| StoreError::Unreachable(Box::new(error)))?
     }
 
     async fn epoch(&self) -> Result<Epoch, StoreError> {
@@ -40,6 +39,14 @@ impl Coordination for PgArchive {
         let raised = sqlx::query_scalar!("UPDATE epoch SET number = number + 1 RETURNING number");
         Statement::RaiseEpoch.run(raised.fetch_one(&self.pool)).await.map(Epoch)
     }
+}
+
+async fn lock(pool: &PgPool, name: String) -> Result<Option<Box<dyn Lock>>, StoreError> {
+    let mut connection = pool.acquire().await.map_err(store_error)?;
+    let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "locked!""#, name);
+    let locked = Statement::TryLock.run(locked.fetch_one(&mut *connection)).await?;
+    // The lock belongs to the connection, which leaves the pool while the lock is held.
+    Ok(locked.then(|| Box::new(HeldLock { connection: connection.detach() }) as Box<dyn Lock>))
 }
 
 /// A session-level advisory lock: PostgreSQL gives it up when the connection ends, however it ends.

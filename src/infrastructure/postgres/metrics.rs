@@ -12,7 +12,7 @@ metrics! {
     pub static STATEMENT_DURATION: Metric<Histogram, Statement> =
         "flashsale_postgres_statement_duration_seconds" by "statement";
 
-    /// Operations that PostgreSQL did not do, by kind of failure.
+    /// Failed operations of PostgreSQL, by kind of failure.
     pub static ERRORS: Metric<Counter, StoreErrorKind> = "flashsale_postgres_errors_total" by "kind";
 
     /// Connections to PostgreSQL, by pool (requests, writers, bulk) and state (idle, in_use).
@@ -55,7 +55,7 @@ pub enum PoolState {
     InUse,
 }
 
-/// A constraint that keeps a promise which Redis broke.
+/// A constraint of PostgreSQL that prevented what Redis should have refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Guard {

@@ -7,7 +7,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 
 use super::connection::PgArchive;
 
-/// The migrations, each with its way up and down.
+/// The migrations, each with its way up and its way down.
 static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// One migration.

@@ -10,6 +10,6 @@ metrics! {
     /// Time to run a script, with the round trip, by script.
     pub static SCRIPT_DURATION: Metric<Histogram, ScriptName> = "flashsale_redis_script_duration_seconds" by "script";
 
-    /// Operations that Redis did not do, by kind of failure.
+    /// Failed operations of Redis, by kind of failure.
     pub static ERRORS: Metric<Counter, StoreErrorKind> = "flashsale_redis_errors_total" by "kind";
 }

@@ -26,7 +26,7 @@ impl Reply {
         let tag = text(values.remove(0))?;
         match tag.as_str() {
             "FENCED" => Err(StoreError::Fenced),
-            "BUSY" => Err(StoreError::Busy(bound(values.first()))),
+            "BUSY" => Err(bound(values.first()).map_or_else(|| StoreError::corrupt(&values), StoreError::Busy)),
             _ => Ok(Reply { tag, values }),
         }
     }
@@ -74,12 +74,12 @@ impl Reply {
     }
 }
 
-/// The bound that a script found reached, as it is told to the caller.
-fn bound(name: Option<&Value>) -> &'static str {
+/// Returns the text about the bound that a script found reached.
+fn bound(name: Option<&Value>) -> Option<&'static str> {
     match name {
-        Some(Value::BulkString(name)) if name == b"carts" => "too many carts are open in this sale",
-        Some(Value::BulkString(name)) if name == b"attempts" => "too many checkouts wait to be archived",
-        _ => "a bound of this sale is reached",
+        Some(Value::BulkString(name)) if name == b"carts" => Some("too many carts are open in this sale"),
+        Some(Value::BulkString(name)) if name == b"attempts" => Some("too many checkouts wait to be archived"),
+        _ => None,
     }
 }
 

@@ -45,7 +45,7 @@ impl Problem {
         Problem { code, detail: detail.into(), more: None }
     }
 
-    /// A problem that may be gone after a second.
+    /// A temporary problem: the request may succeed after a second.
     pub fn unavailable(detail: &'static str) -> Self {
         Problem::new(ProblemCode::Unavailable, detail).retry_after(Duration::from_secs(1))
     }

@@ -95,7 +95,7 @@ impl ProblemCode {
             ProblemCode::UserLimitReached => "The user has reached the limit of the sale",
             ProblemCode::SaleNotStarted => "The sale has not started",
             ProblemCode::DuplicateRequest => "The request has already been served",
-            ProblemCode::TooManySales => "Too many sales are scheduled or open",
+            ProblemCode::TooManySales => "Too many sales are live",
             ProblemCode::SaleEnded => "The sale has ended",
             ProblemCode::SoldOut => "The item is sold out",
             ProblemCode::BodyTooLarge => "The body of the request is too large",

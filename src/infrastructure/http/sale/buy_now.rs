@@ -22,7 +22,7 @@ use super::purchase_answer::{self, confirming, outcome, replayed};
 use super::receipt_body::{PurchaseBody, ReceiptBody};
 
 /// The detail of a purchase whose outcome is unknown.
-const OUTCOME_UNKNOWN: &str = "It is unknown if the item was bought. Send the request again with the same request id: a \
+const OUTCOME_UNKNOWN: &str = "It is not known whether the item was bought. Send the request again with the same request id: a \
                                request id buys only once.";
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";

@@ -21,7 +21,7 @@ use super::purchase_answer::{self, confirming, outcome, replayed};
 use super::receipt_body::PurchaseBody;
 
 /// The detail of a purchase whose outcome is unknown.
-const OUTCOME_UNKNOWN: &str = "It is unknown if the cart was bought. Send the request again with the same code: a code \
+const OUTCOME_UNKNOWN: &str = "It is not known whether the cart was bought. Send the request again with the same code: a code \
                                buys only once.";
 
 pub static ENDPOINT: Endpoint = Endpoint {

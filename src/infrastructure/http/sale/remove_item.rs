@@ -50,8 +50,9 @@ fn problem(error: DecideError<RemoveRefusal>) -> Problem {
         DecideError::Refused(RemoveRefusal::ItemNotInCart) => {
             Problem::new(ProblemCode::ItemNotFound, "The cart has no such item. GET /checkout/{code} shows its items.")
         }
-        DecideError::Refused(RemoveRefusal::Ended) => {
-            Problem::new(ProblemCode::SaleEnded, "The sale of this cart has ended. The cart needs no changes any more.")
-        }
+        DecideError::Refused(RemoveRefusal::Ended) => Problem::new(
+            ProblemCode::SaleEnded,
+            "The sale of this cart has ended, so the cart can no longer be changed or bought.",
+        ),
     }
 }

@@ -144,7 +144,7 @@ impl State {
 }
 
 impl ArchivedSale {
-    /// Adds a purchase under the guards of the schema. A sale that a guard has fired in must not be kept.
+    /// Adds a purchase under the guards of the schema. A sale with a violated constraint must not be kept.
     fn add(&mut self, id: LedgerId, purchase: &Purchase) -> Result<(), PersistError> {
         if self.purchases.contains_key(&id) {
             return Err(PersistError::Duplicate);

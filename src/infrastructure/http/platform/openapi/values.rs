@@ -44,7 +44,7 @@ texts! {
     OrderId: concat!("^", sale_id!(), "-[0-9]{1,13}-[0-9]{1,7}$"), "20261120T09-1795168800123-0",
         "The id of a purchase: its sale and its ledger id";
     CheckoutCode: concat!("^", sale_id!(), "-[0-9a-f]{32}$"), "20261120T09-0f5bd2a3c4e697881f02b3d4c5e6a798",
-        "The code of a cart and of its purchase. It is a secret: it allows to buy the cart and to see the receipt";
+        "The code of a cart and of its purchase. It is a secret: its owner may buy the cart and read the receipt";
     UserId: format!("^[A-Za-z0-9._:@+-]{{1,{ID_CHARS_MAX}}}$"), "ann",
         "The id of a user";
     RequestId: format!("^[!-~]{{1,{ID_CHARS_MAX}}}$"), "order-2026-11-20-1",
