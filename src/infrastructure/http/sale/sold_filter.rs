@@ -99,7 +99,7 @@ mod tests {
         let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(
             (header("etag"), header("x-filter-ledger-id")),
-            ("\"1763632800000-7\"".into(), "1763632800000-7".into())
+            ("\"1763632800000-7-5000\"".into(), "1763632800000-7".into())
         );
         assert!(header("x-filter-bits").parse::<u64>().unwrap() > 100_000);
         assert!(header("x-filter-hashes").parse::<u32>().unwrap() > 5);
@@ -110,12 +110,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_filter_that_the_caller_has_is_not_sent_again() {
-        for known in ["\"1763632800000-7\"", "W/\"1763632800000-7\"", "\"x\", \"1763632800000-7\"", "*"] {
+        for known in ["\"1763632800000-7-5000\"", "W/\"1763632800000-7-5000\"", "\"x\", \"1763632800000-7-5000\"", "*"]
+        {
             let answer = answer_to(Some(known));
             assert_eq!(answer.status(), 304, "{known}");
             assert!(answer.headers().contains_key(ETAG));
             assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty());
         }
-        assert_eq!(answer_to(Some("\"1763632800000-8\"")).status(), 200);
+        assert_eq!(answer_to(Some("\"1763632800000-7-4999\"")).status(), 200);
     }
 }
