@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::super::platform::ProblemCode;
 use super::super::{API, AdminToken, HttpSettings, Surface};
 use super::client::Client;
 use super::failing_stores::StoreFault;
@@ -85,4 +86,17 @@ async fn a_sale_that_is_not_open_yet_is_documented_as_unavailable() {
         assert_eq!(responses["404"].is_null(), path == "/sales/active");
     }
     assert!(document["components"]["responses"]["unavailable"]["headers"]["Retry-After"].is_object());
+}
+
+#[test]
+fn the_wiki_lists_every_endpoint_and_every_problem() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/wiki/API.md")).unwrap();
+    for endpoint in API.endpoints {
+        let name = format!("`{} {}`", endpoint.method, endpoint.path);
+        assert!(page.lines().any(|line| line.starts_with("| ") && line.contains(&name)), "no row for {name}");
+    }
+    for code in ProblemCode::ALL {
+        let row = format!("| `{}` | {} |", code.word(), code.status().as_u16());
+        assert!(page.contains(&row), "no row {row}");
+    }
 }
