@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use sqlx::migrate::MigrateError;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::sale::Shop;
@@ -53,7 +54,7 @@ impl Local {
             redis: stores.redis_url().to_owned(),
             connections: self.pool.database_connections,
         };
-        startup::connect_postgres(&urls).await?.migrate_up().await?;
+        startup::connect_postgres(&urls).await?.migrate_up().await.map_err(or_incompatible)?;
         let service = startup::connect(&urls, self.sales.settings()).await?;
         let address = listeners.shopping.local_addr()?;
         stores.publish(address)?;
@@ -77,4 +78,14 @@ async fn announce(shop: Arc<Shop>, address: std::net::SocketAddr) {
     println!("  curl http://{address}/sales/active");
     println!("  curl -X POST 'http://{address}/checkout?user_id=ann&id=42'");
     println!("Press Ctrl-C to stop");
+}
+
+/// Explains a schema that another version of the program made.
+fn or_incompatible(error: MigrateError) -> Failure {
+    match error {
+        MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_) => {
+            format!("the data directory is from an incompatible version ({error}): start with --fresh").into()
+        }
+        error => error.into(),
+    }
 }

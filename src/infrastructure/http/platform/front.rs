@@ -55,7 +55,7 @@ pub struct Front {
 pub struct Caller {
     pub address: IpAddr,
     /// `false` for a connection over the limit, whose requests are only refused.
-    pub is_admitted: bool,
+    pub is_accepted: bool,
 }
 
 /// A request with its endpoint, and its body not read yet.
@@ -137,7 +137,7 @@ impl Front {
         let is_head = head.method == Method::HEAD;
         let request_id = head.headers.get(request_id::X_REQUEST_ID).cloned();
         let request = ApiRequest { params, address: caller.address, head, body };
-        let answering = self.admit_and_answer(bounded, caller, endpoint, request).instrument(observation.span());
+        let answering = self.check_and_answer(bounded, caller, endpoint, request).instrument(observation.span());
         let answered = AssertUnwindSafe(answering).catch_unwind().await;
         let request_id = request_id::text(request_id.as_ref());
         let answer = match answered {
@@ -153,7 +153,7 @@ impl Front {
         if is_head { answer::to_head(answer) } else { answer }
     }
 
-    async fn admit_and_answer<B, L>(
+    async fn check_and_answer<B, L>(
         &self,
         bounded: L,
         caller: Caller,
@@ -164,7 +164,7 @@ impl Front {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
         L: Service<Incoming<B>, Response = Result<Answer, Problem>, Error = BoxError>,
     {
-        let endpoint = self.admit(caller, endpoint, &request.head)?;
+        let endpoint = self.check(caller, endpoint, &request.head)?;
         let incoming = Incoming { endpoint, request };
         match endpoint.policy.load {
             Load::Always => self.handle(incoming).await,
@@ -176,13 +176,13 @@ impl Front {
     }
 
     /// Refuses a request without reading its body.
-    fn admit(
+    fn check(
         &self,
         caller: Caller,
         endpoint: Result<&'static Endpoint, Problem>,
         head: &Parts,
     ) -> Result<&'static Endpoint, Problem> {
-        if !caller.is_admitted {
+        if !caller.is_accepted {
             return Err(Problem::unavailable("Too many connections are open. Try again in a second."));
         }
         if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {

@@ -111,7 +111,7 @@ impl Server {
     }
 
     fn accept(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let (place, is_admitted) = match self.places.clone().try_acquire_owned() {
+        let (place, is_accepted) = match self.places.clone().try_acquire_owned() {
             Ok(place) => (place, true),
             Err(_) => {
                 metrics::connection_refused();
@@ -126,8 +126,8 @@ impl Server {
         let connection = Connection {
             front: self.front.clone(),
             protocol: self.protocol.clone(),
-            patience: if is_admitted { self.patience } else { REFUSED_PATIENCE },
-            caller: Caller { address: peer.ip(), is_admitted },
+            patience: if is_accepted { self.patience } else { REFUSED_PATIENCE },
+            caller: Caller { address: peer.ip(), is_accepted },
             // A token of its own, so that connections do not contend for one lock.
             closing: self.front.closing().child_token(),
             _place: place,
@@ -187,7 +187,7 @@ impl Connection {
             async move {
                 let mut answer = answering.await?;
                 answer.body_mut().end_with_last_chunk(serving);
-                let is_last = is_http1 && (!caller.is_admitted || closing.is_cancelled());
+                let is_last = is_http1 && (!caller.is_accepted || closing.is_cancelled());
                 Ok::<_, std::convert::Infallible>(if is_last { last(answer) } else { answer })
             }
         });

@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 
 use super::answer::Answer;
-use super::limits::settings::HEAD_BYTES_MAX;
+use super::limits::settings::{HEAD_BYTES_MAX, HEADERS_MAX};
 use super::problem::Problem;
 use super::problem_code::ProblemCode;
 use super::request_id;
@@ -28,7 +28,9 @@ pub fn problem_for(written: &[u8]) -> Option<Bytes> {
 fn problem(status: &str) -> Problem {
     match status {
         "31" | "14" => {
-            let detail = format!("Send a request line and headers of at most {HEAD_BYTES_MAX} bytes together.");
+            let detail = format!(
+                "Send a request line and at most {HEADERS_MAX} headers, of at most {HEAD_BYTES_MAX} bytes together."
+            );
             Problem::new(ProblemCode::HeadTooLarge, detail)
         }
         _ => Problem::new(ProblemCode::InvalidRequest, "Send a request that follows the syntax of HTTP/1.1."),

@@ -120,8 +120,13 @@ fn refused(sale: SaleId, refusal: PurchaseRefusal) -> Problem {
             Problem::new(ProblemCode::CartEmpty, "Put items into the cart with POST /checkout first.")
         }
         PurchaseRefusal::ItemsSold { unavailable, available } => {
-            let detail = "Nothing was bought. The items in `unavailable` are sold and were removed from the cart. Send \
-                          the request again with the same code to buy the items in `available`.";
+            let detail = match available.is_empty() {
+                true => "Nothing was bought: all items of the cart are sold and were removed from it. Add other items.",
+                false => {
+                    "Nothing was bought. The items in `unavailable` are sold and were removed from the cart. Send the \
+                     request again with the same code to buy the items in `available`."
+                }
+            };
             let problem = Problem::new(ProblemCode::ItemsSold, detail);
             problems::with_available(problems::with_unavailable(problem, sale, unavailable), sale, available)
         }

@@ -73,7 +73,7 @@ impl Client {
     }
 
     pub async fn send_as_it_is(&self, request: Request<Full<Bytes>>) -> Reply {
-        let caller = Caller { address: Ipv4Addr::LOCALHOST.into(), is_admitted: true };
+        let caller = Caller { address: Ipv4Addr::LOCALHOST.into(), is_accepted: true };
         let answer = self.0.service(caller).oneshot(request).await.unwrap();
         let (head, body) = answer.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();

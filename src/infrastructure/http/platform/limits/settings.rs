@@ -10,6 +10,9 @@ use super::super::bearer::AdminToken;
 /// Most bytes of a request body.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// Most headers of a request: the default of hyper for HTTP/1.
+pub const HEADERS_MAX: usize = 100;
+
 /// Most bytes of a request line and its headers.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 
