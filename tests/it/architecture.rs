@@ -501,7 +501,7 @@ fn retired_words_are_gone() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
-/// Whether the text has the word, with nothing of a word on either side.
+/// Returns true if the text contains the word as a whole word.
 fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let is_part = |c: char| c.is_alphanumeric() || c == '_';
