@@ -86,7 +86,7 @@ impl Shop {
     fn refused_from_memory(&self, live: &LiveSale, lines: &[CartLine]) -> Option<CheckoutRefusal> {
         let sale = live.sale();
         if sale.closed {
-            return Some(CheckoutRefusal::Ended);
+            return Some(CheckoutRefusal::SaleEnded);
         }
         if sale.window.status(self.clock.now()) != SaleStatus::Open {
             return None;
@@ -137,8 +137,8 @@ impl Shop {
 /// Returns the direction of the sale that sells now, if a checkout was refused because its sale does not.
 fn outside_window(result: &Result<OpenCart, CheckoutError>) -> Option<Neighbour> {
     match result {
-        Err(CheckoutError::Refused(_, CheckoutRefusal::Ended)) => Some(Neighbour::Next),
-        Err(CheckoutError::Refused(_, CheckoutRefusal::NotStarted)) => Some(Neighbour::Previous),
+        Err(CheckoutError::Refused(_, CheckoutRefusal::SaleEnded)) => Some(Neighbour::Next),
+        Err(CheckoutError::Refused(_, CheckoutRefusal::SaleNotStarted)) => Some(Neighbour::Previous),
         _ => None,
     }
 }

@@ -38,7 +38,7 @@ impl Refusals {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let full = counts.len() >= KEYS_MAX;
         let second = if full { 0 } else { now.timestamp() };
-        *counts.entry(RefusalKey { sale, second, reason: reason(refusal) }).or_default() += 1;
+        *counts.entry(RefusalKey { sale, second, reason: refusal.into() }).or_default() += 1;
     }
 
     /// Takes all counts out.
@@ -54,17 +54,5 @@ impl Refusals {
         for (key, count) in taken {
             *counts.entry(key).or_default() += count;
         }
-    }
-}
-
-/// Returns the word for a refusal: the same in answers, tables and metrics.
-pub fn reason(refusal: &CheckoutRefusal) -> &'static str {
-    match refusal {
-        CheckoutRefusal::NotStarted => "sale_not_started",
-        CheckoutRefusal::Ended => "sale_ended",
-        CheckoutRefusal::ItemNotFound(_) => "item_not_found",
-        CheckoutRefusal::ItemSold(_) => "item_sold",
-        CheckoutRefusal::CartFull => "cart_full",
-        CheckoutRefusal::UserLimitReached => "user_limit_reached",
     }
 }

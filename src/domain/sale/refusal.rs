@@ -1,14 +1,17 @@
 //! Refusals: the negative answers of the rules.
 
+use strum::IntoStaticStr;
+
 use crate::domain::shared::Ordinal;
 
-/// A checkout that adds nothing to the cart.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// A checkout that adds nothing to the cart. As a text it is the name of the refusal in tables, metrics and problems.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum CheckoutRefusal {
     #[error("the sale has not started")]
-    NotStarted,
+    SaleNotStarted,
     #[error("the sale has ended")]
-    Ended,
+    SaleEnded,
     #[error("the sale has no item {0}")]
     ItemNotFound(Ordinal),
     /// Fewer units are left than wanted.

@@ -77,8 +77,8 @@ impl Stock {
         wanted: &[CartLine],
     ) -> Result<Cart, CheckoutRefusal> {
         match self.sale.window.status(now) {
-            SaleStatus::Scheduled => return Err(CheckoutRefusal::NotStarted),
-            SaleStatus::Ended => return Err(CheckoutRefusal::Ended),
+            SaleStatus::Scheduled => return Err(CheckoutRefusal::SaleNotStarted),
+            SaleStatus::Ended => return Err(CheckoutRefusal::SaleEnded),
             SaleStatus::Open => {}
         }
         if let Some(unknown) = wanted.iter().find(|line| !self.holdings.free.contains_key(&line.ordinal)) {

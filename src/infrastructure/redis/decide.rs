@@ -32,8 +32,8 @@ impl Decider for RedisStore {
         let reply = self.run(epoch, new_code.sale, ScriptName::Checkout, &args).await?;
         let refusal = match reply.tag.as_str() {
             "CART" => return Ok(reply.cart()?),
-            "NOT_STARTED" => CheckoutRefusal::NotStarted,
-            "ENDED" => CheckoutRefusal::Ended,
+            "NOT_STARTED" => CheckoutRefusal::SaleNotStarted,
+            "ENDED" => CheckoutRefusal::SaleEnded,
             "ITEM_NOT_FOUND" => {
                 let unknown = reply.parsed(0, |text| parse_ordinals(text)?.first().copied())?;
                 CheckoutRefusal::ItemNotFound(unknown)

@@ -192,9 +192,9 @@ async fn a_refused_checkout_changes_nothing(sale: Fixture<'_>) {
     // Owned units count too.
     assert_eq!(refused(sale.checkout("bob", 4, &[(5, 3)]).await), CheckoutRefusal::UserLimitReached);
     sale.set_status(SaleStatus::Scheduled).await;
-    assert_eq!(refused(sale.checkout("ann", 5, &[(2, 1)]).await), CheckoutRefusal::NotStarted);
+    assert_eq!(refused(sale.checkout("ann", 5, &[(2, 1)]).await), CheckoutRefusal::SaleNotStarted);
     sale.set_status(SaleStatus::Ended).await;
-    assert_eq!(refused(sale.checkout("ann", 6, &[(2, 1)]).await), CheckoutRefusal::Ended);
+    assert_eq!(refused(sale.checkout("ann", 6, &[(2, 1)]).await), CheckoutRefusal::SaleEnded);
     assert_eq!(sale.store().find(EPOCH, cart.code).await.unwrap(), Some(Found::Cart(cart)));
     assert_eq!(sale.store().count_attempts(sale.id).await.unwrap(), 2);
 }
@@ -443,7 +443,7 @@ async fn a_sale_can_only_end_earlier(sale: Fixture<'_>) {
     sale.checkout("ann", 1, &[(1, 1)]).await.unwrap();
     store.end(EPOCH, sale.id, now).await.unwrap();
     store.end(EPOCH, sale.id, now + TimeDelta::hours(1)).await.unwrap();
-    assert_eq!(refused(sale.checkout("ann", 2, &[(2, 1)]).await), CheckoutRefusal::Ended);
+    assert_eq!(refused(sale.checkout("ann", 2, &[(2, 1)]).await), CheckoutRefusal::SaleEnded);
 }
 
 async fn nothing_is_decided_in_another_epoch_or_without_scripts(sale: Fixture<'_>) {

@@ -94,7 +94,7 @@ async fn at_the_boundary_a_number_means_the_sale_that_the_store_is_in() {
     // An id means its own sale.
     let items = [("20261120T09-00001".parse().unwrap(), Quantity::ONE)];
     let result = world.shop.checkout(&user("cat"), &items).await;
-    assert!(matches!(result, Err(CheckoutError::Refused(_, CheckoutRefusal::Ended))), "{result:?}");
+    assert!(matches!(result, Err(CheckoutError::Refused(_, CheckoutRefusal::SaleEnded))), "{result:?}");
 }
 
 #[tokio::test]

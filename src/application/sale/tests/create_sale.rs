@@ -79,7 +79,7 @@ async fn an_ended_sale_sells_nothing_more() {
     let ended = world.shop.end_sale(sale.id).await.unwrap().unwrap();
     assert_eq!(ended.window.ends_at, at("09:31:00"));
     assert_eq!(world.archive.sale(sale.id).await.unwrap(), Some(ended.clone()));
-    let refused = crate::application::sale::checkout::CheckoutError::Refused(sale.id, CheckoutRefusal::Ended);
+    let refused = crate::application::sale::checkout::CheckoutError::Refused(sale.id, CheckoutRefusal::SaleEnded);
     assert_eq!(format!("{:?}", checkout("bob").await.unwrap_err()), format!("{refused:?}"));
     world.shop.purchase(open.cart.code, false).await.unwrap_err();
     // Ending it again changes nothing.

@@ -168,8 +168,8 @@ fn problem(error: CheckoutError) -> Problem {
 
 fn refused(sale: SaleId, refusal: CheckoutRefusal) -> Problem {
     match refusal {
-        CheckoutRefusal::NotStarted => problems::sale_not_started(),
-        CheckoutRefusal::Ended => problems::sale_ended(),
+        CheckoutRefusal::SaleNotStarted => problems::sale_not_started(),
+        CheckoutRefusal::SaleEnded => problems::sale_ended(),
         CheckoutRefusal::ItemNotFound(ordinal) => problems::item_not_found(ItemId { sale, ordinal }),
         CheckoutRefusal::ItemSold(items) => {
             let detail = "Too few units of the items in `unavailable` are left. Nothing was added. Choose other items.";
@@ -194,6 +194,22 @@ mod tests {
         }
         for text in ["", "0", "11", "-1", "+1", "1.0"] {
             assert_eq!(read_quantity(text).unwrap_err().message(), "must be 1 to 10", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_one_name_in_problems_and_in_tables() {
+        let (sale, ordinal) = ("20261120T09".parse().unwrap(), 1.try_into().unwrap());
+        for refusal in [
+            CheckoutRefusal::SaleNotStarted,
+            CheckoutRefusal::SaleEnded,
+            CheckoutRefusal::ItemNotFound(ordinal),
+            CheckoutRefusal::ItemSold(vec![ordinal]),
+            CheckoutRefusal::CartFull,
+            CheckoutRefusal::UserLimitReached,
+        ] {
+            let name: &str = (&refusal).into();
+            assert_eq!(refused(sale, refusal).code().word(), name);
         }
     }
 }
