@@ -226,3 +226,14 @@ async fn verification_during_purchases_finds_no_difference() {
     tokio::join!(buying, verifying);
     shop.assert_sound(60).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_that_lost_its_units_in_postgresql_is_reported_as_drift() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    shop.client.buy_now("ann", "r1", "1").await.expect(200);
+    shop.assert_sound(1).await;
+    sqlx::query("DELETE FROM purchase_units").execute(&world.database).await.expect("the units are deleted");
+    let findings = shop.verify().await;
+    assert!(findings.drift > 0 && !findings.is_sound(), "{findings}");
+}
