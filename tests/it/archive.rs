@@ -50,6 +50,7 @@ contract! {
     lists::a_sale_ends_earlier_and_never_before_its_start,
     lists::a_closed_sale_is_no_longer_live,
     lists::a_purchase_is_found_by_code_and_by_request,
+    lists::the_purchases_of_a_sale_are_read_in_pages,
     lists::receipts_are_listed_newest_first_over_all_sales,
 }
 
@@ -113,7 +114,7 @@ impl Fixture {
     }
 
     async fn purchases(&self) -> Vec<RecordedPurchase> {
-        self.archive.purchases_in(self.sale.id).await.expect("it answers")
+        self.archive.purchases_in(self.sale.id, LedgerId::ZERO, 9).await.expect("it answers")
     }
 }
 
@@ -131,7 +132,7 @@ async fn a_purchase_that_lost_a_unit_is_corrupt_and_not_smaller() {
             .execute("DELETE FROM purchase_units WHERE slot = (SELECT max(slot) FROM purchase_units)")
             .await
             .unwrap();
-        let read = fixture.archive.purchases_in(fixture.sale.id).await;
+        let read = fixture.archive.purchases_in(fixture.sale.id, LedgerId::ZERO, 9).await;
         assert!(matches!(read, Err(StoreError::Corrupt(_))), "{units_left} units left: {read:?}");
     }
 }

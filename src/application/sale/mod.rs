@@ -1,6 +1,7 @@
 //! Use cases of the sale context, one a file, around the [`Shop`] and its [`ports`].
 
 pub mod archive_refusals;
+mod archived;
 pub mod attempts;
 pub mod audit;
 pub mod browse;

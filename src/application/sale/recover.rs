@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
+
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Sale, Stock};
 use crate::domain::shared::{Epoch, LedgerId};
@@ -100,8 +102,8 @@ impl Shop {
             Err(_) => return Err(StoreError::Fenced),
         }
         let Cursors { ledger, attempts, .. } = self.archive.cursors(id).await?;
-        let archived =
-            self.archive.purchases_in(id).await?.into_iter().map(|recorded| (recorded.id, recorded.purchase));
+        let archived = self.archived_purchases(id).try_concat().await?;
+        let archived = archived.into_iter().map(|recorded| (recorded.id, recorded.purchase));
         let stock = Stock::with_purchases(sale, &live.catalog, archived)
             .map_err(|broken| StoreError::Corrupt(format!("sale {id} in PostgreSQL: {broken}")))?;
         if !lock.is_held().await || self.archive.epoch().await? != epoch {

@@ -1,9 +1,11 @@
 //! The shop: everything that the use cases of the sale context work with.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures::TryStreamExt;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::application::shared::{StoreError, Tasks};
@@ -148,8 +150,10 @@ impl Shop {
         let past = LiveSale::new(sale, Arc::new(catalog));
         let entry =
             |recorded: RecordedPurchase| LedgerEntry { id: recorded.id, event: LedgerEvent::Sold(recorded.purchase) };
-        let entries: Vec<LedgerEntry> = self.archive.purchases_in(id).await?.into_iter().map(entry).collect();
-        past.apply(&entries);
+        let mut pages = pin!(self.archived_purchases(id));
+        while let Some(page) = pages.try_next().await? {
+            past.apply(&page.into_iter().map(entry).collect::<Vec<_>>());
+        }
         past.refresh_filter();
         past.confirmations.close();
         Ok(past)

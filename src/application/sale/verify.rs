@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use futures::TryStreamExt;
+
 use crate::application::shared::StoreError;
 use crate::domain::sale::{LedgerEntry, LedgerEvent, Sale, Stock};
 use crate::domain::shared::LedgerId;
@@ -17,7 +19,7 @@ impl Shop {
         let cursor = self.archive.cursors(sale.id).await?.ledger;
         let snapshot = self.store.snapshot(sale.id).await?;
         let rejections = self.archive.rejections(sale.id).await?;
-        let archived = self.archive.purchases_in(sale.id).await;
+        let archived = self.archived_purchases(sale.id).try_concat().await;
         let checked = self.archive.check(sale.id).await?;
         let mut findings = Findings {
             sold: checked.sold,

@@ -8,7 +8,7 @@ use crate::application::sale::ports::{ArchiveFindings, PurchaseArchive, Purchase
 use crate::application::shared::StoreError;
 use crate::domain::sale::{CartLine, Item, Purchase, Receipt, SoldUnit};
 use crate::domain::shared::limits::CART_UNITS;
-use crate::domain::shared::{CheckoutCode, Currency, ItemId, Ordinal, RequestId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Currency, ItemId, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
 use super::connection::PgArchive;
 use super::sales::ItemRow;
@@ -123,12 +123,19 @@ impl PurchaseArchive for PgArchive {
         recorded.iter().map(|recorded| receipt(recorded).ok_or_else(|| StoreError::corrupt(recorded))).collect()
     }
 
-    async fn purchases_in(&self, sale: SaleId) -> Result<Vec<RecordedPurchase>, StoreError> {
+    async fn purchases_in(
+        &self,
+        sale: SaleId,
+        after: LedgerId,
+        max: usize,
+    ) -> Result<Vec<RecordedPurchase>, StoreError> {
         let records = sqlx::query_as!(
             PurchaseRow,
             r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, ordinals, units, slots
-               FROM recorded_purchases WHERE sale_id = $1 ORDER BY ledger_id"#,
+               FROM recorded_purchases WHERE sale_id = $1 AND ledger_id > $2 ORDER BY ledger_id LIMIT $3"#,
             sale.to_string(),
+            after.to_i64(),
+            max as i64,
         );
         let records = Statement::PurchasesIn.run(records.fetch_all(&self.bulk)).await?;
         records.into_iter().map(PurchaseRow::into_recorded).collect()

@@ -95,6 +95,19 @@ pub async fn a_purchase_is_found_by_code_and_by_request(fixture: Fixture) {
     assert_eq!(by_request("ann", &request).await, None);
 }
 
+pub async fn the_purchases_of_a_sale_are_read_in_pages(fixture: Fixture) {
+    let entries: Vec<_> = (1..=5).map(|n| fixture.sold(id(n.into()), &format!("u{n}"), &[(n, 1, 1)])).collect();
+    fixture.persist(LedgerId::ZERO, &entries).await.expect("it is right");
+    let page = async |after, max| -> Vec<LedgerId> {
+        let page = fixture.archive.purchases_in(fixture.sale.id, after, max).await.expect("it answers");
+        page.iter().map(|recorded| recorded.id).collect()
+    };
+    assert_eq!(page(LedgerId::ZERO, 2).await, [id(1), id(2)]);
+    assert_eq!(page(id(2), 2).await, [id(3), id(4)]);
+    assert_eq!(page(id(4), 2).await, [id(5)]);
+    assert_eq!(page(id(5), 2).await, []);
+}
+
 pub async fn receipts_are_listed_newest_first_over_all_sales(fixture: Fixture) {
     let archive = &fixture.archive;
     let next = sale_from(fixture.sale.window.ends_at, 1, &fixture.catalog);

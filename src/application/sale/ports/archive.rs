@@ -168,8 +168,13 @@ pub trait PurchaseArchive: Send + Sync {
     /// Reads a page of a user's receipts, newest first.
     async fn receipts_of(&self, user: &UserId, page: PurchasePage) -> Result<Vec<Receipt>, StoreError>;
 
-    /// Reads every purchase of a sale, in the order of the ledger.
-    async fn purchases_in(&self, sale: SaleId) -> Result<Vec<RecordedPurchase>, StoreError>;
+    /// Reads the first `max` purchases of a sale after `after`, in the order of the ledger.
+    async fn purchases_in(
+        &self,
+        sale: SaleId,
+        after: LedgerId,
+        max: usize,
+    ) -> Result<Vec<RecordedPurchase>, StoreError>;
 
     /// Checks the rows of a sale against the rules of the schema.
     async fn check(&self, sale: SaleId) -> Result<ArchiveFindings, StoreError>;

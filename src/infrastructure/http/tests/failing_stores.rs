@@ -286,7 +286,7 @@ impl PurchaseArchive for StoreFault {
         self.with().await
     }
 
-    async fn purchases_in(&self, _: SaleId) -> Result<Vec<RecordedPurchase>, StoreError> {
+    async fn purchases_in(&self, _: SaleId, _: LedgerId, _: usize) -> Result<Vec<RecordedPurchase>, StoreError> {
         self.with().await
     }
 

@@ -48,9 +48,15 @@ impl PurchaseArchive for MemoryArchive {
         .await
     }
 
-    async fn purchases_in(&self, sale: SaleId) -> Result<Vec<RecordedPurchase>, StoreError> {
+    async fn purchases_in(
+        &self,
+        sale: SaleId,
+        after: LedgerId,
+        max: usize,
+    ) -> Result<Vec<RecordedPurchase>, StoreError> {
         self.run(ArchiveCall::PurchasesIn, |state| {
-            Ok(state.sales.get(&sale).map_or_else(Vec::new, |sale| sale.recorded().collect()))
+            let page = |sale: &ArchivedSale| sale.recorded().filter(|recorded| recorded.id > after).take(max).collect();
+            Ok(state.sales.get(&sale).map_or_else(Vec::new, page))
         })
         .await
     }
