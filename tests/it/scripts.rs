@@ -85,6 +85,8 @@ struct Pair<'a> {
     subject: &'a dyn Subject,
     model: Stock,
     now: DateTime<Utc>,
+    /// The last ledger entry.
+    last: LedgerId,
     /// Every code that was made, bought or not.
     codes: Vec<CheckoutCode>,
     next_code: u128,
@@ -99,7 +101,7 @@ impl<'a> Pair<'a> {
         let id = SaleId::special(now - TimeDelta::seconds(case), case as u16);
         let model = stock(id, open_window(now), user_limit);
         subject.store().open(EPOCH, &model).await.unwrap();
-        Pair { subject, now, model, codes: Vec::new(), next_code: 1 }
+        Pair { subject, now, model, last: LedgerId::ZERO.next(), codes: Vec::new(), next_code: 1 }
     }
 
     fn new_code(&mut self) -> CheckoutCode {
@@ -141,7 +143,7 @@ impl<'a> Pair<'a> {
                 wanted.push(line);
             }
         }
-        let real = self.subject.store().checkout(EPOCH, &user, new_code, &wanted).await;
+        let real = self.subject.store().checkout(EPOCH, &catalog(), &user, new_code, &wanted).await;
         let expected = self.model.checkout(self.now, &user, new_code, &wanted);
         if let Ok(Cart { code, .. }) = &expected
             && !self.codes.contains(code)
@@ -172,7 +174,7 @@ impl<'a> Pair<'a> {
     async fn buy_now(&mut self, user: usize, request: usize, item: u32, quantity: u32) -> Result<(), TestCaseError> {
         let (user, request): (UserId, RequestId) = (USERS[user].parse().unwrap(), REQUESTS[request].parse().unwrap());
         let (code, wanted) = (self.new_code(), line(item, quantity));
-        let real = decided(self.subject.store().buy_now(EPOCH, &user, &request, code, wanted).await);
+        let real = decided(self.subject.store().buy_now(EPOCH, &catalog(), &user, &request, code, wanted).await);
         match (real, self.model.buy_now(self.now, &user, &request, code, wanted)) {
             (Ok(real), Ok(expected)) => {
                 self.codes.push(real.purchase.code);
@@ -188,7 +190,8 @@ impl<'a> Pair<'a> {
             Decision::New(purchase) => {
                 prop_assert!(!real.replayed);
                 prop_assert_eq!(&real.purchase, &purchase);
-                prop_assert!(self.model.purchases.last_key_value().is_none_or(|(last, _)| *last < real.id));
+                prop_assert!(self.last.precedes(real.id), "{} does not follow {}", real.id, self.last);
+                self.last = real.id;
                 self.append(real.id, purchase);
             }
             Decision::Replayed(id) => {
@@ -228,6 +231,9 @@ impl<'a> Pair<'a> {
         for _again in 0..2 {
             self.subject.store().release(EPOCH, self.model.sale.id, &release).await.unwrap();
         }
+        let released = self.subject.store().read(self.model.sale.id, self.last, 2).await.unwrap();
+        prop_assert_eq!(released.len(), 1);
+        self.last = released[0].id;
         self.model.apply(&LedgerEntry { id: LedgerId::MAX, event: LedgerEvent::Released(release) });
         Ok(())
     }
@@ -285,10 +291,15 @@ fn open_window(now: DateTime<Utc>) -> Window {
     Window::new(now - half, now + half).unwrap()
 }
 
+/// The items of the sale.
+fn catalog() -> Catalog {
+    let item = |stock: &u32| Item::new("Lamp".into(), "/l.jpg".into(), Money::from_cents(100), *stock).unwrap();
+    Catalog::new(Currency::EUR, STOCKS.iter().map(item).collect()).unwrap()
+}
+
 /// A sale with nothing sold.
 fn stock(id: SaleId, window: Window, user_limit: u32) -> Stock {
-    let item = |stock: &u32| Item::new("Lamp".into(), "/l.jpg".into(), Money::from_cents(100), *stock).unwrap();
-    let catalog = Catalog::new(Currency::EUR, STOCKS.iter().map(item).collect()).unwrap();
+    let catalog = catalog();
     Stock::new(Sale::new(id, window, user_limit, &catalog), &catalog)
 }
 

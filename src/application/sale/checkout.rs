@@ -71,7 +71,7 @@ impl Shop {
         }
         let epoch = self.fence.enter()?;
         let new_code = CheckoutCode::new(id, rand::random());
-        match epoch.check(self.store.checkout(epoch.number(), user, new_code, lines).await) {
+        match epoch.check(self.store.checkout(epoch.number(), &sale.catalog, user, new_code, lines).await) {
             Ok(cart) => {
                 tracing::debug!(sale = %id, code = %cart.code.shortened(), "checked out");
                 Ok(OpenCart { cart, sale: sale.clone() })

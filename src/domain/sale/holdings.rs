@@ -7,8 +7,8 @@ use crate::domain::shared::{CheckoutCode, LedgerId, Ordinal, RequestId, UserId};
 /// The state that follows from the ledger of a sale alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holdings {
-    /// The free units of each item.
-    pub free: BTreeMap<Ordinal, BTreeSet<u32>>,
+    /// The sold units of each item. An item without an entry has sold none.
+    pub units: BTreeMap<Ordinal, BTreeSet<u32>>,
     /// The filled slots of each user.
     pub slots: BTreeMap<UserId, BTreeSet<u32>>,
     /// The ledger id of the purchase with each code.
@@ -22,11 +22,7 @@ impl Holdings {
     pub fn drift(&self, other: &Holdings) -> u64 {
         let sets = |a: &BTreeSet<u32>, b: &BTreeSet<u32>| a.symmetric_difference(b).count() as u64;
         let ids = |a: &LedgerId, b: &LedgerId| u64::from(a != b);
-        // An item that only one side knows differs even if no unit of it is free.
-        let items = self.free.keys().filter(|item| !other.free.contains_key(item)).count()
-            + other.free.keys().filter(|item| !self.free.contains_key(item)).count();
-        items as u64
-            + differences(&self.free, &other.free, sets)
+        differences(&self.units, &other.units, sets)
             + differences(&self.slots, &other.slots, sets)
             + differences(&self.receipts, &other.receipts, ids)
             + differences(&self.requests, &other.requests, ids)

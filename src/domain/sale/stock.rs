@@ -36,6 +36,8 @@ pub struct BrokenRule {
 #[derive(Debug, Clone)]
 pub struct Stock {
     pub sale: Sale,
+    /// The units of each item, in the order of the catalog.
+    stocks: Vec<u32>,
     pub holdings: Holdings,
     pub carts: BTreeMap<CheckoutCode, Cart>,
     /// The code of each user's open cart.
@@ -46,9 +48,14 @@ pub struct Stock {
 impl Stock {
     /// A sale with nothing sold.
     pub fn new(sale: Sale, catalog: &Catalog) -> Self {
-        let free = catalog.iter().map(|(ordinal, item)| (ordinal, (1..=item.stock()).collect())).collect();
-        let holdings = Holdings { free, ..Holdings::default() };
-        Stock { sale, holdings, carts: BTreeMap::new(), codes: BTreeMap::new(), purchases: BTreeMap::new() }
+        Stock {
+            sale,
+            stocks: catalog.iter().map(|(_, item)| item.stock()).collect(),
+            holdings: Holdings::default(),
+            carts: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            purchases: BTreeMap::new(),
+        }
     }
 
     /// A sale with these purchases. Fails if one of them takes a unit or a slot that does not exist or is taken: such a
@@ -81,7 +88,7 @@ impl Stock {
             SaleStatus::Ended => return Err(CheckoutRefusal::SaleEnded),
             SaleStatus::Open => {}
         }
-        if let Some(unknown) = wanted.iter().find(|line| !self.holdings.free.contains_key(&line.ordinal)) {
+        if let Some(unknown) = wanted.iter().find(|line| self.stock_of(line.ordinal) == 0) {
             return Err(CheckoutRefusal::ItemNotFound(unknown.ordinal));
         }
         let sold = |line: &&CartLine| self.free_units(line.ordinal) < line.quantity.get();
@@ -174,7 +181,7 @@ impl Stock {
             SaleStatus::Ended => return Err(BuyNowRefusal::Ended),
             SaleStatus::Open => {}
         }
-        if !self.holdings.free.contains_key(&wanted.ordinal) {
+        if self.stock_of(wanted.ordinal) == 0 {
             return Err(BuyNowRefusal::ItemNotFound);
         }
         if self.free_units(wanted.ordinal) < wanted.quantity.get() {
@@ -204,9 +211,9 @@ impl Stock {
 
     fn apply_sold(&mut self, id: LedgerId, purchase: &Purchase) {
         for unit in &purchase.units {
-            // The archive rejects an entry with an item that the sale does not have, so the entry adds no item.
-            if let Some(free) = self.holdings.free.get_mut(&unit.ordinal) {
-                free.remove(&unit.unit);
+            // The archive rejects an entry with a unit that does not exist, so the entry adds none.
+            if unit.unit <= self.stock_of(unit.ordinal) {
+                self.holdings.units.entry(unit.ordinal).or_default().insert(unit.unit);
             }
             self.holdings.slots.entry(purchase.user.clone()).or_default().insert(unit.slot);
         }
@@ -224,8 +231,8 @@ impl Stock {
     fn apply_release(&mut self, release: &Release) {
         let Some(purchase) = self.purchases.remove(&release.purchase) else { return };
         for unit in &release.units {
-            if let Some(free) = self.holdings.free.get_mut(&unit.ordinal) {
-                free.insert(unit.unit);
+            if let Some(sold) = self.holdings.units.get_mut(&unit.ordinal) {
+                sold.remove(&unit.unit);
             }
         }
         if let Some(slots) = self.holdings.slots.get_mut(&purchase.user) {
@@ -240,8 +247,9 @@ impl Stock {
     /// Returns the first unit of a purchase that does not exist or is sold, or whose slot does not exist or is filled.
     fn first_broken(&self, purchase: &Purchase) -> Option<SoldUnit> {
         let filled = self.holdings.slots.get(&purchase.user);
-        let is_free =
-            |unit: &SoldUnit| self.holdings.free.get(&unit.ordinal).is_some_and(|free| free.contains(&unit.unit));
+        let is_free = |unit: &SoldUnit| {
+            (1..=self.stock_of(unit.ordinal)).contains(&unit.unit) && !self.is_sold(unit.ordinal, unit.unit)
+        };
         let fits = |unit: &SoldUnit| {
             (1..=self.sale.user_limit).contains(&unit.slot) && !filled.is_some_and(|filled| filled.contains(&unit.slot))
         };
@@ -269,8 +277,8 @@ impl Stock {
         let filled = self.holdings.slots.get(user);
         let slots = (1..).filter(|slot| !filled.is_some_and(|filled| filled.contains(slot)));
         let units = lines.iter().flat_map(|line| {
-            let free = self.holdings.free.get(&line.ordinal).into_iter().flatten();
-            free.take(line.quantity.get() as usize).map(|unit| (line.ordinal, *unit))
+            let free = (1..=self.stock_of(line.ordinal)).filter(|unit| !self.is_sold(line.ordinal, *unit));
+            free.take(line.quantity.get() as usize).map(|unit| (line.ordinal, unit))
         });
         let allotted: Vec<SoldUnit> =
             units.zip(slots).map(|((ordinal, unit), slot)| SoldUnit { ordinal, unit, slot }).collect();
@@ -278,9 +286,19 @@ impl Stock {
         allotted
     }
 
-    /// Counts the free units of an item. An item that the sale does not have has none.
+    /// Returns the units of an item, sold or not; 0 for one that the sale does not have.
+    fn stock_of(&self, ordinal: Ordinal) -> u32 {
+        self.stocks.get(ordinal.index()).copied().unwrap_or(0)
+    }
+
+    /// Counts the free units of an item.
     fn free_units(&self, ordinal: Ordinal) -> u32 {
-        self.holdings.free.get(&ordinal).map_or(0, |free| free.len() as u32)
+        let sold = self.holdings.units.get(&ordinal).map_or(0, |sold| sold.len() as u32);
+        self.stock_of(ordinal).saturating_sub(sold)
+    }
+
+    fn is_sold(&self, ordinal: Ordinal, unit: u32) -> bool {
+        self.holdings.units.get(&ordinal).is_some_and(|sold| sold.contains(&unit))
     }
 
     fn owned(&self, user: &UserId) -> u32 {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The recovery that the state of Redis comes from. PostgreSQL keeps the number; each recovery raises it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(pub i64);
 
 impl fmt::Display for Epoch {

@@ -7,9 +7,11 @@ use super::Invalid;
 use super::text_form::serde_as_text;
 use chrono::{DateTime, Utc};
 
-/// The Redis Stream id `<milliseconds>-<sequence>` of an entry; totally ordered within a sale.
+/// The id `<milliseconds>-<number>` of a ledger entry; totally ordered within a sale.
 ///
-/// Packed into 63 bits (43 for the time, 20 for the sequence) so that it is one `bigint` in PostgreSQL.
+/// The time never goes back. The number counts the entries of the sale without gaps, modulo 2^20: a reader that misses a
+/// number knows that an entry is missing. Packed into 63 bits (43 for the time, 20 for the number), an id is one `bigint`
+/// in PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct LedgerId(u64);
 
@@ -30,7 +32,19 @@ impl LedgerId {
             .unwrap_or_else(|| unreachable!("43 bits of milliseconds end in the year 2248"))
     }
 
-    /// Returns the id that follows immediately.
+    /// Returns the id of the entry after this one, decided at `now`.
+    pub fn following(self, now: DateTime<Utc>) -> LedgerId {
+        let ms = self.milliseconds().max(u64::try_from(now.timestamp_millis()).unwrap_or(0));
+        let number = (self.number() + 1) & Self::SEQUENCE_MAX;
+        LedgerId((ms + u64::from(number == 0)) << Self::SEQUENCE_BITS | number)
+    }
+
+    /// Returns true if no entry is missing between this one and `next`.
+    pub fn precedes(self, next: LedgerId) -> bool {
+        self < next && (self.number() + 1) & Self::SEQUENCE_MAX == next.number()
+    }
+
+    /// Returns the least id above this one.
     pub const fn next(self) -> LedgerId {
         LedgerId(self.0 + 1)
     }
@@ -42,6 +56,10 @@ impl LedgerId {
 
     fn milliseconds(self) -> u64 {
         self.0 >> Self::SEQUENCE_BITS
+    }
+
+    fn number(self) -> u64 {
+        self.0 & Self::SEQUENCE_MAX
     }
 }
 
@@ -55,7 +73,7 @@ impl TryFrom<i64> for LedgerId {
 
 impl fmt::Display for LedgerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.milliseconds(), self.0 & Self::SEQUENCE_MAX)
+        write!(f, "{}-{}", self.milliseconds(), self.number())
     }
 }
 
@@ -91,6 +109,26 @@ mod tests {
         }
         assert_eq!(parsed[1].next(), parsed[2]);
         assert!(parsed[4] < LedgerId::MAX);
+    }
+
+    #[test]
+    fn entries_are_numbered_without_gaps_even_if_the_clock_stands_still_or_goes_back() {
+        let at = |ms| DateTime::from_timestamp_millis(ms).unwrap();
+        let id = |text: &str| text.parse::<LedgerId>().unwrap();
+        for (id, now, following) in [
+            (LedgerId::ZERO, 0, "0-1"),
+            (id("0-1"), 1_763_632_800_000, "1763632800000-2"),
+            (id("1763632800000-2"), 1_763_632_800_000, "1763632800000-3"),
+            (id("1763632800000-3"), 1_763_632_700_000, "1763632800000-4"),
+            (id("1763632800000-1048575"), 1_763_632_800_000, "1763632800001-0"),
+            (id("1763632800000-1048575"), 1_763_632_800_009, "1763632800010-0"),
+        ] {
+            assert_eq!(id.following(at(now)).to_string(), following);
+            assert!(id.precedes(id.following(at(now))));
+        }
+        for (id, other) in [("5-1", "5-3"), ("5-1", "5-1"), ("5-2", "6-2"), ("5-2", "4-3"), ("5-1048575", "6-1")] {
+            assert!(!id.parse::<LedgerId>().unwrap().precedes(other.parse().unwrap()), "{id} {other}");
+        }
     }
 
     #[test]

@@ -17,9 +17,10 @@ use crate::domain::shared::Epoch;
 use crate::domain::shared::SaleId;
 use crate::infrastructure::metrics::StoreErrorKind;
 
+use super::groups::Groups;
 use super::keys::SaleKeys;
 use super::metrics::{ERRORS, SCRIPT_DURATION};
-use super::reply::Reply;
+use super::reply::{Reply, text};
 use super::scripts::{ScriptName, ScriptSet};
 
 /// Longest time for a command. A command that takes longer may or may not have happened.
@@ -33,6 +34,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 pub struct RedisStore {
     pub(super) client: Client,
     pub(super) connection: ConnectionManager,
+    pub(super) groups: Arc<Groups>,
     scripts: Arc<ArcSwap<ScriptSet>>,
 }
 
@@ -66,7 +68,7 @@ impl RedisStore {
         let manager = ConnectionManager::new_with_config(client.clone(), config);
         let connection = manager.await.map_err(ConnectError::Unreachable)?;
         let scripts = Arc::new(ArcSwap::from_pointee(ScriptSet::new(Epoch(0))));
-        let store = RedisStore { client, connection, scripts };
+        let store = RedisStore { client, connection, groups: Arc::default(), scripts };
         store.refuse_old_versions().await?;
         store.refuse_eviction().await?;
         Ok(store)
@@ -120,7 +122,7 @@ impl RedisStore {
         pipeline.query_async(&mut self.connection.clone()).await.map_err(store_error)
     }
 
-    /// Runs a script of an epoch in one round trip.
+    /// Runs a script of an epoch for one request, in one round trip.
     pub(super) async fn run(
         &self,
         epoch: Epoch,
@@ -128,6 +130,17 @@ impl RedisStore {
         script: ScriptName,
         args: &[&str],
     ) -> Result<Reply, StoreError> {
+        Reply::new(text(self.eval(epoch, sale, script, args.iter().copied()).await?)?)
+    }
+
+    /// Calls a script of an epoch.
+    pub(super) async fn eval<'a>(
+        &self,
+        epoch: Epoch,
+        sale: SaleId,
+        script: ScriptName,
+        args: impl Iterator<Item = &'a str>,
+    ) -> Result<Value, StoreError> {
         let scripts = self.scripts(epoch);
         let (keys, parts) = (SaleKeys::of(sale), script.keys());
         let mut command = redis::cmd("EVALSHA");
@@ -142,7 +155,7 @@ impl RedisStore {
         let span = tracing::debug_span!("script", ?script, %sale);
         let reply = self.query::<Value>(&command).instrument(span).await;
         SCRIPT_DURATION.of(script).record(started.elapsed().as_secs_f64());
-        Reply::new(reply?)
+        reply
     }
 
     /// Returns the scripts of an epoch, hashed once.

@@ -1,36 +1,33 @@
 //! The decisions: one typed function for each script.
+//!
+//! The crowd's scripts decide in groups: see [`groups`](super::groups).
 
 use async_trait::async_trait;
 
 use crate::application::sale::ports::{DecideError, Decider, Found, RecordedPurchase};
 use crate::application::shared::StoreError;
-use crate::domain::sale::{BuyNowRefusal, Cart, CartLine, CheckoutRefusal, PurchaseRefusal, Release, RemoveRefusal};
-use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, CART_UNITS, OPEN_CARTS_MAX};
+use crate::domain::sale::{
+    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, PurchaseRefusal, Release, RemoveRefusal,
+};
 use crate::domain::shared::{CheckoutCode, Epoch, Ordinal, RequestId, SaleId, UserId};
 
 use super::connection::RedisStore;
 use super::scripts::ScriptName;
-use super::text::{parse_lines, parse_ordinals, print_lines, print_numbers, print_units};
+use super::text::{parse_lines, parse_ordinals, print_numbers, print_stocked_lines, print_units};
 
 #[async_trait]
 impl Decider for RedisStore {
     async fn checkout(
         &self,
         epoch: Epoch,
+        catalog: &Catalog,
         user: &UserId,
         new_code: CheckoutCode,
         wanted: &[CartLine],
     ) -> Result<Cart, DecideError<CheckoutRefusal>> {
-        let args = [
-            user.as_str(),
-            &new_code.to_string(),
-            &CART_UNITS.to_string(),
-            &OPEN_CARTS_MAX.to_string(),
-            &ATTEMPTS_BACKLOG_MAX.to_string(),
-            &print_lines(wanted),
-        ];
-        let reply = self.run(epoch, new_code.sale, ScriptName::Checkout, &args).await?;
-        let refusal = match reply.tag.as_str() {
+        let args = vec![user.to_string(), new_code.to_string(), print_stocked_lines(catalog, wanted)];
+        let reply = self.decide(epoch, new_code.sale, ScriptName::Checkout, args).await?;
+        let refusal = match reply.tag() {
             "CART" => return Ok(reply.cart()?),
             "NOT_STARTED" => CheckoutRefusal::SaleNotStarted,
             "ENDED" => CheckoutRefusal::SaleEnded,
@@ -54,7 +51,7 @@ impl Decider for RedisStore {
     ) -> Result<Cart, DecideError<RemoveRefusal>> {
         let args = [code.to_string(), ordinal.to_string()];
         let reply = self.run(epoch, code.sale, ScriptName::Remove, &args.each_ref().map(String::as_str)).await?;
-        let refusal = match reply.tag.as_str() {
+        let refusal = match reply.tag() {
             "CART" => return Ok(reply.cart()?),
             "NOT_FOUND" => RemoveRefusal::CheckoutNotFound,
             "NOT_IN_CART" => RemoveRefusal::ItemNotInCart,
@@ -70,10 +67,10 @@ impl Decider for RedisStore {
         code: CheckoutCode,
         partial: bool,
     ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
-        let args = [code.to_string(), u8::from(partial).to_string()];
-        let reply = self.run(epoch, code.sale, ScriptName::Purchase, &args.each_ref().map(String::as_str)).await?;
+        let args = vec![code.to_string(), u8::from(partial).to_string()];
+        let reply = self.decide(epoch, code.sale, ScriptName::Purchase, args).await?;
         let ordinals = |text: &str| Some(parse_lines(text)?.iter().map(|line| line.ordinal).collect());
-        let refusal = match reply.tag.as_str() {
+        let refusal = match reply.tag() {
             "SOLD" => return Ok(reply.purchase()?),
             "NOT_FOUND" => PurchaseRefusal::CheckoutNotFound,
             "CART_EMPTY" => PurchaseRefusal::CartEmpty,
@@ -92,14 +89,16 @@ impl Decider for RedisStore {
     async fn buy_now(
         &self,
         epoch: Epoch,
+        catalog: &Catalog,
         user: &UserId,
         request: &RequestId,
         new_code: CheckoutCode,
         wanted: CartLine,
     ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>> {
-        let args = [user.as_str(), request.as_str(), &new_code.to_string(), &print_lines(&[wanted])];
-        let reply = self.run(epoch, new_code.sale, ScriptName::BuyNow, &args).await?;
-        let refusal = match reply.tag.as_str() {
+        let line = print_stocked_lines(catalog, &[wanted]);
+        let args = vec![user.to_string(), request.to_string(), new_code.to_string(), line];
+        let reply = self.decide(epoch, new_code.sale, ScriptName::BuyNow, args).await?;
+        let refusal = match reply.tag() {
             "SOLD" => return Ok(reply.purchase()?),
             "MISMATCH" => BuyNowRefusal::RequestMismatch,
             "NOT_STARTED" => BuyNowRefusal::NotStarted,
@@ -114,7 +113,7 @@ impl Decider for RedisStore {
 
     async fn find(&self, epoch: Epoch, code: CheckoutCode) -> Result<Option<Found>, StoreError> {
         let reply = self.run(epoch, code.sale, ScriptName::Find, &[&code.to_string()]).await?;
-        match reply.tag.as_str() {
+        match reply.tag() {
             "SOLD" => Ok(Some(Found::Purchase(reply.purchase()?))),
             "CART" => Ok(Some(Found::Cart(reply.cart()?))),
             "NOT_FOUND" => Ok(None),
@@ -130,7 +129,7 @@ impl Decider for RedisStore {
         request: &RequestId,
     ) -> Result<Option<RecordedPurchase>, StoreError> {
         let reply = self.run(epoch, sale, ScriptName::Find, &[&format!("{user} {request}")]).await?;
-        match reply.tag.as_str() {
+        match reply.tag() {
             "SOLD" => Ok(Some(reply.purchase()?)),
             "NOT_FOUND" => Ok(None),
             _ => Err(reply.corrupt()),
@@ -140,6 +139,6 @@ impl Decider for RedisStore {
     async fn release(&self, epoch: Epoch, sale: SaleId, release: &Release) -> Result<(), StoreError> {
         let args = [release.purchase.to_string(), print_units(&release.units), print_numbers(&release.slots)];
         let reply = self.run(epoch, sale, ScriptName::Release, &args.each_ref().map(String::as_str)).await?;
-        if reply.tag == "OK" { Ok(()) } else { Err(reply.corrupt()) }
+        reply.expect_ok()
     }
 }

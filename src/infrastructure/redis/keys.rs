@@ -8,21 +8,22 @@ pub const WATERMARKS_CHANNEL: &str = "flashsale:watermarks";
 /// The parts of the state of a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Hash: `epoch`, `starts_at_ms`, `ends_at_ms`, `user_limit`. Without it nothing is decided.
+    /// Hash: `epoch`, `starts_at_ms`, `ends_at_ms`, `user_limit`, and `last_id`, the id of the last ledger entry. Without
+    /// it nothing is decided.
     Header,
-    /// Hash: item number -> its free units, `1-3,5`.
+    /// Hash: item number -> its sold units, `7,2,5`: 1 to 7 without 2 and 5. An item without a field has sold none.
     Units,
-    /// Hash: user -> filled slots, `1101`.
+    /// Hash: user -> filled slots, in the same format.
     Slots,
-    /// Hash: checkout code -> user and lines, `u1 42:1,43:2`.
+    /// Hash: checkout code -> user and lines, `u1 42:1:5,43:2:9`: item, quantity, stock of the item.
     Carts,
-    /// Hash: user -> the code of the open cart.
+    /// Hash: user -> the code of the latest cart, which may be bought.
     Codes,
     /// Hash: checkout code, or user and request id with a space between -> ledger id of the purchase.
     Receipts,
-    /// Stream: the ledger; never trimmed.
+    /// Stream: the ledger; never trimmed. One stream entry may record several purchases, a line for each.
     Ledger,
-    /// Stream: accepted checkouts that wait for PostgreSQL.
+    /// Stream: accepted checkouts that wait for PostgreSQL, several in one stream entry.
     Attempts,
 }
 

@@ -8,7 +8,7 @@ use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{Cmd, Value};
 
 use crate::application::sale::ports::{
-    AttemptLog, Attempts, Ledger, LedgerReader, Watermark, WatermarkSubscription, Watermarks,
+    Attempt, AttemptLog, Attempts, Ledger, LedgerReader, Watermark, WatermarkSubscription, Watermarks,
 };
 use crate::application::shared::StoreError;
 use crate::domain::sale::LedgerEntry;
@@ -18,7 +18,7 @@ use crate::domain::shared::{LedgerId, SaleId};
 use super::connection::{RedisStore, store_error};
 use super::keys::{Part, SaleKeys, WATERMARKS_CHANNEL};
 use super::reply::{text, texts};
-use super::text::{parse_attempt, parse_entry};
+use super::text::{parse_attempts, parse_entries};
 
 /// Longest wait of a reader in one call.
 const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -27,14 +27,16 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 impl Ledger for RedisStore {
     async fn read(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<LedgerEntry>, StoreError> {
         let entries = entries(self.query(&range(sale, Part::Ledger, after, max)).await?)?;
-        Ok(entries.iter().map(|(id, fields)| parse_entry(*id, fields)).collect())
+        Ok(entries_after(after, &entries))
     }
 
     async fn read_one(&self, sale: SaleId, id: LedgerId) -> Result<Option<LedgerEntry>, StoreError> {
         let mut command = redis::cmd("XRANGE");
-        command.arg(SaleKeys::of(sale).key(Part::Ledger)).arg(id.to_string()).arg(id.to_string());
+        // The id of a stream entry is that of its last purchase.
+        command.arg(SaleKeys::of(sale).key(Part::Ledger)).arg(id.to_string()).arg("+").arg("COUNT").arg(1);
         let entries = entries(self.query(&command).await?)?;
-        Ok(entries.first().map(|(id, fields)| parse_entry(*id, fields)))
+        let found = entries.iter().flat_map(|(last, fields)| parse_entries(*last, fields)).find(|entry| entry.id == id);
+        Ok(found)
     }
 
     async fn follow(&self, sale: SaleId) -> Result<Box<dyn LedgerReader>, StoreError> {
@@ -47,8 +49,10 @@ impl Ledger for RedisStore {
 impl AttemptLog for RedisStore {
     async fn read_attempts(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Attempts, StoreError> {
         let entries = entries(self.query(&range(sale, Part::Attempts, after, max)).await?)?;
-        let readable = entries.iter().filter_map(|(id, fields)| parse_attempt(*id, fields)).collect();
-        Ok(Attempts { readable, last: entries.last().map(|(id, _)| *id), count: entries.len() })
+        let attempts: Vec<Option<Attempt>> =
+            entries.iter().flat_map(|(id, fields)| parse_attempts(*id, fields)).collect();
+        let (last, count) = (entries.last().map(|(id, _)| *id), attempts.len());
+        Ok(Attempts { readable: attempts.into_iter().flatten().collect(), last, count })
     }
 
     async fn count_attempts(&self, sale: SaleId) -> Result<usize, StoreError> {
@@ -96,8 +100,7 @@ impl LedgerReader for StreamReader {
             // One stream was asked for: [[key, entries]].
             Value::Array(mut streams) => match streams.pop() {
                 Some(Value::Array(mut stream)) if stream.len() == 2 => {
-                    let entries = entries(stream.swap_remove(1))?;
-                    Ok(entries.iter().map(|(id, fields)| parse_entry(*id, fields)).collect())
+                    Ok(entries_after(after, &entries(stream.swap_remove(1))?))
                 }
                 other => Err(StoreError::corrupt(other)),
             },
@@ -137,6 +140,12 @@ fn range(sale: SaleId, part: Part, after: LedgerId, max: usize) -> Cmd {
     let mut command = redis::cmd("XRANGE");
     command.arg(SaleKeys::of(sale).key(part)).arg(format!("({after}")).arg("+").arg("COUNT").arg(max);
     command
+}
+
+/// Reads the ledger entries after `after`, which may lie inside the first stream entry.
+fn entries_after(after: LedgerId, entries: &[(LedgerId, Vec<String>)]) -> Vec<LedgerEntry> {
+    let entries = entries.iter().flat_map(|(id, fields)| parse_entries(*id, fields));
+    entries.filter(|entry| entry.id > after).collect()
 }
 
 /// `[[id, [name, value, ...]], ...]`

@@ -11,7 +11,6 @@ use crate::domain::shared::{Epoch, SaleId};
 use super::connection::RedisStore;
 use super::keys::{Part, SaleKeys};
 use super::scripts::ScriptName;
-use super::text::print_free;
 
 #[async_trait]
 impl Lifecycle for RedisStore {
@@ -22,10 +21,8 @@ impl Lifecycle for RedisStore {
     }
 
     async fn open(&self, epoch: Epoch, stock: &Stock) -> Result<(), StoreError> {
-        let free: Vec<String> = stock.holdings.free.values().map(print_free).collect();
         let header = header(&stock.sale);
-        let args: Vec<&str> = header.iter().chain(&free).map(String::as_str).collect();
-        self.run(epoch, stock.sale.id, ScriptName::OpenSale, &args).await?.expect_ok()
+        self.run(epoch, stock.sale.id, ScriptName::OpenSale, &header.each_ref().map(String::as_str)).await?.expect_ok()
     }
 
     async fn end(&self, epoch: Epoch, sale: SaleId, ends_at: DateTime<Utc>) -> Result<(), StoreError> {

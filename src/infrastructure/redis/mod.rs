@@ -2,6 +2,7 @@
 
 mod connection;
 mod decide;
+mod groups;
 mod keys;
 mod ledger;
 mod lifecycle;

@@ -1,84 +1,101 @@
-//! Replies of scripts: lists whose first element is a tag.
+//! Replies of scripts: texts of words whose first is a tag.
 
 use redis::Value;
 
 use crate::application::sale::ports::RecordedPurchase;
 use crate::application::shared::StoreError;
 use crate::domain::sale::Cart;
-use crate::domain::shared::{CheckoutCode, LedgerId};
+use crate::domain::shared::CheckoutCode;
 
-use super::text::{parse_cart, parse_purchase};
+use super::text::{parse_cart, parse_sold};
 
 /// A reply with its tag.
 #[derive(Debug)]
 pub struct Reply {
-    pub tag: String,
-    values: Vec<Value>,
+    text: String,
+    tag_len: usize,
 }
 
 impl Reply {
     /// Reads a reply. The tags `FENCED` and `BUSY` become errors.
-    pub fn new(value: Value) -> Result<Self, StoreError> {
-        let Value::Array(mut values) = value else { return Err(StoreError::corrupt(value)) };
-        if values.is_empty() {
-            return Err(StoreError::corrupt("an empty reply"));
-        }
-        let tag = text(values.remove(0))?;
-        match tag.as_str() {
+    pub fn new(text: String) -> Result<Self, StoreError> {
+        let tag_len = text.find(' ').unwrap_or(text.len());
+        let reply = Reply { text, tag_len };
+        match reply.tag() {
             "FENCED" => Err(StoreError::Fenced),
-            "BUSY" => Err(bound(values.first()).map_or_else(|| StoreError::corrupt(&values), StoreError::Busy)),
-            _ => Ok(Reply { tag, values }),
+            "BUSY" => Err(bound(reply.rest()).map_or_else(|| reply.corrupt(), StoreError::Busy)),
+            _ => Ok(reply),
         }
     }
 
-    /// Returns the `index`-th value after the tag.
-    pub fn text(&self, index: usize) -> Result<&str, StoreError> {
-        match self.values.get(index) {
-            Some(Value::BulkString(bytes)) => std::str::from_utf8(bytes).map_err(|_| self.corrupt()),
-            Some(Value::SimpleString(text)) => Ok(text),
-            _ => Err(self.corrupt()),
+    /// Reads the replies to `count` requests, or the one reply to all of them: `FENCED`.
+    pub fn list(value: Value, count: usize) -> Result<Vec<Result<Self, StoreError>>, StoreError> {
+        match value {
+            Value::Array(values) if values.len() == count => {
+                values.into_iter().map(|value| Ok(Reply::new(text(value)?))).collect()
+            }
+            Value::Array(_) => Err(StoreError::corrupt(value)),
+            value => match Reply::new(text(value)?) {
+                Err(error) => Err(error),
+                Ok(reply) => Err(reply.corrupt()),
+            },
         }
     }
 
-    /// Parses the `index`-th value after the tag.
+    /// Returns the first word.
+    pub fn tag(&self) -> &str {
+        &self.text[..self.tag_len]
+    }
+
+    /// Returns the words after the tag.
+    fn rest(&self) -> &str {
+        self.text.get(self.tag_len + 1..).unwrap_or("")
+    }
+
+    /// Parses the `index`-th word after the tag.
     pub fn parsed<T>(&self, index: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
-        parse(self.text(index)?).ok_or_else(|| self.corrupt())
+        self.rest().split(' ').nth(index).and_then(parse).ok_or_else(|| self.corrupt())
     }
 
-    /// Reads `CART code cart`.
+    /// Reads `CART code user lines`.
     pub fn cart(&self) -> Result<Cart, StoreError> {
-        let code: CheckoutCode = self.parsed(0, |code| code.parse().ok())?;
-        self.parsed(1, |cart| parse_cart(code, cart))
+        let cart = self.rest().split_once(' ').and_then(|(code, cart)| {
+            let code: CheckoutCode = code.parse().ok()?;
+            parse_cart(code, cart)
+        });
+        cart.ok_or_else(|| self.corrupt())
     }
 
-    /// Reads `SOLD replayed id purchase`.
+    /// Reads `SOLD replayed id code user request units missed`.
     pub fn purchase(&self) -> Result<RecordedPurchase, StoreError> {
-        let replayed = self.parsed(0, |flag| match flag {
-            "0" => Some(false),
-            "1" => Some(true),
-            _ => None,
-        })?;
-        let id: LedgerId = self.parsed(1, |id| id.parse().ok())?;
-        let purchase = self.parsed(2, parse_purchase)?;
-        Ok(RecordedPurchase { id, purchase, replayed })
+        let recorded = self.rest().split_once(' ').and_then(|(replayed, line)| {
+            let replayed = match replayed {
+                "0" => false,
+                "1" => true,
+                _ => return None,
+            };
+            let (id, purchase) = parse_sold(line)?;
+            Some(RecordedPurchase { id, purchase, replayed })
+        });
+        recorded.ok_or_else(|| self.corrupt())
     }
 
     /// Accepts the tag `OK` only.
     pub fn expect_ok(&self) -> Result<(), StoreError> {
-        if self.tag == "OK" { Ok(()) } else { Err(self.corrupt()) }
+        if self.tag() == "OK" { Ok(()) } else { Err(self.corrupt()) }
     }
 
     /// Returns the error for a reply that no script gives.
     pub fn corrupt(&self) -> StoreError {
-        StoreError::corrupt(self)
+        StoreError::corrupt(&self.text)
     }
 }
 
 /// Returns the text about the bound that a script found reached.
-fn bound(name: Option<&Value>) -> Option<&'static str> {
+fn bound(name: &str) -> Option<&'static str> {
     match name {
-        Some(Value::BulkString(name)) if name == b"carts" => Some("too many carts are open in this sale"),
-        Some(Value::BulkString(name)) if name == b"attempts" => Some("too many checkouts wait to be archived"),
+        "carts" => Some("too many carts are open in this sale"),
+        "attempts" => Some("too many checkouts wait to be archived"),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use super::connection::{RedisStore, store_error};
 use super::keys::{Part, SaleKeys};
 use super::ledger::entries;
 use super::lifecycle::header;
-use super::text::{parse_entry, parse_free, parse_slots, print_free, print_purchase, print_slots};
+use super::text::{parse_entries, parse_taken, print_sold, print_taken};
 
 /// Longest time to read the snapshot of a large sale.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -65,6 +65,7 @@ impl Restorer for RedisStore {
         }
         let [starts_at_ms, ends_at_ms, user_limit] = header(&stock.sale);
         let last = stock.purchases.last_key_value().map_or(OPENED_ID, |(id, _)| *id);
+        let last_id = last.max(persisted).to_string();
         let mut pipeline = redis::pipe();
         pipeline.atomic();
         if persisted > last {
@@ -77,7 +78,7 @@ impl Restorer for RedisStore {
             .cmd("HSET")
             .arg(keys.key(Part::Header))
             .arg(&[("epoch", epoch.to_string()), ("starts_at_ms", starts_at_ms)])
-            .arg(&[("ends_at_ms", ends_at_ms), ("user_limit", user_limit)])
+            .arg(&[("ends_at_ms", ends_at_ms), ("user_limit", user_limit), ("last_id", last_id)])
             .ignore();
         self.pipeline(&pipeline).await
     }
@@ -122,11 +123,11 @@ impl Restorer for RedisStore {
         if !exists {
             return Ok(None);
         }
-        let ledger = entries(ledger)?.iter().map(|(id, fields)| parse_entry(*id, fields)).collect();
+        let ledger = entries(ledger)?.iter().flat_map(|(id, fields)| parse_entries(*id, fields)).collect();
         let requests = receipts.extract_if(.., |name, _| name.contains(' ')).collect();
         let holdings = Holdings {
-            free: parsed(&units, |item| Ordinal::try_from(item.parse::<u32>().ok()?).ok(), parse_free)?,
-            slots: parsed(&slots, |user| user.parse().ok(), parse_slots)?,
+            units: parsed(&units, |item| Ordinal::try_from(item.parse::<u32>().ok()?).ok(), parse_taken)?,
+            slots: parsed(&slots, |user| user.parse().ok(), parse_taken)?,
             receipts: parsed(&receipts, |code| code.parse().ok(), |id| id.parse().ok())?,
             requests: parsed(&requests, user_and_request, |id| id.parse().ok())?,
         };
@@ -179,39 +180,30 @@ impl RedisStore {
 
     /// Writes purchases as the scripts did. A cart that survived its own purchase is deleted.
     async fn restore_purchases(&self, keys: &SaleKeys, purchases: &[(&LedgerId, &Purchase)]) -> Result<(), StoreError> {
-        let mut command = redis::cmd("HMGET");
-        command.arg(keys.key(Part::Codes));
-        purchases.iter().for_each(|(_, purchase)| _ = command.arg(purchase.user.as_str()));
-        let open_codes: Vec<Option<String>> = self.query(&command).await?;
-
-        let mut pipeline = redis::pipe();
-        for ((id, purchase), open_code) in purchases.iter().zip(open_codes) {
-            let (id, code) = (id.to_string(), purchase.code.to_string());
-            pipeline
-                .cmd("XADD")
-                .arg(keys.key(Part::Ledger))
-                .arg(&id)
-                .arg("sold")
-                .arg(print_purchase(purchase))
-                .ignore();
-            pipeline.cmd("HSET").arg(keys.key(Part::Receipts)).arg(&code).arg(&id).ignore();
+        let Some((last, _)) = purchases.last() else { return Ok(()) };
+        let lines: Vec<String> = purchases.iter().map(|(id, purchase)| print_sold(**id, purchase)).collect();
+        let codes: Vec<String> = purchases.iter().map(|(_, purchase)| purchase.code.to_string()).collect();
+        let mut receipts = redis::cmd("HSET");
+        receipts.arg(keys.key(Part::Receipts));
+        for ((id, purchase), code) in purchases.iter().zip(&codes) {
+            receipts.arg(code).arg(id.to_string());
             if let Some(request) = &purchase.request {
-                let name = format!("{} {request}", purchase.user);
-                pipeline.cmd("HSET").arg(keys.key(Part::Receipts)).arg(name).arg(&id).ignore();
-            }
-            pipeline.cmd("HDEL").arg(keys.key(Part::Carts)).arg(&code).ignore();
-            if open_code.as_ref() == Some(&code) {
-                pipeline.cmd("HDEL").arg(keys.key(Part::Codes)).arg(purchase.user.as_str()).ignore();
+                receipts.arg(format!("{} {request}", purchase.user)).arg(id.to_string());
             }
         }
+        let mut pipeline = redis::pipe();
+        let entry = &[("sold", lines.join("\n"))];
+        pipeline.cmd("XADD").arg(keys.key(Part::Ledger)).arg(last.to_string()).arg(entry).ignore();
+        pipeline.add_command(receipts).ignore();
+        pipeline.cmd("HDEL").arg(keys.key(Part::Carts)).arg(codes).ignore();
         self.pipeline(&pipeline).await
     }
 }
 
 /// The commands that write the slots and units of a sale, in chunks.
 fn restoring(keys: &SaleKeys, holdings: &Holdings) -> Vec<Pipeline> {
-    let slots = holdings.slots.iter().map(|(user, slots)| (user.to_string(), print_slots(slots)));
-    let units = holdings.free.iter().map(|(ordinal, free)| (ordinal.to_string(), print_free(free)));
+    let slots = holdings.slots.iter().map(|(user, slots)| (user.to_string(), print_taken(slots)));
+    let units = holdings.units.iter().map(|(ordinal, sold)| (ordinal.to_string(), print_taken(sold)));
     let mut pipelines = hash(keys.key(Part::Slots), slots);
     pipelines.extend(hash(keys.key(Part::Units), units));
     pipelines

@@ -8,13 +8,15 @@ use redis::Script;
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::domain::shared::Epoch;
+use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, CART_UNITS, OPEN_CARTS_MAX};
 
 use super::keys::Part;
 
 const PRELUDE: &str = include_str!("lua/prelude.lua");
+const SELLING: &str = include_str!("lua/selling.lua");
 
 /// A script by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum ScriptName {
     OpenSale,
@@ -45,11 +47,11 @@ impl ScriptName {
     pub fn keys(self) -> &'static [Part] {
         use Part::*;
         match self {
-            ScriptName::OpenSale => &[Header, Units, Ledger],
+            ScriptName::OpenSale => &[Header, Ledger],
             ScriptName::EndSale => &[Header],
             ScriptName::Checkout => &[Header, Units, Slots, Carts, Codes, Attempts],
             ScriptName::Remove => &[Header, Carts],
-            ScriptName::Purchase => &[Header, Units, Slots, Carts, Codes, Receipts, Ledger],
+            ScriptName::Purchase => &[Header, Units, Slots, Carts, Receipts, Ledger],
             ScriptName::BuyNow => &[Header, Units, Slots, Receipts, Ledger],
             ScriptName::Find => &[Header, Receipts, Carts, Ledger],
             ScriptName::Release => &[Header, Units, Slots, Receipts, Ledger],
@@ -108,7 +110,13 @@ fn witness(epoch: Epoch) -> String {
 }
 
 fn text(epoch: Epoch, script: ScriptName) -> String {
-    format!("local EPOCH = '{epoch}'\n{PRELUDE}\n{}", script.body())
+    let selling = if matches!(script, ScriptName::Purchase | ScriptName::BuyNow) { SELLING } else { "" };
+    format!(
+        "local EPOCH = '{epoch}'\n\
+         local CART_UNITS, OPEN_CARTS_MAX, ATTEMPTS_MAX = {CART_UNITS}, {OPEN_CARTS_MAX}, {ATTEMPTS_BACKLOG_MAX}\n\
+         {PRELUDE}\n{selling}\n{}",
+        script.body()
+    )
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The text format of values in Redis. Text that cannot be read is corrupt, never guessed.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use crate::application::sale::ports::Attempt;
-use crate::domain::sale::{Cart, CartLine, LedgerEntry, LedgerEvent, Purchase, Quantity, Release, SoldUnit};
+use crate::domain::sale::{
+    Cart, CartLine, Catalog, Item, LedgerEntry, LedgerEvent, Purchase, Quantity, Release, SoldUnit,
+};
 use crate::domain::shared::limits::CART_UNITS;
 use crate::domain::shared::{CheckoutCode, LedgerId, Ordinal};
 
@@ -21,17 +22,35 @@ pub fn print_lines(lines: &[CartLine]) -> String {
 
 /// `42:1,43:2`: item and quantity.
 pub fn parse_lines(text: &str) -> Option<Vec<CartLine>> {
+    parts(text).map(parse_line).collect()
+}
+
+/// `42:1`
+fn parse_line(text: &str) -> Option<CartLine> {
+    let (ordinal, quantity) = text.split_once(':')?;
+    Some(CartLine { ordinal: ordinal_in(ordinal)?, quantity: Quantity::try_from(number(quantity)?).ok()? })
+}
+
+/// `42:1:5,43:2:9`: item, quantity, and the stock of the item; 0 for one that the sale does not have.
+pub fn print_stocked_lines(catalog: &Catalog, lines: &[CartLine]) -> String {
+    let stock = |line: &CartLine| catalog.item(line.ordinal).map_or(0, Item::stock);
+    joined(lines.iter().map(|line| format!("{}:{}:{}", line.ordinal, line.quantity, stock(line))))
+}
+
+/// `42:1:5,43:2:9`: item, quantity and stock.
+pub fn parse_stocked_lines(text: &str) -> Option<Vec<CartLine>> {
     let line = |line: &str| {
-        let (ordinal, quantity) = line.split_once(':')?;
-        Some(CartLine { ordinal: ordinal_in(ordinal)?, quantity: Quantity::try_from(number(quantity)?).ok()? })
+        let (line, stock) = line.rsplit_once(':')?;
+        number(stock)?;
+        parse_line(line)
     };
     parts(text).map(line).collect()
 }
 
-/// `u1 42:1,43:2`
+/// `u1 42:1:5,43:2:9`
 pub fn parse_cart(code: CheckoutCode, text: &str) -> Option<Cart> {
     let (user, lines) = text.split_once(' ')?;
-    Some(Cart { code, user: user.parse().ok()?, lines: parse_lines(lines)? })
+    Some(Cart { code, user: user.parse().ok()?, lines: parse_stocked_lines(lines)? })
 }
 
 /// `42,43`
@@ -59,65 +78,46 @@ pub fn print_numbers(numbers: &[u32]) -> String {
     joined(numbers.iter().map(u32::to_string))
 }
 
-/// `1-3,5`
-pub fn print_free(free: &BTreeSet<u32>) -> String {
-    let mut text = String::new();
-    let units: Vec<u32> = free.iter().copied().collect();
-    for range in units.chunk_by(|a, b| a + 1 == *b) {
-        let comma = if text.is_empty() { "" } else { "," };
-        let _infallible = match range {
-            [unit] => write!(text, "{comma}{unit}"),
-            _ => write!(text, "{comma}{}-{}", range[0], range[range.len() - 1]),
-        };
+/// `7,2,5`: of the numbers from 1 to 7, all but 2 and 5 are taken.
+pub fn print_taken(taken: &BTreeSet<u32>) -> String {
+    let highest = taken.last().copied().unwrap_or(0);
+    let gaps = (1..highest).filter(|number| !taken.contains(number));
+    joined([highest].into_iter().chain(gaps).map(|number| number.to_string()))
+}
+
+/// `7,2,5`: of the numbers from 1 to 7, all but 2 and 5 are taken.
+pub fn parse_taken(text: &str) -> Option<BTreeSet<u32>> {
+    let mut numbers = text.split(',').map(number);
+    let mut taken: BTreeSet<u32> = (1..=numbers.next()??).collect();
+    for gap in numbers {
+        taken.remove(&gap?);
     }
-    text
+    Some(taken)
 }
 
-/// `1-3,5`
-pub fn parse_free(text: &str) -> Option<BTreeSet<u32>> {
-    let mut free = BTreeSet::new();
-    for part in text.split(',').filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        free.extend(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?);
-    }
-    Some(free)
-}
-
-/// `1101`: slots 1, 2 and 4 are filled.
-pub fn print_slots(slots: &BTreeSet<u32>) -> String {
-    (1..=slots.last().copied().unwrap_or(0)).map(|slot| if slots.contains(&slot) { '1' } else { '0' }).collect()
-}
-
-/// `1101`: slots 1, 2 and 4 are filled.
-pub fn parse_slots(text: &str) -> Option<BTreeSet<u32>> {
-    if !text.bytes().all(|byte| byte == b'0' || byte == b'1') {
-        return None;
-    }
-    Some((1..).zip(text.bytes()).filter(|(_, byte)| *byte == b'1').map(|(slot, _)| slot).collect())
-}
-
-/// The text of a purchase in a ledger entry, as the scripts write it: code, user, request, units, missed.
-pub fn print_purchase(purchase: &Purchase) -> String {
+/// A purchase as a line of a ledger entry: id, code, user, request, units, missed.
+pub fn print_sold(id: LedgerId, purchase: &Purchase) -> String {
     let request = purchase.request.as_ref().map_or_else(|| ABSENT.to_owned(), |request| format!("{REQUEST}{request}"));
     let (units, missed) = (print_units(&purchase.units), print_lines(&purchase.missed));
     let missed = if missed.is_empty() { ABSENT } else { &missed };
-    format!("{} {} {request} {units} {missed}", purchase.code, purchase.user)
+    format!("{id} {} {} {request} {units} {missed}", purchase.code, purchase.user)
 }
 
-/// Reads the text of a purchase.
-pub fn parse_purchase(text: &str) -> Option<Purchase> {
-    let [code, user, request, units, missed] = words(text)?;
+/// Reads a purchase from its line.
+pub fn parse_sold(line: &str) -> Option<(LedgerId, Purchase)> {
+    let [id, code, user, request, units, missed] = words(line)?;
     let request = match request {
         ABSENT => None,
         request => Some(request.strip_prefix(REQUEST)?.parse().ok()?),
     };
-    Some(Purchase {
+    let purchase = Purchase {
         code: code.parse().ok()?,
         user: user.parse().ok()?,
         request,
         units: parse_units(units).filter(|units| (1..=CART_UNITS as usize).contains(&units.len()))?,
         missed: if missed == ABSENT { Vec::new() } else { parse_lines(missed)? },
-    })
+    };
+    Some((id.parse().ok()?, purchase))
 }
 
 /// Reads the text of a release: the id of the purchase, units, slots. Either list may be empty.
@@ -128,23 +128,38 @@ pub fn parse_release(text: &str) -> Option<Release> {
     Some(Release { purchase: purchase.parse().ok()?, units: parse_units(units)?, slots })
 }
 
-/// Reads a ledger entry, which has one field. An entry that cannot be read is [`LedgerEvent::Unreadable`].
-pub fn parse_entry(id: LedgerId, fields: &[String]) -> LedgerEntry {
+/// Reads a stream entry of the ledger, which has one field: one event, or several purchases. What cannot be read is
+/// [`LedgerEvent::Unreadable`].
+pub fn parse_entries(id: LedgerId, fields: &[String]) -> Vec<LedgerEntry> {
     let event = match fields {
+        [kind, lines] if kind == "sold" => return lines.split('\n').map(|line| sold_entry(id, line)).collect(),
         [kind, _] if kind == "opened" => Some(LedgerEvent::Opened),
-        [kind, purchase] if kind == "sold" => parse_purchase(purchase).map(LedgerEvent::Sold),
         [kind, release] if kind == "released" => parse_release(release).map(LedgerEvent::Released),
         _ => None,
     };
-    LedgerEntry { id, event: event.unwrap_or_else(|| LedgerEvent::Unreadable(fields.join(" "))) }
+    vec![LedgerEntry { id, event: event.unwrap_or_else(|| LedgerEvent::Unreadable(fields.join(" "))) }]
 }
 
-/// Reads an accepted checkout: code, user, lines.
-pub fn parse_attempt(id: LedgerId, fields: &[String]) -> Option<Attempt> {
-    let [kind, text] = fields else { return None };
-    let [code, user, lines] = words(text)?;
-    let attempt = Attempt { id, code: code.parse().ok()?, user: user.parse().ok()?, lines: parse_lines(lines)? };
-    (kind == "checkout").then_some(attempt)
+/// Reads one purchase of the stream entry with the id `last`.
+fn sold_entry(last: LedgerId, line: &str) -> LedgerEntry {
+    if let Some((id, purchase)) = parse_sold(line).filter(|(id, _)| *id <= last) {
+        return LedgerEntry { id, event: LedgerEvent::Sold(purchase) };
+    }
+    let id = line.split(' ').next().and_then(|id| id.parse().ok()).filter(|id| *id <= last);
+    LedgerEntry { id: id.unwrap_or(last), event: LedgerEvent::Unreadable(format!("sold {line}")) }
+}
+
+/// Reads an entry of accepted checkouts, a line for each: code, user, lines. One that cannot be read is `None`.
+pub fn parse_attempts(id: LedgerId, fields: &[String]) -> Vec<Option<Attempt>> {
+    match fields {
+        [kind, lines] if kind == "checkouts" => lines.split('\n').map(|line| parse_attempt(id, line)).collect(),
+        _ => vec![None],
+    }
+}
+
+fn parse_attempt(id: LedgerId, line: &str) -> Option<Attempt> {
+    let [code, user, lines] = words(line)?;
+    Some(Attempt { id, code: code.parse().ok()?, user: user.parse().ok()?, lines: parse_stocked_lines(lines)? })
 }
 
 fn ordinal_in(text: &str) -> Option<Ordinal> {
@@ -179,47 +194,60 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for free in [vec![], vec![1], vec![1, 2], vec![1, 2, 3, 5, 7, 8], (1..=1000).collect()] {
-            let free: BTreeSet<u32> = free.into_iter().collect();
-            assert_eq!(parse_free(&print_free(&free)).unwrap(), free);
-            assert_eq!(parse_slots(&print_slots(&free)).unwrap(), free);
+        for taken in [vec![], vec![1], vec![2], vec![1, 2], vec![1, 2, 3, 5, 7, 8], (1..=1000).collect()] {
+            let taken: BTreeSet<u32> = taken.into_iter().collect();
+            assert_eq!(parse_taken(&print_taken(&taken)).unwrap(), taken);
         }
-        assert_eq!(print_free(&[1, 2, 3, 5].into()), "1-3,5");
-        assert_eq!(print_slots(&[1, 2, 4].into()), "1101");
+        assert_eq!(print_taken(&[1, 3, 4, 6, 7].into()), "7,2,5");
+        assert_eq!(print_taken(&BTreeSet::new()), "0");
+        // A script leaves the highest number in place when it becomes free.
+        assert_eq!(parse_taken("3,2,3").unwrap(), [1].into());
         assert_eq!(print_lines(&parse_lines("42:1,43:2").unwrap()), "42:1,43:2");
+        let catalog = Catalog::generated(42).unwrap();
+        let stocked = print_stocked_lines(&catalog, &parse_lines("42:1,43:2").unwrap());
+        assert_eq!(stocked, "42:1:1,43:2:0");
+        assert_eq!(print_lines(&parse_stocked_lines(&stocked).unwrap()), "42:1,43:2");
         assert_eq!(print_units(&parse_units("42:1:1,43:7:2").unwrap()), "42:1:1,43:7:2");
         let code = format!("20261120T09-{:032x}", 7);
-        for sold in [
-            format!("{code} u - 1:1:1 -"),
-            format!("{code} a:b =r-1 1:1:1,2:3:4 3:1,4:2"),
-            format!("{code} u =- 1:1:1 -"),
+        for line in [
+            format!("5-1 {code} u - 1:1:1 -"),
+            format!("5-2 {code} a:b =r-1 1:1:1,2:3:4 3:1,4:2"),
+            format!("5-3 {code} u =- 1:1:1 -"),
         ] {
-            assert_eq!(print_purchase(&parse_purchase(&sold).unwrap()), sold);
+            let (id, purchase) = parse_sold(&line).unwrap();
+            assert_eq!(print_sold(id, &purchase), line);
         }
     }
 
     #[test]
-    fn an_unreadable_entry_is_kept_as_it_is() {
+    fn an_unreadable_purchase_is_kept_as_it_is_and_does_not_hide_the_others() {
         let code = format!("20261120T09-{:032x}", 7);
-        let event = |kind: &str, text: &str| parse_entry(LedgerId::ZERO, &[kind.into(), text.into()]).event;
-        assert!(matches!(event("sold", &format!("{code} u - 1:1:1 -")), LedgerEvent::Sold(_)));
-        assert!(matches!(event("released", "1-1  "), LedgerEvent::Released(_)));
+        let last: LedgerId = "5-9".parse().unwrap();
+        let entries = |kind: &str, text: &str| parse_entries(last, &[kind.into(), text.into()]);
+        let good = format!("5-8 {code} u - 1:1:1 -");
+        assert!(matches!(entries("sold", &good)[..], [LedgerEntry { event: LedgerEvent::Sold(_), .. }]));
+        assert!(matches!(entries("released", "1-1  ")[..], [LedgerEntry { event: LedgerEvent::Released(_), .. }]));
         for text in [
             String::new(),
-            format!("{code} u - 1:1:1"),
-            format!("{code} u - 1:1:1 - -"),
-            format!("{code} u - 1:1 -"),
-            format!("{code} u - - -"),
-            format!("{code} u r1 1:1:1 -"),
-            format!("{code} u = 1:1:1 -"),
-            format!("{code} u - {} -", ["1:1:1"; 11].join(",")),
-            format!("{code} ü - 1:1:1 -"),
-            format!("{code} u - 0:1:1 -"),
-            "code u - 1:1:1 -".to_owned(),
+            format!("{code} u - 1:1:1 -"),
+            format!("5-9 {code} u - 1:1:1"),
+            format!("5-9 {code} u - 1:1:1 - -"),
+            format!("5-9 {code} u - 1:1 -"),
+            format!("5-9 {code} u - - -"),
+            format!("5-9 {code} u r1 1:1:1 -"),
+            format!("5-9 {code} u = 1:1:1 -"),
+            format!("5-9 {code} u - {} -", ["1:1:1"; 11].join(",")),
+            format!("5-9 {code} ü - 1:1:1 -"),
+            format!("5-9 {code} u - 0:1:1 -"),
+            format!("5-10 {code} u - 1:1:1 -"),
+            "5-9 code u - 1:1:1 -".to_owned(),
         ] {
-            assert_eq!(event("sold", &text), LedgerEvent::Unreadable(format!("sold {text}")), "{text}");
+            let found = entries("sold", &format!("{good}\n{text}"));
+            assert!(matches!(&found[0], LedgerEntry { event: LedgerEvent::Sold(_), .. }));
+            let unreadable = LedgerEntry { id: last, event: LedgerEvent::Unreadable(format!("sold {text}")) };
+            assert_eq!(found[1..], [unreadable], "{text}");
         }
-        assert!(matches!(event("other", ""), LedgerEvent::Unreadable(_)));
-        assert!(matches!(parse_entry(LedgerId::ZERO, &[]).event, LedgerEvent::Unreadable(_)));
+        assert!(matches!(entries("other", "")[..], [LedgerEntry { event: LedgerEvent::Unreadable(_), .. }]));
+        assert!(matches!(parse_entries(last, &[])[..], [LedgerEntry { event: LedgerEvent::Unreadable(_), .. }]));
     }
 }

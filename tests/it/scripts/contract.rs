@@ -9,7 +9,7 @@ use flashsale::application::shared::StoreError;
 use flashsale::domain::{sale::*, shared::*};
 
 use super::subject::{MemorySubject, RedisSubject, Subject};
-use super::{EPOCH, line, open_window, stock};
+use super::{EPOCH, catalog, line, open_window, stock};
 
 /// Runs each test against every store.
 macro_rules! contract {
@@ -119,7 +119,7 @@ impl<'a> Fixture<'a> {
         secret: u128,
         wanted: &[(u32, u32)],
     ) -> Result<Cart, DecideError<CheckoutRefusal>> {
-        self.store().checkout(EPOCH, &user(name), self.code(secret), &lines(wanted)).await
+        self.store().checkout(EPOCH, &catalog(), &user(name), self.code(secret), &lines(wanted)).await
     }
 
     /// Puts items into a cart and buys it.
@@ -136,7 +136,7 @@ impl<'a> Fixture<'a> {
         wanted: (u32, u32),
     ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>> {
         let wanted = line(wanted.0, wanted.1);
-        self.store().buy_now(EPOCH, &user(name), &request(id), self.code(secret), wanted).await
+        self.store().buy_now(EPOCH, &catalog(), &user(name), &request(id), self.code(secret), wanted).await
     }
 
     async fn ledger(&self) -> Vec<LedgerEntry> {
@@ -147,8 +147,8 @@ impl<'a> Fixture<'a> {
         self.store().snapshot(self.id).await.unwrap().unwrap()
     }
 
-    async fn free(&self, item: u32) -> BTreeSet<u32> {
-        self.snapshot().await.holdings.free[&item.try_into().unwrap()].clone()
+    async fn sold(&self, item: u32) -> BTreeSet<u32> {
+        self.snapshot().await.holdings.units.get(&item.try_into().unwrap()).cloned().unwrap_or_default()
     }
 
     /// Moves the window so that it is in this state.
@@ -175,7 +175,7 @@ async fn a_user_has_one_cart_that_grows(sale: Fixture<'_>) {
     assert_eq!(grown.lines, lines(&[(1, 1), (3, 2)]));
     // A cart reserves nothing.
     assert_eq!(sale.checkout("bob", 6, &[(1, 1)]).await.unwrap().code, sale.code(6));
-    assert_eq!(sale.free(1).await, [1].into());
+    assert_eq!(sale.sold(1).await, [].into());
 }
 
 async fn a_refused_checkout_changes_nothing(sale: Fixture<'_>) {
@@ -247,7 +247,7 @@ async fn a_partial_purchase_takes_the_units_that_are_left(sale: Fixture<'_>) {
     sale.buy("bob", 2, &[(1, 1), (3, 1)]).await;
     let bought = sale.store().purchase(EPOCH, code, true).await.unwrap().purchase;
     assert_eq!((bought.lines(), &bought.missed), (lines(&[(3, 1)]), &lines(&[(1, 1), (3, 1)])));
-    assert_eq!(sale.free(3).await, [].into());
+    assert_eq!(sale.sold(3).await, [1, 2].into());
     let LedgerEvent::Sold(recorded) = &sale.ledger().await[2].event else { panic!("it is a purchase") };
     assert_eq!(*recorded, bought);
     // Nothing is left of this cart.
@@ -345,7 +345,7 @@ async fn a_release_frees_units_slots_code_and_request_once(sale: Fixture<'_>) {
     assert_eq!(ledger.len(), 4);
     assert_eq!(ledger[3].event, LedgerEvent::Released(release.clone()));
     let holdings = sale.snapshot().await.holdings;
-    assert_eq!(holdings.free[&5.try_into().unwrap()], (1..=12).filter(|unit| *unit != 3).collect());
+    assert_eq!(holdings.units[&5.try_into().unwrap()], [3].into());
     assert_eq!(holdings.slots[&user("ann")], [1, 3].into());
     assert_eq!(sale.store().find(EPOCH, sale.code(2)).await.unwrap(), None);
     // The request may buy again: the lowest free units, in the lowest empty slots.
@@ -429,7 +429,7 @@ async fn opening_twice_changes_nothing(sale: Fixture<'_>) {
     sale.buy("ann", 1, &[(1, 1)]).await;
     sale.store().open(EPOCH, &sale.stock).await.unwrap();
     assert_eq!(sale.ledger().await.len(), 2);
-    assert_eq!(sale.free(1).await, [].into());
+    assert_eq!(sale.sold(1).await, [1].into());
     // A sale of another epoch, or one that is being restored, is not opened.
     sale.store().load_scripts(Epoch(2)).await.unwrap();
     assert!(matches!(sale.store().open(Epoch(2), &sale.stock).await, Err(StoreError::Fenced)));
@@ -451,10 +451,10 @@ async fn nothing_is_decided_in_another_epoch_or_without_scripts(sale: Fixture<'_
     let release = Release { purchase: LedgerId::MAX, units: Vec::new(), slots: Vec::new() };
     let ordinal = 1.try_into().unwrap();
     let all_are_fenced = async |epoch: Epoch, code: CheckoutCode| {
-        assert!(is_fenced(store.checkout(epoch, &ann, code, &lines(&[(1, 1)])).await));
+        assert!(is_fenced(store.checkout(epoch, &catalog(), &ann, code, &lines(&[(1, 1)])).await));
         assert!(is_fenced(store.remove(epoch, code, ordinal).await));
         assert!(is_fenced(store.purchase(epoch, code, false).await));
-        assert!(is_fenced(store.buy_now(epoch, &ann, &r, code, line(1, 1)).await));
+        assert!(is_fenced(store.buy_now(epoch, &catalog(), &ann, &r, code, line(1, 1)).await));
         assert!(matches!(store.find(epoch, code).await, Err(StoreError::Fenced)));
         assert!(matches!(store.find_request(epoch, code.sale, &ann, &r).await, Err(StoreError::Fenced)));
         assert!(matches!(store.release(epoch, code.sale, &release).await, Err(StoreError::Fenced)));
@@ -511,15 +511,7 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
     assert!(is_fenced(store.purchase(EPOCH, cart.code, false).await));
     assert!(store.snapshot(id).await.unwrap().is_none());
     assert_eq!(sale.ledger().await.len(), 4, "a fenced ledger can be read");
-    let catalog = Catalog::new(
-        Currency::EUR,
-        super::STOCKS
-            .iter()
-            .map(|stock| Item::new("Lamp".into(), "/l.jpg".into(), Money::from_cents(100), *stock).unwrap())
-            .collect(),
-    )
-    .unwrap();
-    let stock = Stock::with_purchases(sale.stock.sale.clone(), &catalog, purchases).unwrap();
+    let stock = Stock::with_purchases(sale.stock.sale.clone(), &catalog(), purchases).unwrap();
     let attempts = store.read_attempts(id, LedgerId::ZERO, 100).await.unwrap();
     let new = Epoch(2);
     for _again in 0..2 {
@@ -538,7 +530,7 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
     assert_eq!(store.count_attempts(id).await.unwrap(), attempts.count, "waiting attempts stay");
     // The user of a bought cart gets a new code; the user of an open one keeps it.
     let cart_of =
-        async |name, secret| store.checkout(new, &user(name), sale.code(secret), &lines(&[(5, 1)])).await.unwrap().code;
+        async |name, secret| store.checkout(new, &catalog(), &user(name), sale.code(secret), &lines(&[(5, 1)])).await.unwrap().code;
     assert_eq!((cart_of("dan", 6).await, cart_of("bob", 7).await), (sale.code(6), cart.code));
     assert!(store.purchase(new, cart.code, false).await.unwrap().id > lost.id);
 }
@@ -554,7 +546,7 @@ async fn a_restored_ledger_reaches_as_far_as_the_archive(sale: Fixture<'_>) {
     store.load_scripts(Epoch(2)).await.unwrap();
     assert!(store.is_intact(Epoch(2), &[(id, persisted)]).await.unwrap());
     assert_eq!(sale.ledger().await.last().unwrap(), &LedgerEntry { id: persisted, event: LedgerEvent::Opened });
-    let cart = store.checkout(Epoch(2), &user("ann"), sale.code(1), &lines(&[(1, 1)])).await.unwrap();
+    let cart = store.checkout(Epoch(2), &catalog(), &user("ann"), sale.code(1), &lines(&[(1, 1)])).await.unwrap();
     assert_eq!(store.read_attempts(id, attempts, 10).await.unwrap().readable.len(), 1);
     assert!(store.purchase(Epoch(2), cart.code, false).await.unwrap().id > persisted);
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::{
-    BuyNowRefusal, Cart, CartLine, CheckoutRefusal, Purchase, PurchaseRefusal, Release, RemoveRefusal,
+    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Purchase, PurchaseRefusal, Release, RemoveRefusal,
 };
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
@@ -41,7 +41,8 @@ impl<Refusal> From<StoreError> for DecideError<Refusal> {
 ///
 /// Each call is one round trip, decides by the clock of the store, and does everything or nothing. Each belongs to an
 /// epoch: a store that holds the state of another answers [`StoreError::Fenced`]. A refusal consumes nothing. Calls
-/// may be repeated: the same code or request id has one outcome.
+/// may be repeated: the same code or request id has one outcome. The store keeps no catalog: the caller passes that of the
+/// sale.
 #[async_trait]
 pub trait Decider: Send + Sync {
     /// Decides [`Stock::checkout`](crate::domain::sale::Stock::checkout). An attempt that changes the cart is appended
@@ -49,6 +50,7 @@ pub trait Decider: Send + Sync {
     async fn checkout(
         &self,
         epoch: Epoch,
+        catalog: &Catalog,
         user: &UserId,
         new_code: CheckoutCode,
         wanted: &[CartLine],
@@ -74,6 +76,7 @@ pub trait Decider: Send + Sync {
     async fn buy_now(
         &self,
         epoch: Epoch,
+        catalog: &Catalog,
         user: &UserId,
         request: &RequestId,
         new_code: CheckoutCode,

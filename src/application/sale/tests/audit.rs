@@ -15,8 +15,8 @@ async fn a_sound_sale_is_sound_while_entries_are_on_their_way() {
 #[tokio::test]
 async fn one_changed_unit_slot_or_receipt_is_found() {
     let changes: [fn(&mut Stock); 5] = [
-        |stock| _ = stock.holdings.free.get_mut(&1.try_into().unwrap()).unwrap().insert(1),
-        |stock| stock.holdings.free.get_mut(&2.try_into().unwrap()).unwrap().clear(),
+        |stock| _ = stock.holdings.units.remove(&1.try_into().unwrap()),
+        |stock| _ = stock.holdings.units.insert(2.try_into().unwrap(), [1].into()),
         |stock| _ = stock.holdings.slots.entry(user("ann")).or_default().insert(4),
         |stock| stock.holdings.slots.clear(),
         |stock| stock.holdings.receipts.clear(),

@@ -153,13 +153,18 @@ impl World {
     /// Returns the units of an item that the store would sell.
     fn free(&self, number: u32) -> Vec<u32> {
         let ordinal = number.try_into().unwrap();
-        self.store.edit(self.sale().id(), |stock| stock.holdings.free[&ordinal].iter().copied().collect())
+        let sale = self.sale();
+        let stock = sale.catalog.item(ordinal).unwrap().stock();
+        self.store.edit(sale.id(), |state| {
+            let sold = state.holdings.units.get(&ordinal);
+            (1..=stock).filter(|unit| !sold.is_some_and(|sold| sold.contains(unit))).collect()
+        })
     }
 
     /// Makes the store believe that this item is free.
     fn free_again(&self, number: u32) {
         let ordinal = number.try_into().unwrap();
-        self.store.edit(self.sale().id(), |stock| stock.holdings.free.get_mut(&ordinal).unwrap().insert(1));
+        self.store.edit(self.sale().id(), |stock| stock.holdings.units.get_mut(&ordinal).unwrap().remove(&1));
     }
 
     async fn archived(&self) -> LedgerId {

@@ -81,7 +81,7 @@ async fn an_unreadable_entry_does_not_stop_recovery_and_frees_its_units() {
     let sale = world.sale();
     let receipt = world.sell("ann", &[1]).await;
     world.store.append(sale.id(), crate::domain::sale::LedgerEvent::Unreadable("nonsense".into()));
-    world.store.edit(sale.id(), |stock| stock.holdings.free.get_mut(&2.try_into().unwrap()).unwrap().clear());
+    world.store.edit(sale.id(), |stock| stock.holdings.units.insert(2.try_into().unwrap(), [1].into()));
     let code = world.decide("bob", &[3]).await;
     world.store.forget_scripts();
     world.shop.recover().await.unwrap();

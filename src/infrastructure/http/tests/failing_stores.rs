@@ -81,6 +81,7 @@ impl Decider for StoreFault {
     async fn checkout(
         &self,
         _: Epoch,
+        _: &Catalog,
         _: &UserId,
         _: CheckoutCode,
         _: &[CartLine],
@@ -104,6 +105,7 @@ impl Decider for StoreFault {
     async fn buy_now(
         &self,
         _: Epoch,
+        _: &Catalog,
         _: &UserId,
         _: &RequestId,
         _: CheckoutCode,

@@ -1,77 +1,116 @@
--- Puts items into the cart of a user: all of them, or none. A cart reserves nothing.
+-- Puts items into the carts of users, each all of them or none. A cart reserves nothing.
 --
 -- KEYS  header, units, slots, carts, codes, attempts
--- ARGV  user, new_code, cart_units, open_carts_max, attempts_max, lines
--- Returns CART code cart | NOT_STARTED | ENDED | ITEM_NOT_FOUND ordinal | ITEM_SOLD ordinals | CART_FULL
---         | USER_LIMIT | BUSY bound | FENCED
+-- ARGV  user, new_code, lines; for each checkout
+-- Returns for each checkout: CART code user lines | NOT_STARTED | ENDED | ITEM_NOT_FOUND ordinal | ITEM_SOLD ordinals
+--         | CART_FULL | USER_LIMIT | BUSY bound; for all of them: FENCED
 -- Invariant: a refusal changes nothing, and neither does checking out items that are in the cart already.
 
-local units, slots, carts, codes, attempts = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local user, wanted = ARGV[1], parse_lines(ARGV[6])
+local keys = { units = KEYS[2], slots = KEYS[3], carts = KEYS[4], codes = KEYS[5], attempts = KEYS[6] }
 
 local header = read_header(KEYS[1])
 if not header then
-  return { 'FENCED' }
+  return 'FENCED'
 end
-local refusal = closed(header)
-if refusal then
-  return { refusal }
-end
-
-local free, sold = read_free(units, wanted), {}
-for i, line in ipairs(wanted) do
-  if not free[i] then
-    return { 'ITEM_NOT_FOUND', line.ordinal }
+local wanted, users, ordinals = {}, {}, {}
+for i = 1, #ARGV, 3 do
+  local lines = parse_lines(ARGV[i + 2])
+  wanted[#wanted + 1] = { user = ARGV[i], new_code = ARGV[i + 1], text = ARGV[i + 2], lines = lines }
+  users[#users + 1] = ARGV[i]
+  for _, line in ipairs(lines) do
+    ordinals[#ordinals + 1] = line.ordinal
   end
 end
-for i, line in ipairs(wanted) do
-  if count_free(free[i]) < line.quantity then
-    sold[#sold + 1] = line.ordinal
+local codes, open = read_fields(keys.codes, users), {}
+for _, code in pairs(codes) do
+  if code then
+    open[#open + 1] = code
   end
 end
-if #sold > 0 then
-  return { 'ITEM_SOLD', table.concat(sold, ',') }
-end
+local carts = read_fields(keys.carts, open)
+local units, slots = read_fields(keys.units, ordinals), read_fields(keys.slots, users)
+local closed_because = closed(header, now_ms())
+local open_carts, waiting
+local attempts, new_carts, new_codes = {}, {}, {}
 
-local known_code = redis.call('HGET', codes, user)
-local code = known_code or ARGV[2]
-local cart = redis.call('HGET', carts, code)
-local lines, places, changed = {}, {}, false
-if cart then
-  lines = select(2, parse_cart(cart))
-end
-for i, line in ipairs(lines) do
-  places[line.ordinal] = i
-end
-for _, line in ipairs(wanted) do
-  local held = lines[places[line.ordinal] or 0]
-  if not held then
-    lines[#lines + 1] = line
-    changed = true
-  elseif held.quantity < line.quantity then
-    held.quantity = line.quantity
-    changed = true
+-- The lines of a cart with the wanted ones added; nil if it holds them already.
+local function add_lines(held, lines)
+  local added, places, units, changed = {}, {}, 0, false
+  for i, line in ipairs(held) do
+    added[i], places[line.ordinal] = line, i
   end
-end
-if not changed then
-  return { 'CART', code, cart }
-end
-
-local count = count_units(lines)
-if count > tonumber(ARGV[3]) then
-  return { 'CART_FULL' }
-elseif count_filled(redis.call('HGET', slots, user) or '') + count > header.user_limit then
-  return { 'USER_LIMIT' }
-elseif not cart and redis.call('HLEN', carts) >= tonumber(ARGV[4]) then
-  return { 'BUSY', 'carts' }
-elseif redis.call('XLEN', attempts) >= tonumber(ARGV[5]) then
-  return { 'BUSY', 'attempts' }
+  for _, line in ipairs(lines) do
+    local place = places[line.ordinal]
+    if not place then
+      added[#added + 1], changed = line, true
+    elseif added[place].quantity < line.quantity then
+      added[place], changed = line, true
+    end
+  end
+  for _, line in ipairs(added) do
+    units = units + line.quantity
+  end
+  return changed and added or nil, units
 end
 
-cart = print_cart(user, lines)
-redis.call('XADD', attempts, '*', 'checkout', code .. ' ' .. user .. ' ' .. ARGV[6])
-redis.call('HSET', carts, code, cart)
-if not known_code then
-  redis.call('HSET', codes, user, code)
+-- The bound that one more attempt, and perhaps one more cart, would pass; nil if none.
+local function busy(is_new)
+  open_carts = open_carts or call('HLEN', keys.carts)
+  waiting = waiting or call('XLEN', keys.attempts)
+  if is_new and open_carts >= OPEN_CARTS_MAX then
+    return 'BUSY carts'
+  elseif waiting >= ATTEMPTS_MAX then
+    return 'BUSY attempts'
+  end
+  open_carts = open_carts + (is_new and 1 or 0)
+  return nil
 end
-return { 'CART', code, cart }
+
+local function decide(checkout)
+  if closed_because then
+    return closed_because
+  end
+  local sold = {}
+  for _, line in ipairs(checkout.lines) do
+    if line.stock == 0 then
+      return 'ITEM_NOT_FOUND ' .. line.ordinal
+    elseif line.stock - count_taken(units[line.ordinal]) < line.quantity then
+      sold[#sold + 1] = line.ordinal
+    end
+  end
+  if #sold > 0 then
+    return 'ITEM_SOLD ' .. concat(sold, ',')
+  end
+  local user, cart = checkout.user, codes[checkout.user] and carts[codes[checkout.user]]
+  -- A code without a cart has bought it.
+  local code = cart and codes[user] or checkout.new_code
+  local lines, count = add_lines(cart and parse_cart(cart).lines or {}, checkout.lines)
+  if not lines then
+    return 'CART ' .. code .. ' ' .. cart
+  elseif count > CART_UNITS then
+    return 'CART_FULL'
+  elseif count_taken(slots[user]) + count > header.user_limit then
+    return 'USER_LIMIT'
+  end
+  local bound = busy(not cart)
+  if bound then
+    return bound
+  end
+  if not cart then
+    codes[user], new_codes[user] = code, true
+  end
+  carts[code], new_carts[code] = print_cart(user, lines), true
+  attempts[#attempts + 1] = code .. ' ' .. user .. ' ' .. checkout.text
+  return 'CART ' .. code .. ' ' .. carts[code]
+end
+
+local replies = {}
+for i, checkout in ipairs(wanted) do
+  replies[i] = decide(checkout)
+end
+if #attempts > 0 then
+  call('XADD', keys.attempts, '*', 'checkouts', concat(attempts, '\n'))
+  write_fields(keys.carts, carts, new_carts)
+  write_fields(keys.codes, codes, new_codes)
+end
+return replies

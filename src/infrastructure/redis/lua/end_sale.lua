@@ -6,9 +6,9 @@
 
 local header = read_header(KEYS[1])
 if not header then
-  return { 'FENCED' }
+  return 'FENCED'
 end
 if tonumber(ARGV[1]) < header.ends_at then
-  redis.call('HSET', KEYS[1], 'ends_at_ms', ARGV[1])
+  call('HSET', KEYS[1], 'ends_at_ms', ARGV[1])
 end
-return { 'OK' }
+return 'OK'

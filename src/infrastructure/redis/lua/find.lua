@@ -2,17 +2,15 @@
 --
 -- KEYS  header, receipts, carts, ledger
 -- ARGV  code, or user and request with a space between
--- Returns SOLD replayed id entry | CART code cart | NOT_FOUND | FENCED
+-- Returns SOLD replayed id code user request units missed | CART code user lines | NOT_FOUND | FENCED
 
 if not read_header(KEYS[1]) then
-  return { 'FENCED' }
+  return 'FENCED'
 end
-local id = redis.call('HGET', KEYS[2], ARGV[1])
+local id = call('HGET', KEYS[2], ARGV[1])
 if id then
-  return sold_before(KEYS[4], id)
+  local line = find_sold(KEYS[4], id)
+  return line and 'SOLD 1 ' .. line or 'FENCED'
 end
-local cart = redis.call('HGET', KEYS[3], ARGV[1])
-if cart then
-  return { 'CART', ARGV[1], cart }
-end
-return { 'NOT_FOUND' }
+local cart = call('HGET', KEYS[3], ARGV[1])
+return cart and 'CART ' .. ARGV[1] .. ' ' .. cart or 'NOT_FOUND'

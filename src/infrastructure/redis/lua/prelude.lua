@@ -1,26 +1,30 @@
--- The functions that the scripts share. Prepended to each of them, after a line that sets EPOCH.
+-- The functions that the scripts share. Prepended to each of them, after lines that set EPOCH and the limits.
 --
 -- A script reads and decides first, and writes only when nothing can fail any more: Lua has no rollback.
--- Every reply is a list whose first element is a tag.
+-- Scripts that decide for several requests read what all of them need at once, decide in order, and write once. What is
+-- read is kept in tables, so that a decision sees those before it.
+-- Every reply is a text of words whose first is a tag, or a list of such texts, one for each request.
 
--- Milliseconds since the Unix epoch, by the clock of all decisions.
-local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local call, match, gmatch, concat = redis.call, string.match, string.gmatch, table.concat
 
--- The rules of the sale, or nil if Redis does not hold its state of this epoch.
+-- The rules of the sale and the end of its ledger, or nil if Redis does not hold its state of this epoch.
 local function read_header(key)
-  local fields = redis.call('HMGET', key, 'epoch', 'starts_at_ms', 'ends_at_ms', 'user_limit')
+  local fields = call('HMGET', key, 'epoch', 'starts_at_ms', 'ends_at_ms', 'user_limit', 'last_id')
   if fields[1] ~= EPOCH then
     return nil
   end
-  return { starts_at = tonumber(fields[2]), ends_at = tonumber(fields[3]), user_limit = tonumber(fields[4]) }
+  local starts_at, ends_at = tonumber(fields[2]), tonumber(fields[3])
+  return { key = key, starts_at = starts_at, ends_at = ends_at, user_limit = tonumber(fields[4]), last_id = fields[5] }
+end
+
+-- Milliseconds since the Unix epoch, by the clock of all decisions.
+local function now_ms()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 -- The reason for which the sale does not sell now, or nil if it sells.
-local function closed(header)
-  local now = now_ms()
+local function closed(header, now)
   -- A sale that was ended before it began has ended.
   if now >= header.ends_at or header.ends_at <= header.starts_at then
     return 'ENDED'
@@ -30,93 +34,100 @@ local function closed(header)
   return nil
 end
 
--- The free units of an item are text: ascending units and ranges, such as '1' or '2,4-5'; '' if none is left.
-
-local function count_free(free)
-  local count = 0
-  for first, last in string.gmatch(free, '(%d+)%-?(%d*)') do
-    count = count + (tonumber(last) or tonumber(first)) - tonumber(first) + 1
+-- The fields of a hash by name; false for those that it does not have.
+local function read_fields(key, names)
+  local fields = {}
+  if #names > 0 then
+    for i, value in ipairs(call('HMGET', key, unpack(names))) do
+      fields[names[i]] = value
+    end
   end
-  return count
+  return fields
 end
 
--- The lowest free unit, and the other free units.
-local function take_lowest(free)
-  local first, last, rest = string.match(free, '^(%d+)%-?(%d*),?(.*)$')
-  local unit = tonumber(first)
-  last = tonumber(last) or unit
-  local left = {}
-  if unit + 1 == last then
-    left[1] = tostring(last)
-  elseif unit < last then
-    left[1] = (unit + 1) .. '-' .. last
+-- Writes these fields of a table to a hash: `changed` has their names as keys.
+local function write_fields(key, fields, changed)
+  local flat, n = {}, 0
+  for name in pairs(changed) do
+    flat[n + 1], flat[n + 2] = name, fields[name]
+    n = n + 2
   end
-  if rest ~= '' then
-    left[#left + 1] = rest
+  if n > 0 then
+    call('HSET', key, unpack(flat))
   end
-  return unit, table.concat(left, ',')
 end
 
--- The slots of a user are text: character n is '1' if slot n is filled.
+-- The units of an item and the slots of a user are numbers from 1 on, some of which are taken. They are text: the highest
+-- taken number and, ascending, the free ones below it, such as '3' or '7,2,5'. False stands for none taken.
 
-local function count_filled(slots)
-  local _, count = string.gsub(slots, '1', '')
-  return count
-end
-
--- The lowest empty slot, and the slots with it filled.
-local function fill_lowest(slots)
-  local gap = string.find(slots, '0', 1, true)
-  if gap then
-    return gap, string.sub(slots, 1, gap - 1) .. '1' .. string.sub(slots, gap + 1)
+local function count_taken(taken)
+  local highest = tonumber(taken or 0)
+  if highest then
+    return highest
   end
-  return #slots + 1, slots .. '1'
+  local _, gaps = string.gsub(taken, ',', '')
+  return tonumber(match(taken, '^%d+')) - gaps
 end
 
--- Lines are text: '42:1,43:2', item and quantity.
+-- Appends the `count` lowest free numbers to `list`, and returns the text with them taken.
+local function take(taken, count, list)
+  local highest, left = tonumber(taken or 0), {}
+  if not highest then
+    local gaps
+    highest, gaps = match(taken, '^(%d+),(.*)$')
+    highest = tonumber(highest)
+    for gap in gmatch(gaps, '%d+') do
+      if count > 0 then
+        list[#list + 1] = gap
+        count = count - 1
+      else
+        left[#left + 1] = gap
+      end
+    end
+  end
+  for number = highest + 1, highest + count do
+    list[#list + 1] = number
+  end
+  highest = highest + count
+  return left[1] and highest .. ',' .. concat(left, ',') or highest
+end
+
+-- The lines of a cart are text: '42:1:5,43:2:9', item, quantity and stock of the item. The stock comes from the catalog,
+-- which never changes; 0 stands for an item that the sale does not have.
 
 local function parse_lines(text)
-  local lines = {}
-  for ordinal, quantity in string.gmatch(text, '(%d+):(%d+)') do
-    lines[#lines + 1] = { ordinal = ordinal, quantity = tonumber(quantity) }
+  local lines, units = {}, 0
+  for ordinal, quantity, stock in gmatch(text, '(%d+):(%d+):(%d+)') do
+    quantity = tonumber(quantity)
+    lines[#lines + 1] = { ordinal = ordinal, quantity = quantity, stock = tonumber(stock) }
+    units = units + quantity
   end
-  return lines
-end
-
-local function print_lines(lines)
-  local printed = {}
-  for i, line in ipairs(lines) do
-    printed[i] = line.ordinal .. ':' .. line.quantity
-  end
-  return table.concat(printed, ',')
-end
-
-local function count_units(lines)
-  local count = 0
-  for _, line in ipairs(lines) do
-    count = count + line.quantity
-  end
-  return count
+  return lines, units
 end
 
 -- A cart is text: its user, a space, its lines.
 
 local function parse_cart(text)
-  local user, lines = string.match(text, '^(%S+) (.*)$')
-  return user, parse_lines(lines)
+  local user, printed = match(text, '^(%S+) (.*)$')
+  local lines, units = parse_lines(printed)
+  return { user = user, lines = lines, units = units }
 end
 
 local function print_cart(user, lines)
-  return user .. ' ' .. print_lines(lines)
+  local printed = {}
+  for i, line in ipairs(lines) do
+    printed[i] = line.ordinal .. ':' .. line.quantity .. ':' .. line.stock
+  end
+  return user .. ' ' .. concat(printed, ',')
 end
 
--- The free units of each line's item, in order; false for an item that the sale does not have.
-local function read_free(key, lines)
-  local ordinals = {}
+-- Lines without stock: '42:1,43:2'.
+local function print_quantities(lines)
+  local printed = {}
   for i, line in ipairs(lines) do
-    ordinals[i] = line.ordinal
+    printed[i] = line.ordinal .. ':' .. line.quantity
   end
-  return redis.call('HMGET', key, unpack(ordinals))
+  return concat(printed, ',')
 end
 
 -- The field of a user's request in the receipts. No code contains a space.
@@ -124,46 +135,45 @@ local function request_name(user, request)
   return user .. ' ' .. request
 end
 
--- The reply for a purchase that the ledger holds.
-local function sold_before(ledger, id)
-  local entry = redis.call('XRANGE', ledger, id, id)[1]
-  if not entry then
-    return { 'FENCED' }
+-- The purchase that the ledger holds under this id, as a line: id, code, user, request, units, missed. Nil if there is
+-- none. The id of a stream entry is that of its last line.
+local function find_sold(ledger, id)
+  local entry = call('XRANGE', ledger, id, '+', 'COUNT', 1)[1]
+  if not entry or entry[2][1] ~= 'sold' then
+    return nil
   end
-  return { 'SOLD', '1', id, entry[2][2] }
+  for line in gmatch(entry[2][2], '[^\n]+') do
+    if string.sub(line, 1, #id + 1) == id .. ' ' then
+      return line
+    end
+  end
+  return nil
 end
 
--- Allots units and slots for lines that are free and within the limit, and writes the purchase, the ledger first.
--- `keys` names the hashes; `sale` holds the buyer, the code and the lines.
-local function sell(keys, sale)
-  local slots, units, changed = sale.slots, {}, {}
-  for i, line in ipairs(sale.lines) do
-    local free = sale.free[i]
-    for _ = 1, line.quantity do
-      local unit, slot
-      unit, free = take_lowest(free)
-      slot, slots = fill_lowest(slots)
-      units[#units + 1] = line.ordinal .. ':' .. unit .. ':' .. slot
+-- Gives the entries of one script their ids: the time, never going back, and a number without gaps within the sale,
+-- modulo 2^20. A reader that misses a number knows that the ledger has lost an entry.
+local function next_ids(header, now)
+  local ms, number = match(header.last_id, '^(%d+)%-(%d+)$')
+  ms, number = math.max(tonumber(ms), now), tonumber(number)
+  return function()
+    number = number + 1
+    if number == 1048576 then
+      ms, number = ms + 1, 0
     end
-    changed[#changed + 1] = line.ordinal
-    changed[#changed + 1] = free
+    header.last_id = ms .. '-' .. number
+    return header.last_id
   end
-  -- An entry is one field, named by its event, with five words. Many small fields would cost more to read.
-  local entry = table.concat({
-    sale.code, sale.user, sale.request and '=' .. sale.request or '-', table.concat(units, ','),
-    #sale.missed > 0 and print_lines(sale.missed) or '-',
-  }, ' ')
+end
+
+-- Appends an entry under the last id given. Returns nil, or the reply for a ledger that is not the one of the header.
+local function append(header, ledger, event, text)
   -- A sale without a ledger is lost: its ledger begins with the entry that opened it.
-  local id = redis.call('XADD', keys.ledger, 'NOMKSTREAM', '*', 'sold', entry)
-  if not id then
-    return { 'FENCED' }
+  local id = redis.pcall('XADD', ledger, 'NOMKSTREAM', header.last_id, event, text)
+  if not id or (type(id) == 'table' and id.err and string.find(id.err, 'equal or smaller', 1, true)) then
+    return 'FENCED'
+  elseif type(id) == 'table' then
+    return id
   end
-  redis.call('HSET', keys.units, unpack(changed))
-  redis.call('HSET', keys.slots, sale.user, slots)
-  if sale.request then
-    redis.call('HSET', keys.receipts, sale.code, id, request_name(sale.user, sale.request), id)
-  else
-    redis.call('HSET', keys.receipts, sale.code, id)
-  end
-  return { 'SOLD', '0', id, entry }
+  call('HSET', header.key, 'last_id', header.last_id)
+  return nil
 end

@@ -1,69 +1,95 @@
--- Buys a cart: all of it or, if `partial` is 1, the units that are left.
+-- Buys carts, each all of it or, if `partial` is 1, the units that are left.
 --
--- KEYS  header, units, slots, carts, codes, receipts, ledger
--- ARGV  code, partial
--- Returns SOLD replayed id entry | NOT_FOUND | NOT_STARTED | ENDED | CART_EMPTY | USER_LIMIT
---         | ITEMS_SOLD unavailable available | FENCED
+-- KEYS  header, units, slots, carts, receipts, ledger
+-- ARGV  code, partial; for each cart
+-- Returns for each cart: SOLD replayed id code user request units missed | NOT_FOUND | NOT_STARTED | ENDED | CART_EMPTY
+--         | USER_LIMIT | ITEMS_SOLD unavailable available; for all of them: FENCED
 -- Invariant: one code, one outcome. A refusal takes no unit and no slot. Sold units leave the cart, so that the same
 -- code buys the rest.
 
-local carts, codes = KEYS[4], KEYS[5]
-local keys = { units = KEYS[2], slots = KEYS[3], receipts = KEYS[6], ledger = KEYS[7] }
-local code, partial = ARGV[1], ARGV[2] == '1'
+local carts_key = KEYS[4]
+local keys = { units = KEYS[2], slots = KEYS[3], receipts = KEYS[5], ledger = KEYS[6] }
 
 local header = read_header(KEYS[1])
 if not header then
-  return { 'FENCED' }
+  return 'FENCED'
 end
-local receipt = redis.call('HGET', keys.receipts, code)
-if receipt then
-  return sold_before(keys.ledger, receipt)
+local codes = {}
+for i = 1, #ARGV, 2 do
+  codes[#codes + 1] = ARGV[i]
 end
-
-local refusal = closed(header)
-local cart = redis.call('HGET', carts, code)
-if refusal == 'ENDED' then
-  return { 'ENDED' }
-elseif not cart then
-  return { 'NOT_FOUND' }
-elseif refusal then
-  return { refusal }
-end
-
-local user, lines = parse_cart(cart)
-if #lines == 0 then
-  return { 'CART_EMPTY' }
-end
-local taken, missed, free = {}, {}, {}
-local frees = read_free(keys.units, lines)
-for i, line in ipairs(lines) do
-  local left = math.min(count_free(frees[i] or ''), line.quantity)
-  if left > 0 then
-    taken[#taken + 1] = { ordinal = line.ordinal, quantity = left }
-    free[#free + 1] = frees[i]
-  end
-  if left < line.quantity then
-    missed[#missed + 1] = { ordinal = line.ordinal, quantity = line.quantity - left }
+local receipts, printed = read_fields(keys.receipts, codes), read_fields(carts_key, codes)
+local carts, users, ordinals = {}, {}, {}
+for code, text in pairs(printed) do
+  if text and not receipts[code] then
+    local cart = parse_cart(text)
+    carts[code] = cart
+    users[#users + 1] = cart.user
+    for _, line in ipairs(cart.lines) do
+      ordinals[#ordinals + 1] = line.ordinal
+    end
   end
 end
+local units, slots = read_fields(keys.units, ordinals), read_fields(keys.slots, users)
+local sales = begin_selling(header, keys, receipts, units, slots)
+local changed, bought = {}, {}
 
-local slots = redis.call('HGET', keys.slots, user) or ''
-local count = count_units(partial and taken or lines)
-if count_filled(slots) + count > header.user_limit then
-  return { 'USER_LIMIT' }
-end
-if #taken == 0 or (#missed > 0 and not partial) then
-  if #missed > 0 then
-    redis.call('HSET', carts, code, print_cart(user, taken))
+-- Splits the lines of a cart into what is left and what is missed, with the number of units left.
+local function split(cart)
+  local taken, missed, count = {}, {}, 0
+  for _, line in ipairs(cart.lines) do
+    local left = math.min(count_left(sales, line), line.quantity)
+    if left > 0 then
+      taken[#taken + 1] = { ordinal = line.ordinal, quantity = left, stock = line.stock }
+      count = count + left
+    end
+    if left < line.quantity then
+      missed[#missed + 1] = { ordinal = line.ordinal, quantity = line.quantity - left }
+    end
   end
-  return { 'ITEMS_SOLD', print_lines(missed), print_lines(taken) }
+  return taken, missed, count
 end
 
-local reply = sell(keys, { code = code, user = user, lines = taken, missed = missed, free = free, slots = slots })
-if reply[1] == 'SOLD' then
-  redis.call('HDEL', carts, code)
-  if redis.call('HGET', codes, user) == code then
-    redis.call('HDEL', codes, user)
+local function decide(code, partial)
+  if receipts[code] then
+    return sold_before(sales, receipts[code])
   end
+  local cart = carts[code]
+  if sales.closed == 'ENDED' then
+    return 'ENDED'
+  elseif not cart then
+    return 'NOT_FOUND'
+  elseif sales.closed then
+    return sales.closed
+  elseif #cart.lines == 0 then
+    return 'CART_EMPTY'
+  end
+  local taken, missed, count = split(cart)
+  if is_over_limit(sales, cart.user, partial and count or cart.units) then
+    return 'USER_LIMIT'
+  elseif #taken == 0 or (#missed > 0 and not partial) then
+    carts[code] = { user = cart.user, lines = taken, units = count }
+    printed[code] = print_cart(cart.user, taken)
+    changed[code] = true
+    return 'ITEMS_SOLD ' .. print_quantities(missed) .. ' ' .. print_quantities(taken)
+  end
+  bought[#bought + 1] = code
+  changed[code] = nil
+  return sell(sales, {
+    code = code, user = cart.user, lines = taken, missed = #missed > 0 and print_quantities(missed),
+  })
 end
-return reply
+
+local replies = {}
+for i = 1, #ARGV, 2 do
+  replies[#replies + 1] = decide(ARGV[i], ARGV[i + 1] == '1')
+end
+local failure = finish_selling(sales)
+if failure then
+  return failure
+end
+write_fields(carts_key, printed, changed)
+if #bought > 0 then
+  call('HDEL', carts_key, unpack(bought))
+end
+return replies

@@ -5,49 +5,59 @@
 -- Returns OK | FENCED
 -- Invariant: never frees a unit or slot that somebody owns in PostgreSQL; the caller has checked that.
 
-local units, slots, receipts, ledger = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local units_key, slots_key, receipts_key, ledger = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id = ARGV[1]
 
-if not read_header(KEYS[1]) then
-  return { 'FENCED' }
+local header = read_header(KEYS[1])
+if not header then
+  return 'FENCED'
 end
-local entry = redis.call('XRANGE', ledger, id, id)[1]
-if not entry or entry[2][1] ~= 'sold' then
-  return { 'OK' }
+local line = find_sold(ledger, id)
+if not line then
+  return 'OK'
 end
-local code, user, request = string.match(entry[2][2], '^(%S+) (%S+) (%S+)')
-if redis.call('HGET', receipts, code) ~= id then
-  return { 'OK' }
+local code, user, request = match(line, '^%S+ (%S+) (%S+) (%S+)')
+if call('HGET', receipts_key, code) ~= id then
+  return 'OK'
 end
 
--- The free units of an item, with one more.
-local function give_back(free, unit)
-  local parts, placed = {}, false
-  for part in string.gmatch(free, '[^,]+') do
-    if not placed and tonumber(string.match(part, '^%d+')) > unit then
-      parts[#parts + 1] = tostring(unit)
+-- The taken numbers without one of them.
+local function give_back(taken, number)
+  local highest, gaps = match(taken or '0', '^(%d+),?(.*)$')
+  if number > tonumber(highest) then
+    return taken
+  end
+  local parts, placed = { highest }, false
+  for gap in gmatch(gaps, '%d+') do
+    if tonumber(gap) == number then
+      return taken
+    elseif not placed and tonumber(gap) > number then
+      parts[#parts + 1] = number
       placed = true
     end
-    parts[#parts + 1] = part
+    parts[#parts + 1] = gap
   end
   if not placed then
-    parts[#parts + 1] = tostring(unit)
+    parts[#parts + 1] = number
   end
-  return table.concat(parts, ',')
+  return concat(parts, ',')
 end
 
-redis.call('XADD', ledger, 'NOMKSTREAM', '*', 'released', id .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
-for ordinal, unit in string.gmatch(ARGV[2], '(%d+):(%d+):%d+') do
-  redis.call('HSET', units, ordinal, give_back(redis.call('HGET', units, ordinal) or '', tonumber(unit)))
+next_ids(header, now_ms())()
+local failure = append(header, ledger, 'released', id .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
+if failure then
+  return failure
 end
-local filled = redis.call('HGET', slots, user) or ''
-for slot in string.gmatch(ARGV[3], '%d+') do
-  slot = tonumber(slot)
-  filled = string.sub(filled, 1, slot - 1) .. '0' .. string.sub(filled, slot + 1)
+for ordinal, unit in gmatch(ARGV[2], '(%d+):(%d+):%d+') do
+  call('HSET', units_key, ordinal, give_back(call('HGET', units_key, ordinal), tonumber(unit)) or 0)
 end
-redis.call('HSET', slots, user, filled)
-redis.call('HDEL', receipts, code)
+local slots = call('HGET', slots_key, user)
+for slot in gmatch(ARGV[3], '%d+') do
+  slots = give_back(slots, tonumber(slot))
+end
+call('HSET', slots_key, user, slots or 0)
+call('HDEL', receipts_key, code)
 if request ~= '-' then
-  redis.call('HDEL', receipts, request_name(user, string.sub(request, 2)))
+  call('HDEL', receipts_key, request_name(user, string.sub(request, 2)))
 end
-return { 'OK' }
+return 'OK'

@@ -2,30 +2,29 @@
 --
 -- KEYS  header, carts
 -- ARGV  code, ordinal
--- Returns CART code cart | NOT_FOUND | NOT_IN_CART | ENDED | FENCED
+-- Returns CART code user lines | NOT_FOUND | NOT_IN_CART | ENDED | FENCED
 
 local header = read_header(KEYS[1])
 if not header then
-  return { 'FENCED' }
+  return 'FENCED'
 end
-if closed(header) == 'ENDED' then
-  return { 'ENDED' }
+if closed(header, now_ms()) == 'ENDED' then
+  return 'ENDED'
 end
-local cart = redis.call('HGET', KEYS[2], ARGV[1])
-if not cart then
-  return { 'NOT_FOUND' }
+local text = call('HGET', KEYS[2], ARGV[1])
+if not text then
+  return 'NOT_FOUND'
 end
-local user, lines = parse_cart(cart)
-local left = {}
-for _, line in ipairs(lines) do
+local cart, left = parse_cart(text), {}
+for _, line in ipairs(cart.lines) do
   if line.ordinal ~= ARGV[2] then
     left[#left + 1] = line
   end
 end
-if #left == #lines then
-  return { 'NOT_IN_CART' }
+if #left == #cart.lines then
+  return 'NOT_IN_CART'
 end
 
-cart = print_cart(user, left)
-redis.call('HSET', KEYS[2], ARGV[1], cart)
-return { 'CART', ARGV[1], cart }
+text = print_cart(cart.user, left)
+call('HSET', KEYS[2], ARGV[1], text)
+return 'CART ' .. ARGV[1] .. ' ' .. text

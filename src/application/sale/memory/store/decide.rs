@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::application::sale::ports::{Attempt, DecideError, Decider, Found, RecordedPurchase};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{
-    BuyNowRefusal, Cart, CartLine, CheckoutRefusal, Decision, LedgerEntry, LedgerEvent, PurchaseRefusal, Release,
+    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Decision, LedgerEntry, LedgerEvent, PurchaseRefusal, Release,
     RemoveRefusal,
 };
 use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, OPEN_CARTS_MAX};
@@ -18,6 +18,7 @@ impl Decider for MemoryStore {
     async fn checkout(
         &self,
         epoch: Epoch,
+        _catalog: &Catalog,
         user: &UserId,
         new_code: CheckoutCode,
         wanted: &[CartLine],
@@ -80,6 +81,7 @@ impl Decider for MemoryStore {
     async fn buy_now(
         &self,
         epoch: Epoch,
+        _catalog: &Catalog,
         user: &UserId,
         request: &RequestId,
         new_code: CheckoutCode,

@@ -215,8 +215,7 @@ impl State {
 
 impl SaleState {
     fn append(&mut self, now: DateTime<Utc>, event: LedgerEvent) -> LedgerId {
-        let last = self.last_entry();
-        let id = id_at(now).max(last.next());
+        let id = self.last_entry().following(now);
         self.ledger.push(LedgerEntry { id, event });
         id
     }
