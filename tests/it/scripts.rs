@@ -12,6 +12,7 @@ use flashsale::application::sale::ports::{DecideError, Found, RecordedPurchase};
 use flashsale::domain::sale::{Cart, Decision};
 use flashsale::domain::shared::Epoch;
 use flashsale::domain::{sale::*, shared::*};
+use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -27,24 +28,16 @@ const REQUESTS: [&str; 5] = ["r1", "-", "=", "=-", "\"r3\""];
 
 #[derive(Debug, Clone)]
 enum Step {
-    Checkout {
-        user: usize,
-        lines: Vec<(u32, u32)>,
-    },
+    /// Checkouts at the same time: by user, with items and quantities.
+    Checkouts(Vec<(usize, Vec<(u32, u32)>)>),
     Remove {
         cart: usize,
         item: u32,
     },
-    Purchase {
-        cart: usize,
-        partial: bool,
-    },
-    BuyNow {
-        user: usize,
-        request: usize,
-        item: u32,
-        quantity: u32,
-    },
+    /// Purchases at the same time: of carts, partial or not.
+    Purchases(Vec<(usize, bool)>),
+    /// Purchases without a cart at the same time: user, request, item, quantity.
+    BuyNows(Vec<(usize, usize, u32, u32)>),
     Find {
         cart: usize,
     },
@@ -68,16 +61,22 @@ fn step() -> impl Strategy<Value = Step> {
     let time = prop_oneof![4 => Just(SaleStatus::Open), 1 => Just(SaleStatus::Scheduled), 1 => Just(SaleStatus::Ended)];
     let (user, request, cart) = (0..USERS.len(), 0..REQUESTS.len(), 0..8usize);
     prop_oneof![
-        8 => (user.clone(), lines).prop_map(|(user, lines)| Step::Checkout { user, lines }),
+        8 => group((user.clone(), lines)).prop_map(Step::Checkouts),
         2 => (cart.clone(), item.clone()).prop_map(|(cart, item)| Step::Remove { cart, item }),
-        8 => (cart.clone(), any::<bool>()).prop_map(|(cart, partial)| Step::Purchase { cart, partial }),
-        4 => (user.clone(), request.clone(), item, 1..=4u32)
-            .prop_map(|(user, request, item, quantity)| Step::BuyNow { user, request, item, quantity }),
+        8 => group((cart.clone(), any::<bool>())).prop_map(Step::Purchases),
+        4 => group((user.clone(), request.clone(), item, 1..=4u32)).prop_map(Step::BuyNows),
         2 => cart.prop_map(|cart| Step::Find { cart }),
         1 => (user, request).prop_map(|(user, request)| Step::FindRequest { user, request }),
         1 => (0..8usize, 0..4usize).prop_map(|(purchase, kept)| Step::Release { purchase, kept }),
         1 => time.prop_map(Step::Time),
     ]
+}
+
+/// Mostly one request, sometimes several at the same time.
+fn group<T: Strategy + 'static>(request: T) -> impl Strategy<Value = Vec<T::Value>> {
+    let request = request.boxed();
+    let several = prop::collection::vec(request.clone(), 2..8);
+    prop_oneof![2 => request.prop_map(|request| vec![request]), 1 => several]
 }
 
 /// One sale, in the store and in the model.
@@ -120,10 +119,10 @@ impl<'a> Pair<'a> {
 
     async fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Checkout { user, lines } => self.checkout(*user, lines).await,
+            Step::Checkouts(checkouts) => self.checkouts(checkouts).await,
             Step::Remove { cart, item } => self.remove(*cart, *item).await,
-            Step::Purchase { cart, partial } => self.purchase(*cart, *partial).await,
-            Step::BuyNow { user, request, item, quantity } => self.buy_now(*user, *request, *item, *quantity).await,
+            Step::Purchases(purchases) => self.purchases(purchases).await,
+            Step::BuyNows(purchases) => self.buy_nows(purchases).await,
             Step::Find { cart } => self.find(*cart).await,
             Step::FindRequest { user, request } => self.find_request(*user, *request).await,
             Step::Release { purchase, kept } => self.release(*purchase, *kept).await,
@@ -134,23 +133,30 @@ impl<'a> Pair<'a> {
         }
     }
 
-    async fn checkout(&mut self, user: usize, lines: &[(u32, u32)]) -> Result<(), TestCaseError> {
-        let (user, new_code): (UserId, _) = (USERS[user].parse().unwrap(), self.new_code());
-        let mut wanted: Vec<CartLine> = Vec::new();
-        for (item, quantity) in lines {
-            let line = line(*item, *quantity);
-            if !wanted.iter().any(|other| other.ordinal == line.ordinal) {
-                wanted.push(line);
+    async fn checkouts(&mut self, checkouts: &[(usize, Vec<(u32, u32)>)]) -> Result<(), TestCaseError> {
+        let mut requests: Vec<(UserId, CheckoutCode, Vec<CartLine>)> = Vec::new();
+        for (user, lines) in checkouts {
+            let mut wanted: Vec<CartLine> = Vec::new();
+            for (item, quantity) in lines {
+                let line = line(*item, *quantity);
+                if !wanted.iter().any(|other| other.ordinal == line.ordinal) {
+                    wanted.push(line);
+                }
             }
+            requests.push((USERS[*user].parse().unwrap(), self.new_code(), wanted));
         }
-        let real = self.subject.store().checkout(EPOCH, &catalog(), &user, new_code, &wanted).await;
-        let expected = self.model.checkout(self.now, &user, new_code, &wanted);
-        if let Ok(Cart { code, .. }) = &expected
-            && !self.codes.contains(code)
-        {
-            self.codes.push(*code);
+        let (store, catalog) = (self.subject.store(), catalog());
+        let calls = requests.iter().map(|(user, code, wanted)| store.checkout(EPOCH, &catalog, user, *code, wanted));
+        let real = join_all(calls).await;
+        for ((user, new_code, wanted), real) in requests.into_iter().zip(real) {
+            let expected = self.model.checkout(self.now, &user, new_code, &wanted);
+            if let Ok(Cart { code, .. }) = &expected
+                && !self.codes.contains(code)
+            {
+                self.codes.push(*code);
+            }
+            prop_assert_eq!(decided(real), expected);
         }
-        prop_assert_eq!(decided(real), expected);
         Ok(())
     }
 
@@ -161,26 +167,37 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    async fn purchase(&mut self, cart: usize, partial: bool) -> Result<(), TestCaseError> {
-        let code = self.code(cart);
-        let real = decided(self.subject.store().purchase(EPOCH, code, partial).await);
-        match (real, self.model.purchase(self.now, code, partial)) {
-            (Ok(real), Ok(expected)) => self.same_purchase(real, expected)?,
-            (real, expected) => prop_assert_eq!(real.err(), expected.err()),
+    async fn purchases(&mut self, purchases: &[(usize, bool)]) -> Result<(), TestCaseError> {
+        let requests: Vec<_> = purchases.iter().map(|(cart, partial)| (self.code(*cart), *partial)).collect();
+        let store = self.subject.store();
+        let real = join_all(requests.iter().map(|(code, partial)| store.purchase(EPOCH, *code, *partial))).await;
+        for ((code, partial), real) in requests.into_iter().zip(real) {
+            match (decided(real), self.model.purchase(self.now, code, partial)) {
+                (Ok(real), Ok(expected)) => self.same_purchase(real, expected)?,
+                (real, expected) => prop_assert_eq!(real.err(), expected.err()),
+            }
         }
         Ok(())
     }
 
-    async fn buy_now(&mut self, user: usize, request: usize, item: u32, quantity: u32) -> Result<(), TestCaseError> {
-        let (user, request): (UserId, RequestId) = (USERS[user].parse().unwrap(), REQUESTS[request].parse().unwrap());
-        let (code, wanted) = (self.new_code(), line(item, quantity));
-        let real = decided(self.subject.store().buy_now(EPOCH, &catalog(), &user, &request, code, wanted).await);
-        match (real, self.model.buy_now(self.now, &user, &request, code, wanted)) {
-            (Ok(real), Ok(expected)) => {
-                self.codes.push(real.purchase.code);
-                self.same_purchase(real, expected)?;
+    async fn buy_nows(&mut self, purchases: &[(usize, usize, u32, u32)]) -> Result<(), TestCaseError> {
+        let mut requests: Vec<(UserId, RequestId, CheckoutCode, CartLine)> = Vec::new();
+        for (user, request, item, quantity) in purchases {
+            let (user, request) = (USERS[*user].parse().unwrap(), REQUESTS[*request].parse().unwrap());
+            requests.push((user, request, self.new_code(), line(*item, *quantity)));
+        }
+        let (store, catalog) = (self.subject.store(), catalog());
+        let calls = requests
+            .iter()
+            .map(|(user, request, code, wanted)| store.buy_now(EPOCH, &catalog, user, request, *code, *wanted));
+        for ((user, request, code, wanted), real) in requests.iter().zip(join_all(calls).await) {
+            match (decided(real), self.model.buy_now(self.now, user, request, *code, *wanted)) {
+                (Ok(real), Ok(expected)) => {
+                    self.codes.push(real.purchase.code);
+                    self.same_purchase(real, expected)?;
+                }
+                (real, expected) => prop_assert_eq!(real.err(), expected.err()),
             }
-            (real, expected) => prop_assert_eq!(real.err(), expected.err()),
         }
         Ok(())
     }
