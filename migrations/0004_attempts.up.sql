@@ -7,8 +7,7 @@ CREATE TABLE checkout_attempts (
     user_id      text        NOT NULL,
     -- [{"ordinal":42,"quantity":1}]
     lines        jsonb       NOT NULL,
-    attempted_at timestamptz NOT NULL,
-    PRIMARY KEY (sale_id, attempt_id)
+    attempted_at timestamptz NOT NULL
 );
 
 -- Counts of refused checkouts: in a rush there are too many to store one by one.

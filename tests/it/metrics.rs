@@ -94,7 +94,7 @@ async fn the_audit_finds_a_drift_of_one_unit() {
     .await;
     let drift = || async { series(&shop, "flashsale_audit_findings", "finding=\"drift\"").await[0].1 };
     assert_eq!(drift().await, 0.0);
-    world.run_in_redis(&["HSET", &shop.key("units"), "1", "1"]).await;
+    world.run_in_redis(&["HSET", &shop.key("units"), "1", "0"]).await;
     eventually("the audit finds the sold unit that is free", || async { drift().await == 1.0 }).await;
 }
 

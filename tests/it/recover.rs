@@ -173,7 +173,7 @@ async fn a_sale_whose_last_entry_was_released_is_restored_once() {
     sell(&shop).await;
     let code = format!("{}-{:032x}", shop.sale(), 9);
     let bad = format!("{code} bob - 777:1:1 -");
-    world.run_in_redis(&["XADD", &shop.key("ledger"), "*", "sold", &bad]).await;
+    world.append_to_ledger(&shop.sale(), "sold", &bad).await;
     let released = "SELECT count(*) FROM rejected_entries WHERE released_at IS NOT NULL";
     eventually("the entry is rejected and released", || async { world.count(released).await == 1 }).await;
     let epoch = shop.epoch();
@@ -204,7 +204,7 @@ async fn a_backlog_with_a_bad_entry_is_archived_before_a_sale_is_restored() {
         futures::future::join_all(buying).await;
         if wave == 2 {
             let bad = format!("{}-{:032x} bob - 7777:1:1 -", shop.sale(), 9);
-            world.run_in_redis(&["XADD", &shop.key("ledger"), "*", "sold", &bad]).await;
+            world.append_to_ledger(&shop.sale(), "sold", &bad).await;
         }
     }
     shop.kill().await;

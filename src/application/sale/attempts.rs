@@ -45,6 +45,6 @@ impl AttemptsWriter {
         shop.archive.persist_attempts(id, after, last, &attempts.readable).await?;
         self.cursor = Some(last);
         shop.store.trim_attempts(id, last).await?;
-        Ok(if attempts.count < ATTEMPTS_BATCH { Progress::Idle } else { Progress::More })
+        Ok(if attempts.more { Progress::More } else { Progress::Idle })
     }
 }

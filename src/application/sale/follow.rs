@@ -54,12 +54,15 @@ impl Follower {
         let after = sale.projection().as_of();
         let filter_is_old = sale.filter().as_of() != after;
         let timeout = if filter_is_old { FILTER_EVERY } else { READ_TIMEOUT };
-        let entries = reader.next(after, LEDGER_BATCH, timeout).await?;
-        if !entries.is_empty() {
-            sale.apply(&entries);
-            sale.confirmations.note(entries.iter().map(|entry| entry.id));
-            sale.arrived.notify_one();
+        let mut entries = sale.tail.following(epoch, after, LEDGER_BATCH);
+        if entries.is_empty() {
+            entries = reader.next(after, LEDGER_BATCH, timeout).await?;
+            if !entries.is_empty() {
+                sale.note(epoch, entries.clone());
+            }
         }
+        sale.apply(&entries);
+        sale.tail.forget(sale.projection().as_of().min(sale.confirmations.persisted()));
         let is_released = entries.iter().any(|entry| matches!(entry.event, LedgerEvent::Released(_)));
         let now = Instant::now();
         if (is_released || now >= self.filter_due) && sale.refresh_filter() {
@@ -78,7 +81,7 @@ impl Follower {
             let entries = reader.next(projection.as_of(), LEDGER_BATCH, Duration::from_millis(1)).await?;
             entries.iter().for_each(|entry| projection.apply(entry));
             sale.confirmations.note(entries.iter().map(|entry| entry.id));
-            if entries.len() < LEDGER_BATCH {
+            if entries.is_empty() {
                 break;
             }
         }

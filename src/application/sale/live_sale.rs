@@ -8,13 +8,14 @@ use tokio::sync::Notify;
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Catalog, LedgerEntry, Receipt, Sale};
-use crate::domain::shared::{Ordinal, SaleId};
+use crate::domain::shared::{Epoch, Ordinal, SaleId};
 
 use super::confirmations::Confirmations;
 use super::last_audit::LastAudit;
 use super::ports::RecordedPurchase;
 use super::projection::Projection;
 use super::sold_filter::SoldFilter;
+use super::tail::Tail;
 
 /// A sale, its items, and the projections of its ledger: the units left, the sold-item filter, and the confirmations
 /// of purchases. Reading them costs no I/O.
@@ -26,6 +27,7 @@ pub struct LiveSale {
     projection: RwLock<Projection>,
     filter: ArcSwap<SoldFilter>,
     pub confirmations: Confirmations,
+    pub tail: Tail,
     /// Signals new entries in the ledger.
     pub arrived: Notify,
     /// Checkout attempts that are not archived yet, when they were last counted.
@@ -44,6 +46,7 @@ impl LiveSale {
             filter: ArcSwap::from_pointee(SoldFilter::new(projection.left(), projection.as_of())),
             projection: RwLock::new(projection),
             confirmations: Confirmations::default(),
+            tail: Tail::default(),
             arrived: Notify::new(),
             attempts_pending: AtomicUsize::new(0),
             last_audit: ArcSwapOption::empty(),
@@ -69,6 +72,13 @@ impl LiveSale {
     /// Returns the projection of the ledger.
     pub fn projection(&self) -> RwLockReadGuard<'_, Projection> {
         self.projection.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes entries of the ledger, decided or read in this epoch, on to the writer and the follower.
+    pub fn note(&self, epoch: Epoch, entries: Vec<LedgerEntry>) {
+        self.confirmations.note(entries.iter().map(|entry| entry.id));
+        self.tail.add(epoch, entries);
+        self.arrived.notify_one();
     }
 
     /// Applies entries that follow the projection.

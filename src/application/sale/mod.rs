@@ -29,6 +29,7 @@ pub mod registry;
 pub mod schedule;
 pub mod shop;
 pub mod sold_filter;
+pub mod tail;
 #[cfg(test)]
 mod tests;
 pub mod verify;

@@ -58,10 +58,10 @@ impl LedgerWriter {
     /// only entries that are rejected for themselves are affected. Two writers at once are safe: the cursor moves only
     /// from where it was read.
     pub async fn step(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
-        let after = self.cursor(shop, sale).await?;
-        let reading = shop.store.read(sale.id(), after, LEDGER_BATCH);
+        let (after, unannounced) = (self.cursor(shop, sale).await?, self.unannounced.take());
+        let reading = self.next_entries(shop, sale, after);
         // The watermark is announced while the next batch is read.
-        let (entries, ()) = tokio::join!(reading, announce(shop, self.unannounced.take()));
+        let (entries, ()) = tokio::join!(reading, announce(shop, unannounced));
         let entries = entries?;
         if !entries.is_empty() {
             // After a failure the cursor is read again.
@@ -78,6 +78,28 @@ impl LedgerWriter {
             self.release_rejected(shop, sale).await?;
         }
         Ok(if entries.is_empty() { Progress::Idle } else { Progress::More })
+    }
+
+    /// Returns the entries after the cursor, from memory if this instance knows them.
+    async fn next_entries(
+        &self,
+        shop: &Shop,
+        sale: &LiveSale,
+        after: LedgerId,
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        let known = sale.tail.following(self.epoch, after, LEDGER_BATCH);
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        let entries = shop.store.read(sale.id(), after, LEDGER_BATCH).await?;
+        match entries.first() {
+            // A restored ledger has gaps where purchases were undone; so may one that waits to be drained.
+            Some(first) if !self.is_draining && !after.precedes(first.id) => {
+                tracing::error!(sale = %sale.id(), %after, next = %first.id, "the ledger has lost entries");
+                Err(StoreError::Fenced)
+            }
+            _ => Ok(entries),
+        }
     }
 
     /// Writes the batch as a whole or, if it is rejected, entry by entry. Returns the new cursor.

@@ -1,6 +1,7 @@
 //! The projection of a ledger: everything that follows from its entries up to one of them.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
 use crate::domain::sale::{Catalog, LedgerEntry, LedgerEvent, SoldUnit};
 use crate::domain::shared::{LedgerId, Ordinal, RequestId, UserId};
@@ -11,10 +12,14 @@ pub struct Projection {
     left: Vec<u32>,
     units: u32,
     sold_out: u32,
-    /// One flag for each unit of each item. Counts alone would go wrong with a unit that Redis sells twice: PostgreSQL
-    /// rejects the second purchase, and its release does not free the unit.
-    sold: Vec<Vec<bool>>,
-    requests: HashSet<(UserId, RequestId)>,
+    /// The units of the items before each item, and of all items.
+    units_before: Vec<u32>,
+    /// One bit for each unit. Counts alone would go wrong with a unit that Redis sells twice: PostgreSQL rejects the
+    /// second purchase, and its release does not free the unit.
+    sold: Vec<u64>,
+    /// The requests, hashed: names would take ten times the memory.
+    requests: HashSet<u64>,
+    hasher: RandomState,
     as_of: LedgerId,
     entries: u64,
 }
@@ -23,12 +28,21 @@ impl Projection {
     /// A projection of an empty ledger: everything is left.
     pub fn new(catalog: &Catalog) -> Self {
         let left: Vec<u32> = catalog.iter().map(|(_, item)| item.stock()).collect();
+        let mut units = 0;
+        let mut units_before = Vec::with_capacity(left.len() + 1);
+        units_before.push(0);
+        units_before.extend(left.iter().map(|stock| {
+            units += stock;
+            units
+        }));
         Projection {
-            units: left.iter().sum(),
-            sold: left.iter().map(|stock| vec![false; *stock as usize]).collect(),
+            units,
+            units_before,
+            sold: vec![0; units.div_ceil(u64::BITS) as usize],
             left,
             sold_out: 0,
             requests: HashSet::new(),
+            hasher: RandomState::new(),
             as_of: LedgerId::ZERO,
             entries: 0,
         }
@@ -54,9 +68,13 @@ impl Projection {
         self.sold_out
     }
 
-    /// Returns true if this request bought something.
+    /// Returns true if this request bought something, and once in 2^40 or so if it did not.
     pub fn has_request(&self, user: &UserId, request: &RequestId) -> bool {
-        self.requests.contains(&(user.clone(), request.clone()))
+        self.requests.contains(&self.hash(user, request))
+    }
+
+    fn hash(&self, user: &UserId, request: &RequestId) -> u64 {
+        self.hasher.hash_one((user, request))
     }
 
     /// Returns the id of the last entry taken into account.
@@ -85,7 +103,8 @@ impl Projection {
                         tracing::error!(entry = %entry.id, ?unit, "the ledger sells a unit that is sold or does not exist");
                     }
                 }
-                self.requests.extend(purchase.request.clone().map(|request| (purchase.user.clone(), request)));
+                let request = purchase.request.as_ref().map(|request| self.hash(&purchase.user, request));
+                self.requests.extend(request);
             }
             // The request stays known: asking Redis about it once too often does no harm.
             LedgerEvent::Released(release) => {
@@ -101,9 +120,16 @@ impl Projection {
     /// Marks a unit as sold or free. Returns false if it is so already or does not exist; then nothing changes.
     fn set(&mut self, unit: &SoldUnit, sold: bool) -> bool {
         let item = unit.ordinal.index();
-        let flag = (unit.unit as usize).checked_sub(1).and_then(|unit| self.sold.get_mut(item)?.get_mut(unit));
-        let Some(flag) = flag.filter(|flag| **flag != sold) else { return false };
-        *flag = sold;
+        let Some([before, end]) = self.units_before.get(item..item + 2) else { return false };
+        if !(1..=end - before).contains(&unit.unit) {
+            return false;
+        }
+        let index = before + unit.unit - 1;
+        let (word, bit) = (&mut self.sold[(index / u64::BITS) as usize], 1 << (index % u64::BITS));
+        if (*word & bit != 0) == sold {
+            return false;
+        }
+        *word ^= bit;
         if sold {
             self.left[item] -= 1;
             self.units -= 1;

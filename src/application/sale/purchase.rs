@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 use crate::application::shared::StoreError;
-use crate::domain::sale::{PurchaseRefusal, Receipt};
+use crate::domain::sale::{LedgerEntry, LedgerEvent, PurchaseRefusal, Receipt};
 use crate::domain::shared::limits::WAITING_PURCHASES_MAX;
 use crate::domain::shared::{CheckoutCode, Epoch, SaleId};
 
@@ -89,8 +89,11 @@ impl Shop {
         recorded: RecordedPurchase,
     ) -> Result<Confirmed, StoreError> {
         let begun = Instant::now();
-        sale.arrived.notify_one();
         let id = recorded.id;
+        if !recorded.replayed {
+            let entry = LedgerEntry { id, event: LedgerEvent::Sold(recorded.purchase.clone()) };
+            sale.note(epoch, vec![entry]);
+        }
         tracing::debug!(
             sale = %sale.id(),
             epoch = epoch.0,

@@ -34,6 +34,10 @@ pub const ATTEMPTS_BACKLOG_MAX: u32 = 200_000;
 /// Ledger entries of one sale that may wait for their commit before new purchases are refused.
 pub const WAITING_PURCHASES_MAX: usize = 20_000;
 
+/// Ledger entries of one sale that an instance keeps in memory for its writer and its follower, who read older ones from
+/// the ledger.
+pub const TAIL_MAX: usize = 2 * WAITING_PURCHASES_MAX;
+
 /// Characters of a user id or a request id.
 pub const ID_CHARS_MAX: usize = 128;
 

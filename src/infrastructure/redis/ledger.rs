@@ -20,14 +20,20 @@ use super::keys::{Part, SaleKeys, WATERMARKS_CHANNEL};
 use super::reply::{text, texts};
 use super::text::{parse_attempts, parse_entries};
 
+/// Stream entries of a ledger that one command reads. Each may record a whole group of purchases.
+const ENTRIES_MAX: usize = 64;
+
+/// Stream entries of attempts that one command reads. Each may record a whole group of checkouts.
+const ATTEMPT_ENTRIES_MAX: usize = 256;
+
 /// Longest wait of a reader in one call.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Ledger for RedisStore {
     async fn read(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<LedgerEntry>, StoreError> {
-        let entries = entries(self.query(&range(sale, Part::Ledger, after, max)).await?)?;
-        Ok(entries_after(after, &entries))
+        let entries = entries(self.query(&range(sale, Part::Ledger, after, ENTRIES_MAX.min(max))).await?)?;
+        Ok(entries_after(after, max, &entries))
     }
 
     async fn read_one(&self, sale: SaleId, id: LedgerId) -> Result<Option<LedgerEntry>, StoreError> {
@@ -48,11 +54,12 @@ impl Ledger for RedisStore {
 #[async_trait]
 impl AttemptLog for RedisStore {
     async fn read_attempts(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Attempts, StoreError> {
-        let entries = entries(self.query(&range(sale, Part::Attempts, after, max)).await?)?;
+        let read_max = ATTEMPT_ENTRIES_MAX.min(max);
+        let entries = entries(self.query(&range(sale, Part::Attempts, after, read_max)).await?)?;
         let attempts: Vec<Option<Attempt>> =
             entries.iter().flat_map(|(id, fields)| parse_attempts(*id, fields)).collect();
-        let (last, count) = (entries.last().map(|(id, _)| *id), attempts.len());
-        Ok(Attempts { readable: attempts.into_iter().flatten().collect(), last, count })
+        let (last, count, more) = (entries.last().map(|(id, _)| *id), attempts.len(), entries.len() == read_max);
+        Ok(Attempts { readable: attempts.into_iter().flatten().collect(), last, count, more })
     }
 
     async fn count_attempts(&self, sale: SaleId) -> Result<usize, StoreError> {
@@ -94,13 +101,20 @@ impl LedgerReader for StreamReader {
     async fn next(&mut self, after: LedgerId, max: usize, timeout: Duration) -> Result<Vec<LedgerEntry>, StoreError> {
         let timeout_ms = timeout.min(WAIT_MAX).as_millis().max(1) as u64;
         let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(max).arg("BLOCK").arg(timeout_ms).arg("STREAMS").arg(&self.key).arg(after.to_string());
+        command
+            .arg("COUNT")
+            .arg(ENTRIES_MAX.min(max))
+            .arg("BLOCK")
+            .arg(timeout_ms)
+            .arg("STREAMS")
+            .arg(&self.key)
+            .arg(after.to_string());
         match command.query_async(&mut self.connection).await.map_err(store_error)? {
             Value::Nil => Ok(Vec::new()),
             // One stream was asked for: [[key, entries]].
             Value::Array(mut streams) => match streams.pop() {
                 Some(Value::Array(mut stream)) if stream.len() == 2 => {
-                    Ok(entries_after(after, &entries(stream.swap_remove(1))?))
+                    Ok(entries_after(after, max, &entries(stream.swap_remove(1))?))
                 }
                 other => Err(StoreError::corrupt(other)),
             },
@@ -142,10 +156,10 @@ fn range(sale: SaleId, part: Part, after: LedgerId, max: usize) -> Cmd {
     command
 }
 
-/// Reads the ledger entries after `after`, which may lie inside the first stream entry.
-fn entries_after(after: LedgerId, entries: &[(LedgerId, Vec<String>)]) -> Vec<LedgerEntry> {
+/// Reads up to `max` ledger entries after `after`, which may lie inside the first stream entry.
+fn entries_after(after: LedgerId, max: usize, entries: &[(LedgerId, Vec<String>)]) -> Vec<LedgerEntry> {
     let entries = entries.iter().flat_map(|(id, fields)| parse_entries(*id, fields));
-    entries.filter(|entry| entry.id > after).collect()
+    entries.filter(|entry| entry.id > after).take(max).collect()
 }
 
 /// `[[id, [name, value, ...]], ...]`

@@ -1,5 +1,6 @@
 //! Redis decides purchases. PostgreSQL makes them durable.
 
+mod calls;
 mod connection;
 mod decide;
 mod groups;

@@ -529,8 +529,9 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
     assert_eq!(store.find(new, lost.purchase.code).await.unwrap(), None);
     assert_eq!(store.count_attempts(id).await.unwrap(), attempts.count, "waiting attempts stay");
     // The user of a bought cart gets a new code; the user of an open one keeps it.
-    let cart_of =
-        async |name, secret| store.checkout(new, &catalog(), &user(name), sale.code(secret), &lines(&[(5, 1)])).await.unwrap().code;
+    let cart_of = async |name, secret| {
+        store.checkout(new, &catalog(), &user(name), sale.code(secret), &lines(&[(5, 1)])).await.unwrap().code
+    };
     assert_eq!((cart_of("dan", 6).await, cart_of("bob", 7).await), (sale.code(6), cart.code));
     assert!(store.purchase(new, cart.code, false).await.unwrap().id > lost.id);
 }

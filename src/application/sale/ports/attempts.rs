@@ -24,6 +24,8 @@ pub struct Attempts {
     pub last: Option<LedgerId>,
     /// The number of attempts, readable or not.
     pub count: usize,
+    /// The log may hold more after these.
+    pub more: bool,
 }
 
 /// Reads and trims the log of accepted checkouts.

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use crate::application::sale::ports::{Attempt, DecideError, Decider, Found, RecordedPurchase};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{
-    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Decision, LedgerEntry, LedgerEvent, PurchaseRefusal, Release,
-    RemoveRefusal,
+    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Decision, LedgerEntry, LedgerEvent, PurchaseRefusal,
+    Release, RemoveRefusal,
 };
 use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, OPEN_CARTS_MAX};
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};

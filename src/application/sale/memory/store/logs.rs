@@ -65,7 +65,12 @@ impl AttemptLog for MemoryStore {
             let attempts = state.sales.get(&sale).into_iter().flat_map(|sale| &sale.attempts);
             let found: Vec<_> = attempts.filter(|(id, _)| *id > after).take(max).collect();
             let readable = found.iter().filter_map(|(_, attempt)| attempt.clone()).collect();
-            Ok(Attempts { readable, last: found.last().map(|(id, _)| *id), count: found.len() })
+            Ok(Attempts {
+                readable,
+                last: found.last().map(|(id, _)| *id),
+                count: found.len(),
+                more: found.len() == max,
+            })
         })
         .await
     }

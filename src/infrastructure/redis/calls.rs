@@ -1,0 +1,73 @@
+//! The calls of the scripts that decide for groups of requests.
+
+use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
+
+use crate::application::shared::StoreError;
+use crate::domain::shared::{Epoch, SaleId};
+
+use super::connection::RedisStore;
+use super::groups::{Call, Groups, Waiting};
+use super::metrics::REQUESTS;
+use super::reply::Reply;
+use super::scripts::ScriptName;
+
+impl RedisStore {
+    /// Has a script decide a request, together with others that arrive at the same time.
+    pub(super) async fn decide(
+        &self,
+        epoch: Epoch,
+        sale: SaleId,
+        script: ScriptName,
+        args: Vec<String>,
+    ) -> Result<Reply, StoreError> {
+        let call = Call { epoch, sale, script };
+        let (sender, receiver) = oneshot::channel();
+        if self.groups.add(call, Waiting { args, span: Span::current(), reply: sender }) {
+            // A task of its own: the caller may give up, and others wait for the same call.
+            let store = self.clone();
+            tokio::spawn(async move { store.run_groups(call).await });
+        }
+        receiver.await.unwrap_or_else(|_| Err(StoreError::Unreachable("the call of the script was given up".into())))
+    }
+
+    /// Calls a script for one group after another until nobody waits.
+    async fn run_groups(&self, call: Call) {
+        let _idle = Idle { groups: &self.groups, call };
+        loop {
+            let group = self.groups.take(call);
+            let Some(first) = group.first() else { return };
+            REQUESTS.of(call.script).increment(group.len() as u64);
+            let args = group.iter().flat_map(|request| request.args.iter().map(String::as_str));
+            let reply = self.eval(call.epoch, call.sale, call.script, args).instrument(first.span.clone()).await;
+            match reply.and_then(|reply| Reply::list(reply, group.len())) {
+                Ok(replies) => group.into_iter().zip(replies).for_each(|(request, reply)| request.answer(reply)),
+                Err(error) => group.into_iter().for_each(|request| request.answer(Err(again(&error)))),
+            }
+        }
+    }
+}
+
+/// Makes the script idle if its task ends early, so that later requests do not wait for nothing.
+struct Idle<'a> {
+    groups: &'a Groups,
+    call: Call,
+}
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.groups.clear(self.call);
+        }
+    }
+}
+
+/// Returns the same error for another request of the group.
+fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Fenced => StoreError::Fenced,
+        StoreError::Busy(reason) => StoreError::Busy(reason),
+        StoreError::Unreachable(source) => StoreError::Unreachable(source.to_string().into()),
+        StoreError::Corrupt(answer) => StoreError::Corrupt(answer.clone()),
+    }
+}
