@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::application::sale::ports::{DecideError, Decider, Found, RecordedPurchase};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{
-    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, PurchaseRefusal, Release, RemoveRefusal,
+    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Item, PurchaseRefusal, Release, RemoveRefusal,
 };
 use crate::domain::shared::{CheckoutCode, Epoch, Ordinal, RequestId, SaleId, UserId};
 
@@ -95,8 +95,9 @@ impl Decider for RedisStore {
         new_code: CheckoutCode,
         wanted: CartLine,
     ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>> {
-        let line = print_stocked_lines(catalog, &[wanted]);
-        let args = vec![user.to_string(), request.to_string(), new_code.to_string(), line];
+        let stock = catalog.item(wanted.ordinal).map_or(0, Item::stock);
+        let [ordinal, quantity, stock] = [wanted.ordinal.get(), wanted.quantity.get(), stock].map(|n| n.to_string());
+        let args = vec![user.to_string(), request.to_string(), new_code.to_string(), ordinal, quantity, stock];
         let reply = self.decide(epoch, new_code.sale, ScriptName::BuyNow, args).await?;
         let refusal = match reply.tag() {
             "SOLD" => return Ok(reply.purchase()?),

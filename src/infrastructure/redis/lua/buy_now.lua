@@ -1,7 +1,7 @@
 -- Buys units of one item without a cart, once for each request id of a user.
 --
 -- KEYS  header, units, slots, receipts, ledger
--- ARGV  user, request, new_code, line; for each purchase
+-- ARGV  user, request, new_code, ordinal, quantity, stock (0 for an item that the sale does not have); for each purchase
 -- Returns for each purchase: SOLD replayed id code user request units missed | MISMATCH | NOT_STARTED | ENDED
 --         | ITEM_NOT_FOUND | SOLD_OUT | USER_LIMIT; for all of them: FENCED
 -- Invariant: a refused request consumes nothing; its id may be used again.
@@ -12,20 +12,18 @@ local header = read_header(KEYS[1])
 if not header then
   return 'FENCED'
 end
-local wanted, names, users, ordinals = {}, {}, {}, {}
-for i = 1, #ARGV, 4 do
-  local user, request, lines = ARGV[i], ARGV[i + 1], parse_lines(ARGV[i + 3])
-  local name = request_name(user, request)
-  wanted[#wanted + 1] = { user = user, request = request, name = name, code = ARGV[i + 2], lines = lines }
-  names[#names + 1], users[#users + 1], ordinals[#ordinals + 1] = name, user, lines[1].ordinal
+local names, users, ordinals = {}, {}, {}
+for i = 1, #ARGV, 6 do
+  local n = #names + 1
+  names[n], users[n], ordinals[n] = request_name(ARGV[i], ARGV[i + 1]), ARGV[i], ARGV[i + 3]
 end
 local receipts = read_fields(keys.receipts, names)
 local units, slots = read_fields(keys.units, ordinals), read_fields(keys.slots, users)
 local sales = begin_selling(header, keys, receipts, units, slots)
 
 -- The reply for a request that bought something before: that purchase, if the request is the same.
-local function bought_before(purchase)
-  local reply, line = sold_before(sales, receipts[purchase.name]), purchase.lines[1]
+local function bought_before(name, line)
+  local reply = sold_before(sales, receipts[name])
   local bought = match(reply, '^SOLD 1 %S+ %S+ %S+ %S+ (%S+)')
   if not bought then
     return reply
@@ -37,24 +35,25 @@ local function bought_before(purchase)
   return reply
 end
 
-local function decide(purchase)
-  local line = purchase.lines[1]
-  if receipts[purchase.name] then
-    return bought_before(purchase)
+local function decide(name, user, request, code, line)
+  if receipts[name] then
+    return bought_before(name, line)
   elseif sales.closed then
     return sales.closed
   elseif line.stock == 0 then
     return 'ITEM_NOT_FOUND'
   elseif count_left(sales, line) < line.quantity then
     return 'SOLD_OUT'
-  elseif is_over_limit(sales, purchase.user, line.quantity) then
+  elseif is_over_limit(sales, user, line.quantity) then
     return 'USER_LIMIT'
   end
-  return sell(sales, purchase)
+  return sell(sales, code, user, { line }, '-', request, name)
 end
 
 local replies = {}
-for i, purchase in ipairs(wanted) do
-  replies[i] = decide(purchase)
+for n, name in ipairs(names) do
+  local i = 6 * n - 5
+  local line = { ordinal = ARGV[i + 3], quantity = tonumber(ARGV[i + 4]), stock = tonumber(ARGV[i + 5]) }
+  replies[n] = decide(name, ARGV[i], ARGV[i + 1], ARGV[i + 2], line)
 end
 return finish_selling(sales) or replies

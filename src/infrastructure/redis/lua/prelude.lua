@@ -7,6 +7,18 @@
 
 local call, match, gmatch, concat = redis.call, string.match, string.gmatch, table.concat
 
+local texts = {}
+
+-- A whole number as text. Each is converted once, because conversions are slow.
+local function text_of(number)
+  local text = texts[number]
+  if not text then
+    text = string.format('%d', number)
+    texts[number] = text
+  end
+  return text
+end
+
 -- The rules of the sale and the end of its ledger, or nil if Redis does not hold its state of this epoch.
 local function read_header(key)
   local fields = call('HMGET', key, 'epoch', 'starts_at_ms', 'ends_at_ms', 'user_limit', 'last_id')
@@ -69,27 +81,15 @@ local function count_taken(taken)
   return tonumber(match(taken, '^%d+')) - gaps
 end
 
--- Appends the `count` lowest free numbers to `list`, and returns the text with them taken.
-local function take(taken, count, list)
-  local highest, left = tonumber(taken or 0), {}
-  if not highest then
-    local gaps
-    highest, gaps = match(taken, '^(%d+),(.*)$')
-    highest = tonumber(highest)
-    for gap in gmatch(gaps, '%d+') do
-      if count > 0 then
-        list[#list + 1] = gap
-        count = count - 1
-      else
-        left[#left + 1] = gap
-      end
-    end
+-- The lowest free number, and the text with it taken. Both are strings.
+local function take_lowest(taken)
+  local highest = tonumber(taken or 0)
+  if highest then
+    local number = text_of(highest + 1)
+    return number, number
   end
-  for number = highest + 1, highest + count do
-    list[#list + 1] = number
-  end
-  highest = highest + count
-  return left[1] and highest .. ',' .. concat(left, ',') or highest
+  local first, gap, left = match(taken, '^(%d+),(%d+)(.*)$')
+  return gap, first .. left
 end
 
 -- The lines of a cart are text: '42:1:5,43:2:9', item, quantity and stock of the item. The stock comes from the catalog,
@@ -150,19 +150,21 @@ local function find_sold(ledger, id)
   return nil
 end
 
--- Gives the entries of one script their ids: the time, never going back, and a number without gaps within the sale,
--- modulo 2^20. A reader that misses a number knows that the ledger has lost an entry.
-local function next_ids(header, now)
-  local ms, number = match(header.last_id, '^(%d+)%-(%d+)$')
-  ms, number = math.max(tonumber(ms), now), tonumber(number)
-  return function()
-    number = number + 1
-    if number == 1048576 then
-      ms, number = ms + 1, 0
-    end
-    header.last_id = ms .. '-' .. number
-    return header.last_id
+-- Gives the next entry its id: the time, never going back, and a number without gaps within the sale, modulo 2^20. A
+-- reader that misses a number knows that the ledger has lost an entry.
+local function next_id(header, now)
+  if not header.ms then
+    local ms, number = match(header.last_id, '^(%d+)%-(%d+)$')
+    header.ms, header.number = math.max(tonumber(ms), now), tonumber(number)
+    header.prefix = text_of(header.ms) .. '-'
   end
+  header.number = header.number + 1
+  if header.number == 1048576 then
+    header.ms, header.number = header.ms + 1, 0
+    header.prefix = text_of(header.ms) .. '-'
+  end
+  header.last_id = header.prefix .. string.format('%d', header.number)
+  return header.last_id
 end
 
 -- Appends an entry under the last id given. Returns nil, or the reply for a ledger that is not the one of the header.

@@ -75,9 +75,7 @@ local function decide(code, partial)
   end
   bought[#bought + 1] = code
   changed[code] = nil
-  return sell(sales, {
-    code = code, user = cart.user, lines = taken, missed = #missed > 0 and print_quantities(missed),
-  })
+  return sell(sales, code, cart.user, taken, #missed > 0 and print_quantities(missed) or '-')
 end
 
 local replies = {}

@@ -43,7 +43,7 @@ local function give_back(taken, number)
   return concat(parts, ',')
 end
 
-next_ids(header, now_ms())()
+next_id(header, now_ms())
 local failure = append(header, ledger, 'released', id .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
 if failure then
   return failure

@@ -5,7 +5,7 @@
 local function begin_selling(header, keys, receipts, units, slots)
   local now = now_ms()
   return {
-    header = header, keys = keys, now = now, closed = closed(header, now), next_id = next_ids(header, now),
+    header = header, keys = keys, now = now, closed = closed(header, now),
     receipts = receipts, units = units, slots = slots,
     lines = {}, line_of = {}, new_receipts = {}, new_units = {}, new_slots = {},
   }
@@ -26,33 +26,39 @@ local function count_left(sales, line)
   return line.stock - count_taken(sales.units[line.ordinal])
 end
 
--- Sells lines that are left and within the limit. Returns the reply.
-local function sell(sales, purchase)
-  local numbers, owners = {}, {}
-  for _, line in ipairs(purchase.lines) do
-    sales.units[line.ordinal] = take(sales.units[line.ordinal], line.quantity, numbers)
-    sales.new_units[line.ordinal] = true
-    for i = #owners + 1, #numbers do
-      owners[i] = line.ordinal
+-- Allots units of items to the slots of a user, and returns them as text: '42:1:1,43:7:2', item, unit, slot.
+local function allot(sales, user, lines)
+  local units, slots, allotted, slot = sales.units, sales.slots[user], nil, nil
+  for _, line in ipairs(lines) do
+    local ordinal = line.ordinal
+    local taken, unit = units[ordinal], nil
+    for _ = 1, line.quantity do
+      unit, taken = take_lowest(taken)
+      slot, slots = take_lowest(slots)
+      allotted = (allotted and allotted .. ',' or '') .. ordinal .. ':' .. unit .. ':' .. slot
     end
+    units[ordinal] = taken
+    sales.new_units[ordinal] = true
   end
-  local slots, user = {}, purchase.user
-  sales.slots[user] = take(sales.slots[user], #numbers, slots)
+  sales.slots[user] = slots
   sales.new_slots[user] = true
-  for i, number in ipairs(numbers) do
-    numbers[i] = owners[i] .. ':' .. number .. ':' .. slots[i]
-  end
+  return allotted
+end
 
-  local id, request = sales.next_id(), '-'
-  sales.receipts[purchase.code] = id
-  sales.new_receipts[purchase.code] = true
-  if purchase.request then
-    local name = request_name(user, purchase.request)
-    sales.receipts[name] = id
-    sales.new_receipts[name] = true
-    request = '=' .. purchase.request
+-- Records the receipt of a purchase, by its code or by its request.
+local function record(sales, name, id)
+  sales.receipts[name] = id
+  sales.new_receipts[name] = true
+end
+
+-- Sells lines that are left and within the limit. Returns the reply. `name` is that of the request in the receipts.
+local function sell(sales, code, user, lines, missed, request, name)
+  local units, id = allot(sales, user, lines), next_id(sales.header, sales.now)
+  record(sales, code, id)
+  if name then
+    record(sales, name, id)
   end
-  local line = concat({ id, purchase.code, user, request, concat(numbers, ','), purchase.missed or '-' }, ' ')
+  local line = id .. ' ' .. code .. ' ' .. user .. (request and ' =' .. request .. ' ' or ' - ') .. units .. ' ' .. missed
   sales.lines[#sales.lines + 1] = line
   sales.line_of[id] = line
   return 'SOLD 0 ' .. line
