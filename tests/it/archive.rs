@@ -1,5 +1,6 @@
 //! The contract of the ports of an archive. Each test runs against PostgreSQL and against the archive in memory.
 
+mod cost;
 mod guards;
 mod lists;
 
@@ -106,7 +107,7 @@ impl Fixture {
     }
 
     async fn persist(&self, after: LedgerId, entries: &[LedgerEntry]) -> Result<(), PersistError> {
-        self.archive.persist(self.epoch, &self.catalog, self.sale.id, after, entries).await
+        self.archive.persist(self.epoch, self.sale.id, after, entries).await
     }
 
     async fn cursor(&self) -> LedgerId {

@@ -43,7 +43,11 @@ pub async fn every_guard_names_its_reason_and_leaves_the_batch_unwritten(fixture
         (&[(2, 1, 1)], "ann", RejectionReason::SlotFilled),
         (&[(2, 1, 1), (4, 1, 1)], "bob", RejectionReason::SlotFilled),
         (&[(2, 1, 3)], "bob", RejectionReason::SlotFilled),
+        (&[(2, 0, 1)], "bob", RejectionReason::UnitSold),
+        (&[(2, 1, 0)], "bob", RejectionReason::SlotFilled),
+        (&[(2, 1, 65_537)], "bob", RejectionReason::SlotFilled),
         (&[(11, 1, 1)], "bob", RejectionReason::Invalid),
+        (&[(11, 2, 1)], "bob", RejectionReason::Invalid),
     ] {
         let good = fixture.sold(id(2), "cat", &[(3, 1, 1)]);
         let result = fixture.persist(id(1), &[good, fixture.sold(id(3), user, units)]).await;
