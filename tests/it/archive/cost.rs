@@ -62,9 +62,11 @@ struct Meter {
 }
 
 impl Meter {
-    /// The CPU time of all processes of PostgreSQL in microseconds.
+    /// The CPU time of all connections in microseconds.
     async fn cpu(&self) -> f64 {
-        let pids = sqlx::query_scalar("SELECT pid FROM pg_stat_activity").fetch_all(&self.connection).await;
+        let pids = sqlx::query_scalar("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")
+            .fetch_all(&self.connection)
+            .await;
         let time = |pid: i32| {
             let schedstat = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
             schedstat.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or(0.0)
@@ -101,7 +103,7 @@ impl Writer {
         self.sold += 1;
         let units = (1..=units).map(|slot| self.unit(slot)).collect();
         let code = CheckoutCode::new(self.sale.id, rand::random());
-        let user = format!("user-{:010x}", rand::random::<u32>()).parse().expect("a user");
+        let user = format!("user-{:010x}", rand::random::<u64>() >> 24).parse().expect("a user");
         let purchase = Purchase { code, user, request: None, units, missed: Vec::new() };
         LedgerEntry { id: id(self.sold as i64), event: LedgerEvent::Sold(purchase) }
     }
@@ -109,7 +111,7 @@ impl Writer {
     /// The next unit, of an item far from the last one.
     fn unit(&mut self, slot: u32) -> SoldUnit {
         self.units += 1;
-        let ordinal = (u64::from(self.units) * 61_803 % u64::from(ITEMS)) as u32 + 1;
+        let ordinal = (u64::from(self.units) * 61_819 % u64::from(ITEMS)) as u32 + 1;
         SoldUnit { ordinal: ordinal.try_into().expect("an item"), unit: 1 + self.units / ITEMS, slot }
     }
 }
