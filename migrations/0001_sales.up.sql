@@ -3,20 +3,22 @@ CREATE EXTENSION IF NOT EXISTS btree_gist;
 -- Text compares by its bytes, as in the service: that is faster, and every database sorts it alike.
 CREATE TABLE sales (
     -- Stands for the sale in the other tables.
-    key        integer          GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    id         text COLLATE "C" NOT NULL UNIQUE,
+    key         integer          GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id          text COLLATE "C" NOT NULL UNIQUE,
     -- Created by the schedule, one per period; an administrator creates the others.
-    hourly     boolean          NOT NULL,
-    starts_at  timestamptz      NOT NULL,
-    ends_at    timestamptz      NOT NULL,
-    user_limit integer          NOT NULL CHECK (user_limit BETWEEN 1 AND 100),
-    currency   text             NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    hourly      boolean          NOT NULL,
+    starts_at   timestamptz      NOT NULL,
+    ends_at     timestamptz      NOT NULL,
+    user_limit  integer          NOT NULL CHECK (user_limit BETWEEN 1 AND 100),
+    currency    text             NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     -- The items have the ordinals 1 to this number.
-    items      integer          NOT NULL CHECK (items BETWEEN 1 AND 1000000),
-    units      integer          NOT NULL CHECK (units BETWEEN items AND 1000000),
-    created_at timestamptz      NOT NULL DEFAULT now(),
+    items       integer          NOT NULL CHECK (items BETWEEN 1 AND 1000000),
+    units       integer          NOT NULL CHECK (units BETWEEN items AND 1000000),
+    -- Every item has at least this stock, so units up to it exist without a look at the item.
+    least_stock integer          NOT NULL DEFAULT 1 CHECK (least_stock BETWEEN 1 AND units),
+    created_at  timestamptz      NOT NULL DEFAULT now(),
     -- Set once the sale has ended and all of it is in these tables.
-    closed_at  timestamptz,
+    closed_at   timestamptz,
     CONSTRAINT sales_end_after_start CHECK (ends_at >= starts_at),
     -- For any number of instances with any settings.
     CONSTRAINT sales_one_hourly_at_a_time EXCLUDE USING gist (tstzrange(starts_at, ends_at) WITH &&) WHERE (hourly)

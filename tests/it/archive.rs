@@ -39,6 +39,7 @@ contract! {
     guards::a_batch_of_an_older_epoch_is_refused_whole,
     guards::each_entry_is_written_exactly_once_by_concurrent_writers,
     guards::every_guard_names_its_reason_and_leaves_the_batch_unwritten,
+    guards::an_item_has_as_many_units_as_its_stock,
     guards::a_purchase_archived_again_is_no_second_purchase,
     guards::a_code_and_a_request_buy_once,
     guards::a_rejected_entry_is_filed_and_the_cursor_moves_past_it,

@@ -70,6 +70,7 @@ impl SaleArchive for PgArchive {
             sale.currency.as_str(),
             sale.items as i32,
             sale.units as i32,
+            catalog.iter().map(|(_, item)| item.stock()).min().unwrap_or(1) as i32,
         );
         let key = Statement::CreateSale.run(key.fetch_optional(&mut *transaction)).await?;
         let Some(key) = key else { return Ok(false) };

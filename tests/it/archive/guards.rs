@@ -61,6 +61,22 @@ pub async fn every_guard_names_its_reason_and_leaves_the_batch_unwritten(fixture
     assert_eq!(fixture.cursor().await, id(1));
 }
 
+pub async fn an_item_has_as_many_units_as_its_stock(fixture: Fixture) {
+    let item = |stock| Item::new("Lamp".into(), "/lamp.jpg".into(), Money::from_cents(1), stock).expect("an item");
+    let catalog = Catalog::new(Currency::EUR, [5, 3, 4].map(item).into()).expect("a catalog");
+    let sale = sale_from(fixture.sale.window.ends_at, 1, &catalog);
+    assert!(fixture.archive.create_sale(&sale, &catalog).await.expect("it answers"));
+    let fixture = Fixture { sale, catalog, ..fixture };
+    for (item, stock) in [(1, 5), (2, 3), (3, 4)] {
+        let (after, at) = (fixture.cursor().await, id(item.into()));
+        let user = format!("u{item}");
+        let beyond = fixture.persist(after, &[fixture.sold(at, &user, &[(item, stock + 1, 1)])]).await;
+        let reason = beyond.map_err(|error| error.rejection().reason);
+        assert_eq!(reason, Err(RejectionReason::UnitSold), "unit {} of {stock}", stock + 1);
+        fixture.persist(after, &[fixture.sold(at, &user, &[(item, stock, 1)])]).await.expect("the unit exists");
+    }
+}
+
 pub async fn a_purchase_archived_again_is_no_second_purchase(fixture: Fixture) {
     let entry = fixture.sold(id(1), "ann", &[(1, 1, 1)]);
     fixture.persist(LedgerId::ZERO, std::slice::from_ref(&entry)).await.expect("it is right");

@@ -18,7 +18,7 @@ WITH sale AS MATERIALIZED (
     GROUP BY ledger_id
 )
 SELECT (SELECT count(*) FROM unit) AS "sold!",
-       (SELECT count(*) - count(DISTINCT (ordinal, unit)) FROM unit)
+       (SELECT count(*) FROM unit) - (SELECT count(*) FROM (SELECT FROM unit GROUP BY ordinal, unit) AS sold)
            + (SELECT count(*) FROM unit LEFT JOIN item USING (ordinal) WHERE unit BETWEEN 1 AND stock IS NOT TRUE)
            AS "oversold!",
        (SELECT count(*) FROM owner WHERE owned > (SELECT user_limit FROM sale)) AS "over_limit!",

@@ -11,7 +11,7 @@ WITH fence AS MATERIALIZED (
     UPDATE ledger_cursors SET last_id = $4
     FROM sales
     WHERE sales.id = $2 AND ledger_cursors.sale = sales.key AND last_id = $3 AND EXISTS (SELECT FROM fence)
-    RETURNING sale, items, user_limit
+    RETURNING sale, items, least_stock, user_limit
 ), bought AS (
     INSERT INTO purchases (sale, ledger_id, code, user_id, request_id, units, missed)
     SELECT moved.sale, p.*
@@ -22,9 +22,8 @@ WITH fence AS MATERIALIZED (
     SELECT moved.sale, u.ledger_id, u.user_id,
            -- NULL, which the table rejects, if the sale has no such item, unit or slot.
            CASE WHEN u.ordinal BETWEEN 1 AND moved.items THEN u.ordinal END,
-           -- Every item has a first unit, so only the others cost a look at the item.
-           CASE WHEN u.unit = 1 THEN 1
-                WHEN u.unit BETWEEN 2 AND (
+           CASE WHEN u.unit BETWEEN 1 AND moved.least_stock THEN u.unit
+                WHEN u.unit BETWEEN 1 AND (
                     SELECT stock FROM items WHERE items.sale = moved.sale AND items.ordinal = u.ordinal
                 ) THEN u.unit
            END,
