@@ -8,14 +8,13 @@ INSERT INTO epoch (number) VALUES (0);
 
 -- The progress of archiving each ledger: the id of the last archived entry.
 CREATE TABLE ledger_cursors (
-    sale_id    text        PRIMARY KEY REFERENCES sales ON DELETE CASCADE,
-    last_id    bigint      NOT NULL DEFAULT 0,
-    updated_at timestamptz NOT NULL DEFAULT now()
+    sale    integer PRIMARY KEY REFERENCES sales ON DELETE CASCADE,
+    last_id bigint  NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 -- Ledger entries that these tables rejected.
 CREATE TABLE rejected_entries (
-    sale_id     text        NOT NULL REFERENCES sales ON DELETE CASCADE,
+    sale        integer     NOT NULL REFERENCES sales ON DELETE CASCADE,
     ledger_id   bigint      NOT NULL,
     reason      text        NOT NULL CHECK (reason IN ('unit_sold', 'slot_filled', 'invalid')),
     -- The message of PostgreSQL.
@@ -24,5 +23,5 @@ CREATE TABLE rejected_entries (
     created_at  timestamptz NOT NULL DEFAULT now(),
     -- The time at which its units became free again in Redis.
     released_at timestamptz,
-    PRIMARY KEY (sale_id, ledger_id)
+    PRIMARY KEY (sale, ledger_id)
 );

@@ -1,5 +1,6 @@
 //! The contract of the ports of an archive. Each test runs against PostgreSQL and against the archive in memory.
 
+mod cost;
 mod guards;
 mod lists;
 
@@ -38,6 +39,7 @@ contract! {
     guards::a_batch_of_an_older_epoch_is_refused_whole,
     guards::each_entry_is_written_exactly_once_by_concurrent_writers,
     guards::every_guard_names_its_reason_and_leaves_the_batch_unwritten,
+    guards::an_item_has_as_many_units_as_its_stock,
     guards::a_purchase_archived_again_is_no_second_purchase,
     guards::a_code_and_a_request_buy_once,
     guards::a_rejected_entry_is_filed_and_the_cursor_moves_past_it,
@@ -106,7 +108,7 @@ impl Fixture {
     }
 
     async fn persist(&self, after: LedgerId, entries: &[LedgerEntry]) -> Result<(), PersistError> {
-        self.archive.persist(self.epoch, &self.catalog, self.sale.id, after, entries).await
+        self.archive.persist(self.epoch, self.sale.id, after, entries).await
     }
 
     async fn cursor(&self) -> LedgerId {

@@ -133,8 +133,8 @@ async fn a_rejected_purchase_is_released_after_its_writer_has_died() {
     world.run_in_redis(&["HSET", &units, "2", "1"]).await;
     world.run_in_redis(&["HSET", &slots, "bob", "2"]).await;
     let id = id.parse::<LedgerId>().expect("a ledger id").to_i64();
-    let rejected = "INSERT INTO rejected_entries (sale_id, ledger_id, reason, message, entry)
-                    VALUES ($1, $2, 'unit_sold', '', '')";
+    let rejected = "INSERT INTO rejected_entries (sale, ledger_id, reason, message, entry)
+                    SELECT key, $2, 'unit_sold', '', '' FROM sales WHERE id = $1";
     sqlx::query(rejected).bind(&sale).bind(id).execute(&world.database).await.expect("the entry is rejected");
     let moved = sqlx::query("UPDATE ledger_cursors SET last_id = $1").bind(id);
     moved.execute(&world.database).await.expect("the cursor is moved");

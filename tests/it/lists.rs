@@ -50,21 +50,21 @@ const PURCHASES: &str = r#"
     SELECT to_char(start, 'YYYYMMDD"T"HH24'), true, start, start + interval '1 hour', 100, 'EUR', 100, 100, now()
     FROM unnest(ARRAY['2026-01-01 09:00', '2026-01-01 10:00']::timestamp[]) AS start;
 
-    INSERT INTO items (sale_id, ordinal, name, image_url, price, stock)
-    SELECT id, ordinal, 'Lamp', '/lamp.jpg', 19.90, 1 FROM sales, generate_series(1, 100) AS ordinal
+    INSERT INTO items (sale, ordinal, name, image_url, price, stock)
+    SELECT key, ordinal, 'Lamp', '/lamp.jpg', 19.90, 1 FROM sales, generate_series(1, 100) AS ordinal
     WHERE closed_at IS NOT NULL;
 
     CREATE TEMPORARY TABLE made AS
-    SELECT 'ann' AS user_id, (1767258000000 + number) * 1048576 AS ledger_id, sale_id, number
-    FROM (SELECT '20260101T09' AS sale_id, generate_series(1, 75) AS number
-          UNION ALL SELECT '20260101T10', generate_series(2, 76)) AS numbers;
+    SELECT 'ann' AS user_id, (1767258000000 + number) * 1048576 AS ledger_id, key AS sale, number
+    FROM (SELECT '20260101T09' AS id, generate_series(1, 75) AS number
+          UNION ALL SELECT '20260101T10', generate_series(2, 76)) AS numbers
+    JOIN sales USING (id);
 
-    INSERT INTO purchases (sale_id, ledger_id, code, user_id, units, total, missed, purchased_at)
-    SELECT sale_id, ledger_id, sale_id || '-' || lpad(to_hex(number), 32, '0'), user_id, 1, 19.90, '[]', now()
-    FROM made;
+    INSERT INTO purchases (sale, ledger_id, code, user_id, units)
+    SELECT sale, ledger_id, decode(lpad(to_hex(number), 32, '0'), 'hex'), user_id, 1 FROM made;
 
-    INSERT INTO purchase_units (sale_id, ordinal, unit, user_id, slot, ledger_id, price, stock, user_limit)
-    SELECT sale_id, number, 1, user_id, number, ledger_id, 19.90, 1, 100 FROM made;"#;
+    INSERT INTO purchase_units (sale, ordinal, unit, user_id, slot, ledger_id)
+    SELECT sale, number, 1, user_id, number, ledger_id FROM made;"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_of_a_users_purchases_contain_each_purchase_once() {

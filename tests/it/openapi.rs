@@ -185,15 +185,17 @@ async fn buy(survey: &mut Survey, shop: &Instance) {
 /// Lists more sales and purchases than fit on a page.
 async fn page_through_lists(survey: &mut Survey, world: &World, client: &Client) {
     for insert in [
-        "INSERT INTO sales
+        "INSERT INTO sales (id, hourly, starts_at, ends_at, user_limit, currency, items, units, closed_at)
          SELECT '20260101T00-' || lpad(to_hex(n), 4, '0'), false, '2026-01-01T00:00Z', '2026-01-01T01:00Z', 10, 'EUR',
-                101, 101, now(), now()
+                101, 101, now()
          FROM generate_series(1, 101) n",
-        "INSERT INTO items SELECT '20260101T00-0001', n, 'Lamp', '/lamp.jpg', 19.90, 1 FROM generate_series(1, 101) n",
-        "INSERT INTO purchases
-         SELECT '20260101T00-0001', n, '20260101T00-0001-' || lpad(to_hex(n), 32, '0'), 'pat', NULL, 1, 19.90, '[]', now()
-         FROM generate_series(1, 101) n",
-        "INSERT INTO purchase_units SELECT '20260101T00-0001', n, 1, 'pat', n, n, 19.90, 1, 101 FROM generate_series(1, 101) n",
+        "INSERT INTO items (sale, ordinal, name, image_url, price, stock)
+         SELECT key, n, 'Lamp', '/lamp.jpg', 19.90, 1 FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
+        "INSERT INTO purchases (sale, ledger_id, code, user_id, units)
+         SELECT key, n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 'pat', 1
+         FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
+        "INSERT INTO purchase_units (sale, ordinal, unit, user_id, slot, ledger_id)
+         SELECT key, n, 1, 'pat', n, n FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
     ] {
         sqlx::query(insert).execute(&world.database).await.expect("the rows are valid");
     }
@@ -372,11 +374,11 @@ async fn create_too_many_sales(survey: &mut Survey) {
     let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("s3cret".into()));
     let shop = world.start().await;
     for insert in [
-        "INSERT INTO sales
+        "INSERT INTO sales (id, hourly, starts_at, ends_at, user_limit, currency, items, units)
          SELECT '20990101T00-' || lpad(to_hex(n), 4, '0'), false, '2099-01-01T00:00Z', '2099-01-01T01:00Z', 10, 'EUR', 1, 1
          FROM generate_series(1, $1) n",
-        "INSERT INTO items
-         SELECT '20990101T00-' || lpad(to_hex(n), 4, '0'), 1, 'Lamp', '/lamp.jpg', 19.90, 1 FROM generate_series(1, $1) n",
+        "INSERT INTO items (sale, ordinal, name, image_url, price, stock)
+         SELECT key, 1, 'Lamp', '/lamp.jpg', 19.90, 1 FROM sales ORDER BY id DESC LIMIT $1",
     ] {
         let insert = sqlx::query(insert).bind(LIVE_SALES_MAX as i32);
         insert.execute(&world.database).await.expect("the rows are valid");

@@ -73,7 +73,7 @@ async fn no_shopper_is_refused_when_one_sale_follows_another() {
         assert!(Instant::now() < deadline, "within {PATIENCE:?} only the sales {sales:?}");
     }
     skewed.iter().for_each(|skewed| skewed.abort());
-    let partial = "SELECT count(*) FROM (SELECT sale_id FROM items GROUP BY 1 HAVING count(*) <> 500) AS partial";
+    let partial = "SELECT count(*) FROM (SELECT sale FROM items GROUP BY 1 HAVING count(*) <> 500) AS partial";
     assert_eq!(world.count("SELECT count(*) FROM sales WHERE items <> 500").await, 0);
     assert_eq!(world.count(partial).await, 0);
     let closed = "SELECT count(*) FROM sales WHERE closed_at IS NOT NULL";

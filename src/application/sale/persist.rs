@@ -112,7 +112,7 @@ impl LedgerWriter {
     ) -> Result<LedgerId, PersistError> {
         let (epoch, id, begun) = (self.epoch, sale.id(), Instant::now());
         let written = match entries.iter().find_map(unreadable) {
-            None => shop.archive.persist(epoch, &sale.catalog, id, after, entries).await,
+            None => shop.archive.persist(epoch, id, after, entries).await,
             Some(rejection) => Err(PersistError::Rejected(rejection)),
         };
         match written {
@@ -138,7 +138,7 @@ impl LedgerWriter {
         for entry in entries {
             let (one, begun) = (std::slice::from_ref(entry), Instant::now());
             let written = match unreadable(entry) {
-                None => shop.archive.persist(epoch, &sale.catalog, id, after, one).await,
+                None => shop.archive.persist(epoch, id, after, one).await,
                 Some(rejection) => Err(PersistError::Rejected(rejection)),
             };
             match written {
@@ -146,7 +146,7 @@ impl LedgerWriter {
                 // A repeated purchase is a duplicate, whichever constraint it met first.
                 Err(PersistError::Duplicate | PersistError::Rejected(_)) if is_archived(shop, entry).await? => {
                     let nothing = LedgerEntry { id: entry.id, event: LedgerEvent::Opened };
-                    shop.archive.persist(epoch, &sale.catalog, id, after, &[nothing]).await?;
+                    shop.archive.persist(epoch, id, after, &[nothing]).await?;
                 }
                 Err(error @ (PersistError::Duplicate | PersistError::Rejected(_))) => {
                     let rejection = error.rejection();

@@ -20,6 +20,11 @@ impl CheckoutCode {
         CheckoutCode { sale, secret }
     }
 
+    /// Returns the random part.
+    pub fn secret(self) -> u128 {
+        self.secret
+    }
+
     /// Returns the sale and the first 6 digits: enough to find the code, too little to use it.
     pub fn shortened(self) -> impl fmt::Display {
         fmt::from_fn(move |f| write!(f, "{}-{:06x}", self.sale, self.secret >> 104))

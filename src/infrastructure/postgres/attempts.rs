@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::types::Json;
 
 use crate::application::sale::ports::{Attempt, AttemptArchive, PersistError, RefusalKey};
 use crate::application::shared::StoreError;
@@ -21,17 +20,16 @@ impl AttemptArchive for PgArchive {
         last: LedgerId,
         attempts: &[Attempt],
     ) -> Result<(), PersistError> {
-        let lines: Vec<Json<&[CartLine]>> = attempts.iter().map(|attempt| Json(attempt.lines.as_slice())).collect();
         let moved = sqlx::query_file_scalar!(
             "src/infrastructure/postgres/queries/persist_attempts.sql",
             sale.to_string(),
             after.to_i64(),
             last.to_i64(),
             &attempts.iter().map(|attempt| attempt.id.to_i64()).collect::<Vec<i64>>(),
-            &attempts.iter().map(|attempt| attempt.code.to_string()).collect::<Vec<String>>(),
-            &attempts.iter().map(|attempt| attempt.user.to_string()).collect::<Vec<String>>(),
-            &lines as &[Json<&[CartLine]>],
-            &attempts.iter().map(|attempt| attempt.id.time()).collect::<Vec<DateTime<Utc>>>(),
+            &attempts.iter().map(|attempt| attempt.code.secret().to_be_bytes()).collect::<Vec<[u8; 16]>>()
+                as &[[u8; 16]],
+            &attempts.iter().map(|attempt| attempt.user.as_str()).collect::<Vec<&str>>() as &[&str],
+            &attempts.iter().map(|attempt| print(&attempt.lines)).collect::<Vec<String>>(),
         );
         let moved = Statement::PersistAttempts.run(moved.fetch_one(&self.writers)).await?;
         if moved { Ok(()) } else { Err(PersistError::CursorMoved) }
@@ -39,9 +37,12 @@ impl AttemptArchive for PgArchive {
 
     async fn add_refusals(&self, counts: &[(RefusalKey, u64)]) -> Result<(), StoreError> {
         let added = sqlx::query!(
-            "INSERT INTO refused_attempts (sale_id, second, reason, count)
-             SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[])
-             ON CONFLICT (sale_id, second, reason) DO UPDATE SET count = refused_attempts.count + excluded.count",
+            "INSERT INTO refused_attempts (sale, second, reason, count)
+             SELECT sales.key, refused.second, refused.reason, refused.count
+             FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[])
+                 AS refused (sale, second, reason, count)
+             JOIN sales ON sales.id = refused.sale
+             ON CONFLICT (sale, second, reason) DO UPDATE SET count = refused_attempts.count + excluded.count",
             &counts.iter().map(|(key, _)| key.sale.to_string()).collect::<Vec<String>>(),
             &counts.iter().map(|(key, _)| time(key.second)).collect::<Vec<DateTime<Utc>>>(),
             &counts.iter().map(|(key, _)| key.reason.to_owned()).collect::<Vec<String>>(),
@@ -49,6 +50,12 @@ impl AttemptArchive for PgArchive {
         );
         Statement::AddRefusals.run(added.execute(&self.writers)).await.map(|_done| ())
     }
+}
+
+/// Prints `42:1,43:2`: item and quantity.
+fn print(lines: &[CartLine]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| format!("{}:{}", line.ordinal, line.quantity)).collect();
+    lines.join(",")
 }
 
 fn time(seconds: i64) -> DateTime<Utc> {

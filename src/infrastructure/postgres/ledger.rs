@@ -1,16 +1,15 @@
 //! The copy of the ledgers.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
+use sqlx::postgres::PgDatabaseError;
 use sqlx::types::Json;
 
 use crate::application::sale::ports::{
     Cursors, LedgerArchive, PersistError, RejectedEntry, Rejection, RejectionReason,
 };
 use crate::application::shared::StoreError;
-use crate::domain::sale::{CartLine, Catalog, LedgerEntry, LedgerEvent, Purchase, Release, SoldUnit};
-use crate::domain::shared::{Epoch, LedgerId, SaleId};
+use crate::domain::sale::{CartLine, LedgerEntry, LedgerEvent, Purchase, Release, SoldUnit};
+use crate::domain::shared::{Epoch, LedgerId, RequestId, SaleId};
 
 use super::connection::{PgArchive, store_error};
 use super::metrics;
@@ -21,8 +20,8 @@ impl LedgerArchive for PgArchive {
     async fn cursors(&self, sale: SaleId) -> Result<Cursors, StoreError> {
         let row = sqlx::query!(
             "SELECT epoch.number AS epoch, ledger.last_id AS ledger, attempts.last_id AS attempts
-             FROM ledger_cursors ledger JOIN attempt_cursors attempts USING (sale_id) CROSS JOIN epoch
-             WHERE sale_id = $1",
+             FROM ledger_cursors ledger JOIN attempt_cursors attempts USING (sale) CROSS JOIN epoch
+             WHERE sale = (SELECT key FROM sales WHERE id = $1)",
             sale.to_string(),
         );
         let row = Statement::Cursors.run(row.fetch_one(&self.pool)).await?;
@@ -32,13 +31,12 @@ impl LedgerArchive for PgArchive {
     async fn persist(
         &self,
         epoch: Epoch,
-        catalog: &Catalog,
         sale: SaleId,
         after: LedgerId,
         entries: &[LedgerEntry],
     ) -> Result<(), PersistError> {
         let Some(last) = entries.last() else { return Ok(()) };
-        let batch = Batch::of(catalog, entries)?;
+        let batch = Batch::of(entries);
         let row = sqlx::query_file!(
             "src/infrastructure/postgres/queries/persist.sql",
             epoch.0,
@@ -46,15 +44,13 @@ impl LedgerArchive for PgArchive {
             after.to_i64(),
             last.id.to_i64(),
             &batch.ledger_ids,
-            &batch.codes,
-            &batch.users,
-            &batch.requests as &[Option<String>],
+            &batch.codes as &[[u8; 16]],
+            &batch.users as &[&str],
+            &batch.requests as &[Option<&str>],
             &batch.unit_counts,
-            &batch.totals,
-            &batch.missed as &[Json<&[CartLine]>],
-            &batch.times,
+            &batch.missed as &[Option<Json<&[CartLine]>>],
             &batch.unit_ledger_ids,
-            &batch.unit_users,
+            &batch.unit_users as &[&str],
             &batch.ordinals,
             &batch.units,
             &batch.slots,
@@ -95,7 +91,8 @@ impl LedgerArchive for PgArchive {
 
     async fn rejections(&self, sale: SaleId) -> Result<Vec<RejectedEntry>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT ledger_id, reason, released_at FROM rejected_entries WHERE sale_id = $1 ORDER BY ledger_id",
+            "SELECT ledger_id, reason, released_at FROM rejected_entries
+             WHERE sale = (SELECT key FROM sales WHERE id = $1) ORDER BY ledger_id",
             sale.to_string(),
         );
         let rows = Statement::Rejections.run(rows.fetch_all(&self.pool)).await?;
@@ -132,7 +129,8 @@ impl LedgerArchive for PgArchive {
 
     async fn mark_released(&self, sale: SaleId, id: LedgerId) -> Result<(), StoreError> {
         let released = sqlx::query!(
-            "UPDATE rejected_entries SET released_at = now() WHERE sale_id = $1 AND ledger_id = $2",
+            "UPDATE rejected_entries SET released_at = now()
+             WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2",
             sale.to_string(),
             id.to_i64(),
         );
@@ -144,53 +142,51 @@ impl LedgerArchive for PgArchive {
 #[derive(Default)]
 struct Batch<'a> {
     ledger_ids: Vec<i64>,
-    codes: Vec<String>,
-    users: Vec<String>,
-    requests: Vec<Option<String>>,
-    unit_counts: Vec<i32>,
-    totals: Vec<Decimal>,
-    missed: Vec<Json<&'a [CartLine]>>,
-    times: Vec<DateTime<Utc>>,
+    codes: Vec<[u8; 16]>,
+    users: Vec<&'a str>,
+    requests: Vec<Option<&'a str>>,
+    unit_counts: Vec<i16>,
+    missed: Vec<Option<Json<&'a [CartLine]>>>,
     unit_ledger_ids: Vec<i64>,
-    unit_users: Vec<String>,
+    unit_users: Vec<&'a str>,
     ordinals: Vec<i32>,
     units: Vec<i32>,
-    slots: Vec<i32>,
+    slots: Vec<i16>,
 }
 
 impl<'a> Batch<'a> {
-    fn of(catalog: &Catalog, entries: &'a [LedgerEntry]) -> Result<Self, PersistError> {
+    fn of(entries: &'a [LedgerEntry]) -> Self {
         let mut batch = Batch::default();
         for entry in entries {
             match &entry.event {
-                LedgerEvent::Sold(purchase) => batch.add(catalog, entry.id, purchase)?,
+                LedgerEvent::Sold(purchase) => batch.add(entry.id, purchase),
                 LedgerEvent::Opened | LedgerEvent::Released(_) | LedgerEvent::Unreadable(_) => {}
             }
         }
-        Ok(batch)
+        batch
     }
 
-    fn add(&mut self, catalog: &Catalog, id: LedgerId, purchase: &'a Purchase) -> Result<(), PersistError> {
-        let total = catalog.total(&purchase.lines()).map_err(|unknown| {
-            PersistError::Rejected(Rejection { reason: RejectionReason::Invalid, message: unknown.to_string() })
-        })?;
+    fn add(&mut self, id: LedgerId, purchase: &'a Purchase) {
         self.ledger_ids.push(id.to_i64());
-        self.codes.push(purchase.code.to_string());
-        self.users.push(purchase.user.to_string());
-        self.requests.push(purchase.request.as_ref().map(ToString::to_string));
-        self.unit_counts.push(purchase.units.len() as i32);
-        self.totals.push(total.amount());
-        self.missed.push(Json(&purchase.missed));
-        self.times.push(id.time());
+        self.codes.push(purchase.code.secret().to_be_bytes());
+        self.users.push(purchase.user.as_str());
+        self.requests.push(purchase.request.as_ref().map(RequestId::as_str));
+        self.unit_counts.push(purchase.units.len() as i16);
+        self.missed.push((!purchase.missed.is_empty()).then_some(Json(&purchase.missed)));
         for unit in &purchase.units {
             self.unit_ledger_ids.push(id.to_i64());
-            self.unit_users.push(purchase.user.to_string());
-            self.ordinals.push(unit.ordinal.get() as i32);
-            self.units.push(unit.unit as i32);
-            self.slots.push(unit.slot as i32);
+            self.unit_users.push(purchase.user.as_str());
+            self.ordinals.push(number(unit.ordinal.get()));
+            self.units.push(number(unit.unit));
+            self.slots.push(number(unit.slot));
         }
-        Ok(())
     }
+}
+
+/// Converts a number to the type of its column. One that does not fit becomes 0, which no item, unit or slot has, so
+/// PostgreSQL rejects it.
+fn number<T: TryFrom<u32> + Default>(number: u32) -> T {
+    T::try_from(number).unwrap_or_default()
 }
 
 fn written(in_epoch: bool, moved: bool) -> Result<(), PersistError> {
@@ -205,10 +201,11 @@ fn written(in_epoch: bool, moved: bool) -> Result<(), PersistError> {
 fn persist_error(error: sqlx::Error) -> PersistError {
     let sqlx::Error::Database(database) = &error else { return store_error(error).into() };
     let message = database.message().to_owned();
-    let reason = match (database.constraint(), database.code().as_deref()) {
+    let null = database.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::column);
+    let reason = match (database.constraint().or(null), database.code().as_deref()) {
         (Some("purchases_pkey"), _) => return PersistError::Duplicate,
-        (Some("purchase_units_pkey" | "purchase_units_in_stock"), _) => RejectionReason::UnitSold,
-        (Some("purchase_units_one_per_slot" | "purchase_units_in_limit"), _) => RejectionReason::SlotFilled,
+        (Some("purchase_units_pkey" | "unit"), _) => RejectionReason::UnitSold,
+        (Some("purchase_units_one_per_slot" | "slot"), _) => RejectionReason::SlotFilled,
         // Data exceptions and integrity violations.
         (_, Some(code)) if code.starts_with("22") || code.starts_with("23") => RejectionReason::Invalid,
         _ => return store_error(error).into(),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use sqlx::types::Json;
 
 use crate::application::sale::ports::{ArchiveFindings, PurchaseArchive, PurchasePage, RecordedPurchase};
 use crate::application::shared::StoreError;
@@ -14,46 +15,39 @@ use super::connection::PgArchive;
 use super::sales::ItemRow;
 use super::statement::Statement;
 
-/// A row of the view `recorded_purchases`. PostgreSQL does not know that its columns are never null.
+/// A row of the view `recorded_purchases`. PostgreSQL does not know that most of its columns are never null.
 #[derive(Debug)]
 struct PurchaseRow {
     ledger_id: Option<i64>,
-    code: Option<String>,
+    code: Option<Vec<u8>>,
     user_id: Option<String>,
     request_id: Option<String>,
-    missed: Option<sqlx::types::Json<Vec<CartLine>>>,
-    unit_count: Option<i32>,
-    ordinals: Option<Vec<i32>>,
-    units: Option<Vec<i32>>,
-    slots: Option<Vec<i32>>,
+    missed: Option<Json<Vec<CartLine>>>,
+    unit_count: Option<i16>,
+    units: Option<Json<Vec<SoldUnit>>>,
 }
 
 impl PurchaseRow {
-    fn into_recorded(self) -> Result<RecordedPurchase, StoreError> {
+    fn into_recorded(self, sale: SaleId) -> Result<RecordedPurchase, StoreError> {
         let unreadable = StoreError::corrupt(&self);
-        self.read().ok_or(unreadable)
+        self.read(sale).ok_or(unreadable)
     }
 
-    fn read(self) -> Option<RecordedPurchase> {
+    fn read(self, sale: SaleId) -> Option<RecordedPurchase> {
         let request: Option<RequestId> = match self.request_id {
             Some(request) => Some(request.parse().ok()?),
             None => None,
         };
-        let units = self.ordinals?.into_iter().zip(self.units?).zip(self.slots?);
-        let unit = |((ordinal, unit), slot): ((i32, i32), i32)| {
-            let ordinal = Ordinal::try_from(u32::try_from(ordinal).ok()?).ok()?;
-            Some(SoldUnit { ordinal, unit: unit.try_into().ok()?, slot: slot.try_into().ok()? })
-        };
-        let units: Vec<SoldUnit> = units.map(unit).collect::<Option<_>>()?;
+        let secret: [u8; 16] = self.code?.try_into().ok()?;
         let unit_count = usize::try_from(self.unit_count?).ok()?;
         let is_complete =
             |units: &Vec<SoldUnit>| units.len() == unit_count && (1..=CART_UNITS as usize).contains(&unit_count);
         let purchase = Purchase {
-            code: self.code?.parse().ok()?,
+            code: CheckoutCode::new(sale, u128::from_be_bytes(secret)),
             user: self.user_id?.parse().ok()?,
             request,
-            units: Some(units).filter(is_complete)?,
-            missed: self.missed?.0,
+            units: Some(self.units?.0).filter(is_complete)?,
+            missed: self.missed.map(|missed| missed.0).unwrap_or_default(),
         };
         Some(RecordedPurchase { id: self.ledger_id?.try_into().ok()?, purchase, replayed: true })
     }
@@ -64,15 +58,15 @@ impl PurchaseArchive for PgArchive {
     async fn purchase_by_code(&self, code: CheckoutCode) -> Result<Option<RecordedPurchase>, StoreError> {
         let record = sqlx::query_as!(
             PurchaseRow,
-            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, ordinals, units, slots
-               FROM recorded_purchases WHERE sale_id = $1 AND code = $2"#,
+            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, units AS "units: _"
+               FROM recorded_purchases WHERE sale = (SELECT key FROM sales WHERE id = $1) AND code = $2"#,
             code.sale.to_string(),
-            code.to_string(),
+            &code.secret().to_be_bytes(),
         );
         Statement::PurchaseByCode
             .run(record.fetch_optional(&self.pool))
             .await?
-            .map(PurchaseRow::into_recorded)
+            .map(|row| row.into_recorded(code.sale))
             .transpose()
     }
 
@@ -84,8 +78,9 @@ impl PurchaseArchive for PgArchive {
     ) -> Result<Option<RecordedPurchase>, StoreError> {
         let record = sqlx::query_as!(
             PurchaseRow,
-            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, ordinals, units, slots
-               FROM recorded_purchases WHERE sale_id = $1 AND user_id = $2 AND request_id = $3"#,
+            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, units AS "units: _"
+               FROM recorded_purchases
+               WHERE sale = (SELECT key FROM sales WHERE id = $1) AND user_id = $2 AND request_id = $3"#,
             sale.to_string(),
             user.as_str(),
             request.as_str(),
@@ -93,26 +88,27 @@ impl PurchaseArchive for PgArchive {
         Statement::PurchaseByRequest
             .run(record.fetch_optional(&self.pool))
             .await?
-            .map(PurchaseRow::into_recorded)
+            .map(|row| row.into_recorded(sale))
             .transpose()
     }
 
     async fn receipts_of(&self, user: &UserId, page: PurchasePage) -> Result<Vec<Receipt>, StoreError> {
-        let rows = sqlx::query_as!(
-            PurchaseRow,
-            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, ordinals, units, slots
-               FROM recorded_purchases WHERE user_id = $1 AND ($2::text IS NULL OR sale_id = $2)
-                 AND ($3::bigint IS NULL OR (ledger_id, sale_id) < ($3, $4::text))
-               ORDER BY ledger_id DESC, sale_id DESC LIMIT $5"#,
+        let rows = sqlx::query_file!(
+            "src/infrastructure/postgres/queries/receipts_of.sql",
             user.as_str(),
             page.sale.map(|sale| sale.to_string()),
             page.after.map(|after| after.entry.to_i64()),
             page.after.map(|after| after.sale.to_string()),
             page.limit as i64,
         );
-        let rows = Statement::ReceiptsOf.run(rows.fetch_all(&self.pool)).await?;
-        let recorded: Vec<RecordedPurchase> =
-            rows.into_iter().map(PurchaseRow::into_recorded).collect::<Result<_, _>>()?;
+        let mut recorded = Vec::new();
+        for row in Statement::ReceiptsOf.run(rows.fetch_all(&self.pool)).await? {
+            let sale = row.sale_id.parse().map_err(StoreError::corrupt)?;
+            let (ledger_id, code, user_id, request_id) = (row.ledger_id, row.code, row.user_id, row.request_id);
+            let (missed, unit_count, units) = (row.missed, row.unit_count, row.units);
+            let row = PurchaseRow { ledger_id, code, user_id, request_id, missed, unit_count, units };
+            recorded.push(row.into_recorded(sale)?);
+        }
         let items = self.items_in(&recorded).await?;
         let receipt = |recorded: &RecordedPurchase| {
             let sale = recorded.purchase.code.sale;
@@ -131,14 +127,15 @@ impl PurchaseArchive for PgArchive {
     ) -> Result<Vec<RecordedPurchase>, StoreError> {
         let records = sqlx::query_as!(
             PurchaseRow,
-            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, ordinals, units, slots
-               FROM recorded_purchases WHERE sale_id = $1 AND ledger_id > $2 ORDER BY ledger_id LIMIT $3"#,
+            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, units AS "units: _"
+               FROM recorded_purchases
+               WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id > $2 ORDER BY ledger_id LIMIT $3"#,
             sale.to_string(),
             after.to_i64(),
             max as i64,
         );
         let records = Statement::PurchasesIn.run(records.fetch_all(&self.bulk)).await?;
-        records.into_iter().map(PurchaseRow::into_recorded).collect()
+        records.into_iter().map(|row| row.into_recorded(sale)).collect()
     }
 
     async fn check(&self, sale: SaleId) -> Result<ArchiveFindings, StoreError> {
@@ -163,10 +160,10 @@ impl PgArchive {
         });
         let (sales, ordinals): (Vec<String>, Vec<i32>) = ids.unzip();
         let rows = sqlx::query!(
-            "SELECT DISTINCT items.sale_id, items.ordinal, name, image_url, price, stock, currency
+            "SELECT DISTINCT sales.id AS sale_id, items.ordinal, name, image_url, price, stock, currency
              FROM unnest($1::text[], $2::integer[]) AS wanted (sale_id, ordinal)
-             JOIN items ON items.sale_id = wanted.sale_id AND items.ordinal = wanted.ordinal
-             JOIN sales ON sales.id = items.sale_id",
+             JOIN sales ON sales.id = wanted.sale_id
+             JOIN items ON items.sale = sales.key AND items.ordinal = wanted.ordinal",
             &sales,
             &ordinals,
         );

@@ -7,10 +7,13 @@ use rust_decimal::Decimal;
 use crate::application::sale::ports::{SaleArchive, SaleFilter, SalePage};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Catalog, Item, Sale, SaleStatus, Window};
-use crate::domain::shared::{Money, SaleId, SaleKind};
+use crate::domain::shared::{Money, Ordinal, SaleId, SaleKind};
 
-use super::connection::PgArchive;
+use super::connection::{PgArchive, store_error};
 use super::statement::Statement;
+
+/// Items that one statement creates. A statement must end before the timeout of its connection.
+const ITEMS_BATCH: usize = 20_000;
 
 struct SaleRow {
     id: String,
@@ -56,8 +59,8 @@ impl ItemRow {
 #[async_trait]
 impl SaleArchive for PgArchive {
     async fn create_sale(&self, sale: &Sale, catalog: &Catalog) -> Result<bool, StoreError> {
-        let items = || catalog.iter().map(|(_, item)| item);
-        let created = sqlx::query_file_scalar!(
+        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let key = sqlx::query_file_scalar!(
             "src/infrastructure/postgres/queries/create_sale.sql",
             sale.id.to_string(),
             sale.id.kind() == SaleKind::Hourly,
@@ -65,12 +68,27 @@ impl SaleArchive for PgArchive {
             sale.window.ends_at,
             sale.user_limit as i32,
             sale.currency.as_str(),
-            &items().map(|item| item.name().to_owned()).collect::<Vec<String>>(),
-            &items().map(|item| item.image_url().to_owned()).collect::<Vec<String>>(),
-            &items().map(|item| item.price().amount()).collect::<Vec<Decimal>>(),
-            &items().map(|item| item.stock() as i32).collect::<Vec<i32>>(),
+            sale.items as i32,
+            sale.units as i32,
+            catalog.iter().map(|(_, item)| item.stock()).min().unwrap_or(1) as i32,
         );
-        Statement::CreateSale.run(created.fetch_one(&self.pool)).await
+        let key = Statement::CreateSale.run(key.fetch_optional(&mut *transaction)).await?;
+        let Some(key) = key else { return Ok(false) };
+        let items: Vec<(Ordinal, &Item)> = catalog.iter().collect();
+        for chunk in items.chunks(ITEMS_BATCH) {
+            let created = sqlx::query_file!(
+                "src/infrastructure/postgres/queries/create_items.sql",
+                key,
+                &chunk.iter().map(|(ordinal, _)| ordinal.get() as i32).collect::<Vec<i32>>(),
+                &chunk.iter().map(|(_, item)| item.name()).collect::<Vec<&str>>() as &[&str],
+                &chunk.iter().map(|(_, item)| item.image_url()).collect::<Vec<&str>>() as &[&str],
+                &chunk.iter().map(|(_, item)| item.price().amount()).collect::<Vec<Decimal>>(),
+                &chunk.iter().map(|(_, item)| item.stock() as i32).collect::<Vec<i32>>(),
+            );
+            Statement::CreateItems.run(created.execute(&mut *transaction)).await?;
+        }
+        transaction.commit().await.map_err(store_error)?;
+        Ok(true)
     }
 
     async fn sales(&self, filter: SaleFilter) -> Result<Vec<Sale>, StoreError> {
@@ -97,7 +115,8 @@ impl SaleArchive for PgArchive {
             Statement::Catalog.run(currency.fetch_one(&self.pool)).await?.parse().map_err(StoreError::corrupt)?;
         let rows = sqlx::query_as!(
             ItemRow,
-            "SELECT name, image_url, price, stock FROM items WHERE sale_id = $1 ORDER BY ordinal",
+            "SELECT name, image_url, price, stock FROM items
+             WHERE sale = (SELECT key FROM sales WHERE id = $1) ORDER BY ordinal",
             id,
         );
         let rows = Statement::Catalog.run(rows.fetch_all(&self.pool)).await?;

@@ -18,6 +18,7 @@ pub enum Statement {
     Epoch,
     RaiseEpoch,
     CreateSale,
+    CreateItems,
     Sales,
     Sale,
     Catalog,

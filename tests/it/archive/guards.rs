@@ -43,7 +43,11 @@ pub async fn every_guard_names_its_reason_and_leaves_the_batch_unwritten(fixture
         (&[(2, 1, 1)], "ann", RejectionReason::SlotFilled),
         (&[(2, 1, 1), (4, 1, 1)], "bob", RejectionReason::SlotFilled),
         (&[(2, 1, 3)], "bob", RejectionReason::SlotFilled),
+        (&[(2, 0, 1)], "bob", RejectionReason::UnitSold),
+        (&[(2, 1, 0)], "bob", RejectionReason::SlotFilled),
+        (&[(2, 1, 65_537)], "bob", RejectionReason::SlotFilled),
         (&[(11, 1, 1)], "bob", RejectionReason::Invalid),
+        (&[(11, 2, 1)], "bob", RejectionReason::Invalid),
     ] {
         let good = fixture.sold(id(2), "cat", &[(3, 1, 1)]);
         let result = fixture.persist(id(1), &[good, fixture.sold(id(3), user, units)]).await;
@@ -55,6 +59,22 @@ pub async fn every_guard_names_its_reason_and_leaves_the_batch_unwritten(fixture
     let found = fixture.archive.check(fixture.sale.id).await.expect("it answers");
     assert_eq!(found, ArchiveFindings { sold: 1, oversold: 0, over_limit: 0, wrong_totals: 0 });
     assert_eq!(fixture.cursor().await, id(1));
+}
+
+pub async fn an_item_has_as_many_units_as_its_stock(fixture: Fixture) {
+    let item = |stock| Item::new("Lamp".into(), "/lamp.jpg".into(), Money::from_cents(1), stock).expect("an item");
+    let catalog = Catalog::new(Currency::EUR, [5, 3, 4].map(item).into()).expect("a catalog");
+    let sale = sale_from(fixture.sale.window.ends_at, 1, &catalog);
+    assert!(fixture.archive.create_sale(&sale, &catalog).await.expect("it answers"));
+    let fixture = Fixture { sale, catalog, ..fixture };
+    for (item, stock) in [(1, 5), (2, 3), (3, 4)] {
+        let (after, at) = (fixture.cursor().await, id(item.into()));
+        let user = format!("u{item}");
+        let beyond = fixture.persist(after, &[fixture.sold(at, &user, &[(item, stock + 1, 1)])]).await;
+        let reason = beyond.map_err(|error| error.rejection().reason);
+        assert_eq!(reason, Err(RejectionReason::UnitSold), "unit {} of {stock}", stock + 1);
+        fixture.persist(after, &[fixture.sold(at, &user, &[(item, stock, 1)])]).await.expect("the unit exists");
+    }
 }
 
 pub async fn a_purchase_archived_again_is_no_second_purchase(fixture: Fixture) {

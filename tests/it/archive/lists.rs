@@ -127,7 +127,7 @@ pub async fn receipts_are_listed_newest_first_over_all_sales(fixture: Fixture) {
         }
     };
     let entries = [there(id(3), 1, 1), there(id(4), 2, 2)];
-    archive.persist(fixture.epoch, &fixture.catalog, next.id, LedgerId::ZERO, &entries).await.expect("it is right");
+    archive.persist(fixture.epoch, next.id, LedgerId::ZERO, &entries).await.expect("it is right");
     let order = |sale: &Sale, entry| OrderId { sale: sale.id, entry };
     let all = [order(&next, id(4)), order(&fixture.sale, id(4)), order(&next, id(3)), order(&fixture.sale, id(1))];
     let ann = "ann".parse().expect("a user");

@@ -124,7 +124,7 @@ pub struct ArchiveFindings {
     pub oversold: u64,
     /// Users who own more than the limit.
     pub over_limit: u64,
-    /// Purchases whose totals differ from those of their units.
+    /// Purchases that have more or fewer units than they were written with.
     pub wrong_totals: u64,
 }
 
@@ -191,7 +191,6 @@ pub trait LedgerArchive: Send + Sync {
     async fn persist(
         &self,
         epoch: Epoch,
-        catalog: &Catalog,
         sale: SaleId,
         after: LedgerId,
         entries: &[LedgerEntry],

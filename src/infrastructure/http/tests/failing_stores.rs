@@ -303,14 +303,7 @@ impl LedgerArchive for StoreFault {
         self.with().await
     }
 
-    async fn persist(
-        &self,
-        _: Epoch,
-        _: &Catalog,
-        _: SaleId,
-        _: LedgerId,
-        _: &[LedgerEntry],
-    ) -> Result<(), PersistError> {
+    async fn persist(&self, _: Epoch, _: SaleId, _: LedgerId, _: &[LedgerEntry]) -> Result<(), PersistError> {
         Ok(self.with().await?)
     }
 

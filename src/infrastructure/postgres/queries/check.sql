@@ -1,20 +1,25 @@
 -- Violations that the constraints should have prevented. $1 sale.
-WITH unit AS (
-    SELECT ordinal, unit, user_id, ledger_id, price, stock FROM purchase_units WHERE sale_id = $1
+WITH sale AS MATERIALIZED (
+    SELECT key, user_limit FROM sales WHERE id = $1
+), unit AS MATERIALIZED (
+    SELECT ordinal, unit, user_id, ledger_id FROM purchase_units WHERE sale = (SELECT key FROM sale)
+), item AS (
+    SELECT ordinal, stock FROM items WHERE sale = (SELECT key FROM sale)
 ), owner AS (
     SELECT count(*) AS owned FROM unit GROUP BY user_id
 ), difference AS (
-    -- The totals of each purchase less those of its units.
-    SELECT ledger_id, sum(units) AS units, sum(total) AS total
+    -- The number of units of each purchase less its units.
+    SELECT sum(units) AS units
     FROM (
-        SELECT ledger_id, units, total FROM purchases WHERE sale_id = $1
+        SELECT ledger_id, units FROM purchases WHERE sale = (SELECT key FROM sale)
         UNION ALL
-        SELECT ledger_id, -1, -price FROM unit
+        SELECT ledger_id, -1 FROM unit
     ) AS side
     GROUP BY ledger_id
 )
 SELECT (SELECT count(*) FROM unit) AS "sold!",
-       (SELECT count(*) - count(DISTINCT (ordinal, unit)) FROM unit)
-           + (SELECT count(*) FROM unit WHERE unit NOT BETWEEN 1 AND stock) AS "oversold!",
-       (SELECT count(*) FROM owner WHERE owned > (SELECT user_limit FROM sales WHERE id = $1)) AS "over_limit!",
-       (SELECT count(*) FROM difference WHERE units <> 0 OR total <> 0) AS "wrong_totals!"
+       (SELECT count(*) FROM unit) - (SELECT count(*) FROM (SELECT FROM unit GROUP BY ordinal, unit) AS sold)
+           + (SELECT count(*) FROM unit LEFT JOIN item USING (ordinal) WHERE unit BETWEEN 1 AND stock IS NOT TRUE)
+           AS "oversold!",
+       (SELECT count(*) FROM owner WHERE owned > (SELECT user_limit FROM sale)) AS "over_limit!",
+       (SELECT count(*) FROM difference WHERE units <> 0) AS "wrong_totals!"

@@ -4,11 +4,11 @@
 WITH fence AS MATERIALIZED (
     SELECT number FROM epoch WHERE number = $1 FOR SHARE
 ), moved AS (
-    UPDATE ledger_cursors SET last_id = $4, updated_at = now()
-    WHERE sale_id = $2 AND last_id = $3 AND EXISTS (SELECT FROM fence)
-    RETURNING sale_id
+    UPDATE ledger_cursors SET last_id = $4
+    WHERE sale = (SELECT key FROM sales WHERE id = $2) AND last_id = $3 AND EXISTS (SELECT FROM fence)
+    RETURNING sale
 ), filed AS (
-    INSERT INTO rejected_entries (sale_id, ledger_id, reason, message, entry)
-    SELECT sale_id, $4, $5, $6, $7 FROM moved
+    INSERT INTO rejected_entries (sale, ledger_id, reason, message, entry)
+    SELECT sale, $4, $5, $6, $7 FROM moved
 )
 SELECT EXISTS (SELECT FROM fence) AS "in_epoch!", EXISTS (SELECT FROM moved) AS "moved!"

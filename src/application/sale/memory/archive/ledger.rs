@@ -7,7 +7,7 @@ use crate::application::sale::ports::{
     RejectionReason,
 };
 use crate::application::shared::StoreError;
-use crate::domain::sale::{Catalog, LedgerEntry, LedgerEvent, Purchase, Release, SoldUnit};
+use crate::domain::sale::{LedgerEntry, LedgerEvent, Purchase, Release, SoldUnit};
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
 
 use super::{ArchiveCall, ArchivedSale, MemoryArchive, State};
@@ -25,7 +25,6 @@ impl LedgerArchive for MemoryArchive {
     async fn persist(
         &self,
         epoch: Epoch,
-        catalog: &Catalog,
         sale: SaleId,
         after: LedgerId,
         entries: &[LedgerEntry],
@@ -35,9 +34,6 @@ impl LedgerArchive for MemoryArchive {
                 return Err(error);
             }
             let Some(last) = entries.last() else { return Ok(()) };
-            for purchase in entries.iter().filter_map(sold) {
-                catalog.total(&purchase.1.lines()).map_err(|unknown| rejected(RejectionReason::Invalid, unknown))?;
-            }
             let unwanted = state.unwanted.clone();
             let archived = state.at_cursor(epoch, sale, after)?;
             let mut written = archived.clone();
