@@ -11,7 +11,7 @@ use crate::config::{HttpConfig, StoreUrls};
 use crate::infrastructure::http::{self, HttpSettings, Surface};
 use crate::infrastructure::postgres::{self, PgArchive};
 use crate::infrastructure::redis::{self, RedisStore};
-use crate::infrastructure::{background, metrics, open_files};
+use crate::infrastructure::{accept_queue, background, metrics, open_files};
 
 /// Longest wait for stores that are not up yet when the service starts.
 const STORES_PATIENCE: Duration = Duration::from_secs(30);
@@ -48,15 +48,9 @@ pub struct Listeners {
 
 impl Listeners {
     /// Binds the configured addresses.
-    pub async fn bind(http: &HttpConfig) -> Result<Self, ServiceError> {
-        let bind = |address| async move {
-            TcpListener::bind(address).await.map_err(|error| ServiceError::Listen(address, error))
-        };
-        let operations = match http.ops_listen {
-            Some(address) => Some(bind(address).await?),
-            None => None,
-        };
-        Ok(Listeners { shopping: bind(http.listen).await?, operations })
+    pub fn bind(http: &HttpConfig) -> Result<Self, ServiceError> {
+        let bind = |address| http::bind(address).map_err(|error| ServiceError::Listen(address, error));
+        Ok(Listeners { operations: http.ops_listen.map(bind).transpose()?, shopping: bind(http.listen)? })
     }
 }
 
@@ -115,6 +109,7 @@ impl Service {
         let Service { shop, archive } = self;
         http.check(shop.settings.ack_timeout)?;
         http.connections = open_files::make_room_for(http.connections);
+        accept_queue::check(http.connections);
         register_metrics();
         let stop_background = CancellationToken::new();
         // A caller that drops this future stops everything, as a crash would.

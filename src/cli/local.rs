@@ -34,7 +34,7 @@ pub struct Local {
 impl Local {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let shutdown = until_signal()?;
-        let listeners = Listeners::bind(&self.http).await?;
+        let listeners = Listeners::bind(&self.http)?;
         let data_dir = self.data_dir.path()?;
         println!("starting Redis and PostgreSQL with their data in {}", data_dir.display());
         let stores = Arc::new(Stores::start(&data_dir, self.fresh).await?);

@@ -24,7 +24,7 @@ pub struct Serve {
 impl Serve {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let shutdown = until_signal()?;
-        let listeners = Listeners::bind(&self.http).await?;
+        let listeners = Listeners::bind(&self.http)?;
         let service = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
         tracing::info!(address = %listeners.shopping.local_addr()?, "serving");
         if let Some(operations) = &listeners.operations {

@@ -1,5 +1,6 @@
 //! The adapters: implementations of the application's ports, and the interfaces to the outside.
 
+pub mod accept_queue;
 pub mod background;
 mod backoff;
 pub mod http;

@@ -26,6 +26,7 @@ pub use endpoints::API;
 pub use platform::bearer::AdminToken;
 pub use platform::endpoint::{Api, Endpoint};
 pub use platform::limits::settings::{HttpSettings, Rate, Surface};
+pub use platform::listener::bind;
 
 /// Serves a part of the interface on this listener until `shutdown`, and then drains its connections.
 pub async fn serve(

@@ -16,6 +16,8 @@ pub struct Patience {
     pub head: Duration,
     /// Between two requests.
     pub idle: Duration,
+    /// Between two requests, until the connection gives its buffers back.
+    pub buffers: Duration,
 }
 
 /// The state of a connection. Times are in milliseconds since it was opened.
@@ -83,6 +85,30 @@ impl Activity {
         }
     }
 
+    /// Waits until nothing has come for this long after a request.
+    pub async fn paused(&self, pause: Duration) {
+        loop {
+            let quiet = match self.is_between_requests() {
+                true => self.now().saturating_sub(self.quiet_since()),
+                false => Duration::ZERO,
+            };
+            match pause.checked_sub(quiet) {
+                None | Some(Duration::ZERO) => return,
+                Some(rest) => tokio::time::sleep(rest).await,
+            }
+        }
+    }
+
+    /// Returns true if a request has been served and no part of another one has come.
+    fn is_between_requests(&self) -> bool {
+        let has_served = !self.is_new.load(Ordering::Relaxed) && !self.is_serving();
+        has_served && self.head_since.load(Ordering::Relaxed) == 0
+    }
+
+    fn quiet_since(&self) -> Duration {
+        Duration::from_millis(self.quiet_since.load(Ordering::Relaxed))
+    }
+
     fn deadline(&self, patience: Patience) -> Option<Duration> {
         if self.is_serving() {
             return None;
@@ -94,7 +120,7 @@ impl Activity {
             since if since > 0 && !self.is_http2.load(Ordering::Relaxed) => {
                 Some(Duration::from_millis(since) + patience.head)
             }
-            _ => Some(Duration::from_millis(self.quiet_since.load(Ordering::Relaxed)) + patience.idle),
+            _ => Some(self.quiet_since() + patience.idle),
         }
     }
 
@@ -118,7 +144,8 @@ impl Drop for ActiveRequest {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience { head: Duration::from_secs(5), idle: Duration::from_secs(75) };
+    const PATIENCE: Patience =
+        Patience { head: Duration::from_secs(5), idle: Duration::from_secs(75), buffers: Duration::from_secs(1) };
 
     #[test]
     fn the_first_head_must_be_complete_in_time() {
@@ -146,6 +173,19 @@ mod tests {
         assert!(deadline >= PATIENCE.head && deadline < PATIENCE.head * 2, "{deadline:?}");
         drop(activity.request(Version::HTTP_11));
         assert!(activity.deadline(PATIENCE) >= Some(PATIENCE.idle));
+    }
+
+    #[tokio::test]
+    async fn a_pause_begins_with_the_end_of_a_request_and_ends_with_the_next_bytes() {
+        let (activity, pause) = (Activity::new(), Duration::from_millis(20));
+        let paused = async || tokio::time::timeout(pause * 3, activity.paused(pause)).await.is_ok();
+        assert!(!paused().await, "no request has come");
+        let serving = activity.request(Version::HTTP_11);
+        assert!(!paused().await, "a request is being served");
+        drop(serving);
+        assert!(paused().await);
+        activity.bytes_came();
+        assert!(!paused().await, "a head has begun");
     }
 
     #[test]

@@ -6,12 +6,14 @@ use hyper::body::Body as _;
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
-use tower::BoxError;
 
 use super::body::Body;
 
 /// A response.
 pub type Answer = Response<Body>;
+
+/// An error of a stream.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers 200 with a JSON body.
 pub fn ok(body: &impl Serialize) -> Answer {
@@ -33,14 +35,23 @@ pub fn redirect(status: StatusCode, path: &'static str) -> Answer {
 
 /// Answers with a JSON body, which no cache may store.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    json_with_members(status, body, &[])
+}
+
+/// Answers with a JSON object to which these members are added. They are written already, each after a comma.
+pub fn json_with_members(status: StatusCode, body: &impl Serialize, members: &[u8]) -> Answer {
     let mut bytes = Vec::with_capacity(512);
-    let (status, bytes) = match serde_json::to_writer(&mut bytes, body) {
+    let (status, mut bytes) = match serde_json::to_writer(&mut bytes, body) {
         Ok(()) => (status, bytes),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written as JSON");
             (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
         }
     };
+    if !members.is_empty() && bytes.pop() == Some(b'}') {
+        bytes.extend_from_slice(members);
+        bytes.push(b'}');
+    }
     of_type("application/json", status, bytes)
 }
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures::Stream;
 use futures::stream::BoxStream;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use tower::BoxError;
 
 use super::activity::ActiveRequest;
+use super::answer::BoxError;
 
 /// The body of an answer. Complete bytes, which nearly every answer has, need no box.
 pub enum Body {

@@ -1,7 +1,6 @@
 //! The front: every request passes through it on its way in, and every answer on its way out.
 
 use std::any::Any;
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,18 +11,13 @@ use hyper::body::Body;
 use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Version};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower::limit::GlobalConcurrencyLimitLayer;
-use tower::load_shed::LoadShedLayer;
-use tower::load_shed::error::Overloaded;
-use tower::timeout::TimeoutLayer;
-use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tracing::Instrument;
 
 use crate::application::sale::Shop;
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, BoxError};
 use super::context::{Context, LazyPage};
 use super::endpoint::{Api, Endpoint};
 use super::field_errors::FieldErrors;
@@ -38,7 +32,7 @@ use super::problem::Problem;
 use super::problem_code::ProblemCode;
 use super::readiness::Readiness;
 use super::request::ApiRequest;
-use super::request_id;
+use super::request_id::{self, X_REQUEST_ID};
 use super::router::{Router, not_found};
 use super::store_failure;
 
@@ -47,7 +41,8 @@ pub struct Front {
     router: Router,
     context: Context,
     settings: HttpSettings,
-    in_flight: GlobalConcurrencyLimitLayer,
+    /// A permit for each request that may still begin.
+    in_flight: Semaphore,
 }
 
 /// The client of a connection.
@@ -56,12 +51,6 @@ pub struct Caller {
     pub address: IpAddr,
     /// `false` for a connection over the limit, whose requests are only refused.
     pub is_accepted: bool,
-}
-
-/// A request with its endpoint, and its body not read yet.
-struct Incoming<B> {
-    endpoint: &'static Endpoint,
-    request: ApiRequest<B>,
 }
 
 impl Front {
@@ -83,7 +72,7 @@ impl Front {
             shop,
             closing,
         };
-        Front { router, context, in_flight: GlobalConcurrencyLimitLayer::new(settings.in_flight), settings }
+        Front { router, context, in_flight: Semaphore::new(settings.in_flight), settings }
     }
 
     /// Returns the settings of the listener.
@@ -96,83 +85,52 @@ impl Front {
         &self.context.closing
     }
 
-    /// Returns the service for one connection. It always answers.
-    pub fn service<B>(
-        self: &Arc<Self>,
-        caller: Caller,
-    ) -> impl Service<Request<B>, Response = Answer, Error = Infallible, Future: Send> + Clone + Send + 'static
-    where
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-    {
-        let front = self.clone();
-        let bounded = ServiceBuilder::new()
-            .layer(LoadShedLayer::new())
-            .layer(self.in_flight.clone())
-            .layer(TimeoutLayer::new(self.settings.request_timeout))
-            .service_fn(move |incoming: Incoming<B>| {
-                let front = front.clone();
-                async move { Ok::<_, Infallible>(front.handle(incoming).await) }
-            });
-        let front = self.clone();
-        ServiceBuilder::new()
-            .map_request(request_id::remove_unsafe)
-            .layer(SetRequestIdLayer::x_request_id(request_id::RandomIds))
-            .layer(PropagateRequestIdLayer::x_request_id())
-            .service(service_fn(move |request: Request<B>| {
-                let (front, bounded) = (front.clone(), bounded.clone());
-                async move { Ok::<_, Infallible>(front.receive(bounded, caller, request).await) }
-            }))
-    }
-
-    async fn receive<B, L>(&self, bounded: L, caller: Caller, request: Request<B>) -> Answer
+    /// Answers a request.
+    pub async fn answer<B>(&self, caller: Caller, request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-        L: Service<Incoming<B>, Response = Result<Answer, Problem>, Error = BoxError>,
     {
         let (head, body) = request.into_parts();
         let (route, params) = self.router.find(head.uri.path());
         let endpoint = route.endpoint(&head.method);
         let is_traced = endpoint.as_ref().map_or(true, |endpoint| endpoint.policy.load != Load::Always);
-        let observation = Observation::begin(route, &head, is_traced);
+        let request_id = request_id::of(&head.headers);
+        let observation = Observation::begin(route, &head, &request_id, is_traced);
         let is_head = head.method == Method::HEAD;
-        let request_id = head.headers.get(request_id::X_REQUEST_ID).cloned();
         let request = ApiRequest { params, address: caller.address, head, body };
-        let answering = self.check_and_answer(bounded, caller, endpoint, request).instrument(observation.span());
-        let answered = AssertUnwindSafe(answering).catch_unwind().await;
-        let request_id = request_id::text(request_id.as_ref());
-        let answer = match answered {
+        let answering = self.check_and_handle(caller, endpoint, request).instrument(observation.span());
+        let mut answer = match AssertUnwindSafe(answering).catch_unwind().await {
             Ok(Ok(answer)) => answer,
             Ok(Err(problem)) => {
-                store_failure::report(&problem, route.pattern, request_id);
+                store_failure::report(&problem, route.pattern, request_id::text(&request_id));
                 observation.refused(problem.code());
                 problem.into_answer()
             }
-            Err(panic) => panicked(panic.as_ref(), route.pattern, request_id),
+            Err(panic) => panicked(panic.as_ref(), route.pattern, request_id::text(&request_id)),
         };
         observation.answered(answer.status());
+        answer.headers_mut().insert(X_REQUEST_ID, request_id);
         if is_head { answer::to_head(answer) } else { answer }
     }
 
-    async fn check_and_answer<B, L>(
+    async fn check_and_handle<B>(
         &self,
-        bounded: L,
         caller: Caller,
         endpoint: Result<&'static Endpoint, Problem>,
         request: ApiRequest<B>,
     ) -> Result<Answer, Problem>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-        L: Service<Incoming<B>, Response = Result<Answer, Problem>, Error = BoxError>,
     {
         let endpoint = self.check(caller, endpoint, &request.head)?;
-        let incoming = Incoming { endpoint, request };
-        match endpoint.policy.load {
-            Load::Always => self.handle(incoming).await,
-            Load::Bounded(on_timeout) => {
-                let answered = bounded.oneshot(incoming).await;
-                answered.unwrap_or_else(|error| Err(not_served(on_timeout, &error)))
-            }
-        }
+        let Load::Bounded(on_timeout) = endpoint.policy.load else { return self.handle(endpoint, request).await };
+        let Ok(_place) = self.in_flight.try_acquire() else {
+            metrics::request_shed();
+            let detail = "Too many requests are in flight. Nothing was changed. Try again in a second.";
+            return Err(Problem::unavailable(detail));
+        };
+        let answered = tokio::time::timeout(self.settings.request_timeout, self.handle(endpoint, request)).await;
+        answered.unwrap_or_else(|_| Err(timed_out(on_timeout)))
     }
 
     /// Refuses a request without reading its body.
@@ -198,22 +156,17 @@ impl Front {
         Ok(endpoint)
     }
 
-    async fn handle<B>(&self, incoming: Incoming<B>) -> Result<Answer, Problem>
+    async fn handle<B>(&self, endpoint: &Endpoint, request: ApiRequest<B>) -> Result<Answer, Problem>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
-        let Incoming { endpoint, request } = incoming;
         let request = request.read(endpoint.policy.accepts, self.settings.head_timeout).await?;
         (endpoint.handler)(&self.context, &request).await
     }
 }
 
-/// Returns the problem of a request that was refused under load, or that took too long.
-fn not_served(on_timeout: OnTimeout, error: &BoxError) -> Problem {
-    if error.is::<Overloaded>() {
-        metrics::request_shed();
-        return Problem::unavailable("Too many requests are in flight. Nothing was changed. Try again in a second.");
-    }
+/// Returns the problem of a request that took too long.
+fn timed_out(on_timeout: OnTimeout) -> Problem {
     match on_timeout {
         OnTimeout::TryAgain => {
             Problem::unavailable("The request took too long and was cancelled. Try again in a second.")

@@ -1,6 +1,6 @@
 //! The machinery of the HTTP interface. It knows no endpoint.
 //!
-//! A request passes through [`listener`] (connections), [`front`] (limits, request ids, metrics, panics), [`router`]
+//! A request passes through [`listener`], [`connection`] and [`front`] (limits, request ids, metrics, panics), [`router`]
 //! (which endpoint) and [`request`] (its body) to the handler of its [`endpoint`], which gets a [`context`] to work with.
 //! Every error on the way is a [`problem`].
 
@@ -8,6 +8,7 @@ pub mod activity;
 pub mod answer;
 pub mod bearer;
 pub mod body;
+pub mod connection;
 pub mod context;
 pub mod endpoint;
 pub mod etag;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use hyper::StatusCode;
+use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use tracing::Span;
 use tracing::field::Empty;
@@ -29,9 +30,9 @@ pub struct Observation<'a> {
 
 impl<'a> Observation<'a> {
     /// Begins to observe a request, with a span if it is to be traced.
-    pub fn begin(route: &'a Route, head: &Parts, is_traced: bool) -> Self {
+    pub fn begin(route: &'a Route, head: &Parts, request_id: &HeaderValue, is_traced: bool) -> Self {
         metrics::request_begun();
-        let span = if is_traced { span(route.pattern, head) } else { Span::none() };
+        let span = if is_traced { span(route.pattern, head, request_id) } else { Span::none() };
         Observation { route, method: MethodLabel::of(&head.method), begun: Instant::now(), status: None, span }
     }
 
@@ -52,10 +53,10 @@ impl<'a> Observation<'a> {
 }
 
 /// Makes the span whose fields every log line about the request carries.
-fn span(pattern: &'static str, head: &Parts) -> Span {
+fn span(pattern: &'static str, head: &Parts, request_id: &HeaderValue) -> Span {
     let span = tracing::debug_span!(
         "request",
-        request_id = %request_id::text(head.headers.get(request_id::X_REQUEST_ID)),
+        request_id = %request_id::text(request_id),
         method = %head.method,
         route = pattern,
         status = Empty,

@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::application::shared::StoreError;
 
-use super::answer::{Answer, json};
+use super::answer::{Answer, json_with_members};
 use super::problem_code::ProblemCode;
 
 /// A request that is not served. The detail is for the caller and says what to do next; the cause is for
@@ -30,14 +28,11 @@ struct More {
     errors: BTreeMap<String, String>,
     retry_after: Option<Duration>,
     outcome: Option<&'static str>,
-    members: Members,
+    /// Extension members (RFC 9457, section 3.2) as they are written, each after a comma.
+    members: Vec<u8>,
     allow: Option<HeaderValue>,
     cause: Option<StoreError>,
 }
-
-/// Extension members (RFC 9457, section 3.2), in the order in which they are written.
-#[derive(Debug, Default)]
-struct Members(Vec<(&'static str, Box<RawValue>)>);
 
 impl Problem {
     /// A problem with a code and a detail.
@@ -57,13 +52,14 @@ impl Problem {
 
     /// Adds an extension member. The description of each endpoint with this problem must name it.
     pub fn member(self, name: &'static str, value: &impl Serialize) -> Self {
-        match to_raw_value(value) {
-            Ok(value) => self.with(|more| more.members.0.push((name, value))),
-            Err(error) => {
+        self.with(|more| {
+            let before = more.members.len();
+            more.members.extend([b",\"", name.as_bytes(), b"\":"].concat());
+            if let Err(error) = serde_json::to_writer(&mut more.members, value) {
                 tracing::error!(%error, name, "a member of a problem could not be written as JSON");
-                self
+                more.members.truncate(before);
             }
-        }
+        })
     }
 
     /// Sets the time after which to try again.
@@ -126,9 +122,8 @@ impl Problem {
             errors: &more.errors,
             retry_after_seconds: retry_after,
             outcome: more.outcome,
-            members: &more.members,
         };
-        let mut answer = json(code.status(), &body);
+        let mut answer = json_with_members(code.status(), &body, &more.members);
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = retry_after {
@@ -173,19 +168,6 @@ pub struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, pattern = "^unknown$")]
     outcome: Option<&'static str>,
-    #[serde(flatten)]
-    #[schema(ignore)]
-    members: &'a Members,
-}
-
-impl Serialize for Members {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::header::EXPECT;
-use tower::BoxError;
 
+use super::answer::BoxError;
 use super::field_errors::FieldErrors;
 use super::limits::settings::BODY_BYTES_MAX;
 use super::policy::Accepts;

@@ -1,8 +1,6 @@
 //! Request ids, by which the logs of both sides name a request.
 
-use hyper::Request;
-use hyper::header::{HeaderName, HeaderValue};
-use tower_http::request_id::{MakeRequestId, RequestId};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header of the request id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -10,18 +8,16 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Most characters of an id from a caller.
 pub const REQUEST_ID_CHARS_MAX: usize = 128;
 
-/// Returns the id as text; empty without an id.
-pub fn text(id: Option<&HeaderValue>) -> &str {
-    id.and_then(|id| id.to_str().ok()).unwrap_or_default()
+/// Returns the id as text.
+pub fn text(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or_default()
 }
 
-/// Removes an id that is not 1 to [`REQUEST_ID_CHARS_MAX`] of `[A-Za-z0-9._-]`, so that the request gets one of ours. The id comes back in a
-/// header and goes into logs, so it must not contain anything that could be taken for something else.
-pub fn remove_unsafe<B>(mut request: Request<B>) -> Request<B> {
-    if request.headers().get(X_REQUEST_ID).is_some_and(|id| !is_safe(id)) {
-        request.headers_mut().remove(X_REQUEST_ID);
-    }
-    request
+/// Returns the id of a request: the one of the caller, if it is 1 to [`REQUEST_ID_CHARS_MAX`] of `[A-Za-z0-9._-]`, or else a
+/// random one. The id comes back in a header and goes into logs, so it must not contain anything that could be taken for
+/// something else.
+pub fn of(headers: &HeaderMap) -> HeaderValue {
+    headers.get(X_REQUEST_ID).filter(|id| is_safe(id)).cloned().unwrap_or_else(random)
 }
 
 /// Makes an id of 16 random hexadecimal digits.
@@ -37,26 +33,15 @@ fn is_safe(id: &HeaderValue) -> bool {
     (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.as_bytes().iter().all(allowed)
 }
 
-/// Gives a random id to each request without one.
-#[derive(Debug, Clone, Copy)]
-pub struct RandomIds;
-
-impl MakeRequestId for RandomIds {
-    fn make_request_id<B>(&mut self, _request: &Request<B>) -> Option<RequestId> {
-        Some(RequestId::new(random()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_safe_id_is_kept_and_any_other_removed() {
+    fn a_safe_id_is_kept_and_any_other_replaced() {
         let is_kept = |id: &[u8]| {
-            let mut request = Request::new(());
-            request.headers_mut().insert(X_REQUEST_ID, HeaderValue::from_bytes(id).unwrap());
-            remove_unsafe(request).headers().contains_key(X_REQUEST_ID)
+            let id = HeaderValue::from_bytes(id).unwrap();
+            of(&HeaderMap::from_iter([(X_REQUEST_ID, id.clone())])) == id
         };
         for id in ["a", "3f2a-9.B_c", &"x".repeat(REQUEST_ID_CHARS_MAX)] {
             assert!(is_kept(id.as_bytes()), "{id}");

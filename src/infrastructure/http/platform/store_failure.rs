@@ -41,18 +41,17 @@ pub fn while_selling(error: StoreError, detail: &'static str) -> Problem {
 pub fn report(problem: &Problem, route: &str, request_id: &str) {
     static FAILED: Throttle = Throttle::new();
     static REFUSED: Throttle = Throttle::new();
-    let now = Utc::now().timestamp();
     if let Some(error) = problem.cause() {
         metrics::store_failure(error);
     }
     match problem.cause() {
         Some(error @ (StoreError::Unreachable(_) | StoreError::Corrupt(_))) => {
-            if let Some(suppressed) = FAILED.pass(now) {
+            if let Some(suppressed) = FAILED.pass(Utc::now().timestamp()) {
                 tracing::error!(error = %Chain(error), route, request_id, suppressed, "a store failed");
             }
         }
         cause if problem.code().status().is_server_error() => {
-            if let Some(suppressed) = REFUSED.pass(now) {
+            if let Some(suppressed) = REFUSED.pass(Utc::now().timestamp()) {
                 let reason = cause.map_or_else(|| problem.detail().to_owned(), ToString::to_string);
                 tracing::warn!(reason, route, request_id, suppressed, "a request was not served");
             }

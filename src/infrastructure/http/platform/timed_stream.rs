@@ -16,6 +16,8 @@ use super::refused_head;
 pub struct TimedStream {
     stream: TcpStream,
     activity: Arc<Activity>,
+    /// Bytes that hyper has read and not used.
+    unread: Bytes,
     /// The rest of an answer that is sent in place of one of hyper.
     replacement: Option<Bytes>,
 }
@@ -23,7 +25,17 @@ pub struct TimedStream {
 impl TimedStream {
     /// A stream that reports to this activity.
     pub fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        TimedStream { stream, activity, replacement: None }
+        TimedStream { stream, activity, unread: Bytes::new(), replacement: None }
+    }
+
+    /// Returns a stream that begins with these bytes.
+    pub fn with_unread(self, unread: Bytes) -> Self {
+        TimedStream { unread, ..self }
+    }
+
+    /// Returns true if it begins with bytes that have been read before.
+    pub fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
     }
 
     /// Sends another answer in place of these bytes, if they are a bare answer of hyper. Ready with `None` if they are
@@ -45,7 +57,14 @@ impl TimedStream {
 impl AsyncRead for TimedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
-        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, into));
+        let read = match self.unread.is_empty() {
+            true => ready!(Pin::new(&mut self.stream).poll_read(cx, into)),
+            false => {
+                let length = into.remaining().min(self.unread.len());
+                into.put_slice(&self.unread.split_to(length));
+                Ok(())
+            }
+        };
         if into.filled().len() > before {
             self.activity.bytes_came();
         }

@@ -8,7 +8,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
 use super::super::platform::front::{Caller, Front};
 use super::super::{API, Api, HttpSettings, Surface};
@@ -74,7 +73,7 @@ impl Client {
 
     pub async fn send_as_it_is(&self, request: Request<Full<Bytes>>) -> Reply {
         let caller = Caller { address: Ipv4Addr::LOCALHOST.into(), is_accepted: true };
-        let answer = self.0.service(caller).oneshot(request).await.unwrap();
+        let answer = self.0.answer(caller, request).await;
         let (head, body) = answer.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Reply { status: head.status, headers: head.headers, bytes }

@@ -4,7 +4,7 @@ mod admission;
 mod answers;
 mod client;
 mod document;
-mod failing_stores;
+pub mod failing_stores;
 mod fields;
 mod hyper_errors;
 mod sockets;

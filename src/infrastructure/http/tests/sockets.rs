@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -16,6 +17,7 @@ use super::failing_stores::{StoreFault, shop};
 
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
 pub const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
+const BUFFERS_KEPT: Duration = Duration::from_millis(100);
 pub const IDLE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 pub struct Server {
@@ -31,12 +33,16 @@ impl Server {
 
     /// A server of another interface.
     pub async fn of(api: &'static Api, connections: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Server::on(listener::bind("127.0.0.1:0".parse().unwrap()).unwrap(), api, connections)
+    }
+
+    fn on(listener: TcpListener, api: &'static Api, connections: usize) -> Self {
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let settings = HttpSettings {
             connections,
             head_timeout: HEAD_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
+            buffers_kept: BUFFERS_KEPT,
             ..HttpSettings::default()
         };
         let shop = shop(StoreFault::Unreachable);
@@ -104,6 +110,35 @@ async fn a_connection_may_be_idle_for_longer_than_a_head_may_take() {
     peer.send("GET /health").await;
     assert_eq!(peer.rest().await, "");
     assert!(began.elapsed() < HEAD_TIMEOUT * 4, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_crowd_can_connect_before_anybody_is_accepted() {
+    let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    // The standard library lets 128 connections wait. Further ones would not be established before the server starts.
+    let crowd = join_all((0..500).map(|_| TcpStream::connect(address)));
+    let crowd = timeout(Duration::from_secs(30), crowd).await.expect("the listener queues the whole crowd");
+    let server = Server::on(listener, &API, 500);
+    let answers = join_all(crowd.into_iter().map(|stream| async {
+        let mut peer = Peer(stream.unwrap());
+        peer.send(LIVE).await;
+        peer.some().await
+    }));
+    assert!(answers.await.iter().all(|answer| answer.starts_with("HTTP/1.1 200")));
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_connection_that_gave_its_buffers_back_ends_when_the_service_stops() {
+    let server = Server::start(100).await;
+    let mut peer = server.connect().await;
+    peer.send(LIVE).await;
+    peer.some().await;
+    sleep(BUFFERS_KEPT * 2).await;
+    server.stop.cancel();
+    assert_eq!(peer.rest().await, "");
+    timeout(Duration::from_secs(2), server.task).await.expect("it stops in time").unwrap();
 }
 
 #[tokio::test]

@@ -29,6 +29,9 @@ pub struct HttpSettings {
     pub head_timeout: Duration,
     /// Longest pause between two requests of a connection. It should exceed the one of a proxy in front.
     pub idle_timeout: Duration,
+    /// Pause between two requests of an HTTP/1 connection after which it gives its buffers back: 16 KiB, which hyper keeps
+    /// however long a connection is idle.
+    pub buffers_kept: Duration,
     /// Longest time for requests in flight to finish after the service was asked to stop.
     pub drain_timeout: Duration,
     /// Limit for one user id.
@@ -47,6 +50,7 @@ impl Default for HttpSettings {
             request_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),
+            buffers_kept: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(10),
             user_rate: None,
             address_rate: None,

@@ -1,0 +1,237 @@
+//! Serves one connection.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper::{Request, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::activity::{Activity, Patience};
+use super::answer::Answer;
+use super::body::Body;
+use super::front::{Caller, Front};
+use super::limits::settings::HEAD_BYTES_MAX;
+use super::metrics;
+use super::timed_stream::TimedStream;
+
+/// Most concurrent requests of one HTTP/2 connection.
+const STREAMS_MAX: u32 = 200;
+
+/// Interval of the pings that detect dead HTTP/2 connections.
+const HTTP2_PING_EVERY: Duration = Duration::from_secs(20);
+
+/// The first bytes of every HTTP/2 connection, and of no HTTP/1 request.
+const HTTP2_START: [u8; 4] = *b"PRI ";
+
+/// The two versions of the protocol.
+pub struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    pub fn new() -> Self {
+        let (mut http1, mut http2) = (http1::Builder::new(), http2::Builder::new(TokioExecutor::new()));
+        // With half_close, a client that closes only its sending side still gets its answer, and a client that is gone
+        // does not cancel the request. The activity of the connection limits the time for a head.
+        http1.max_buf_size(HEAD_BYTES_MAX).half_close(true).header_read_timeout(None);
+        http2
+            .max_header_list_size(HEAD_BYTES_MAX as u32)
+            .max_concurrent_streams(STREAMS_MAX)
+            .keep_alive_interval(HTTP2_PING_EVERY)
+            .timer(TokioTimer::new());
+        Protocols { http1, http2 }
+    }
+}
+
+/// A connection.
+pub struct Connection {
+    pub front: Arc<Front>,
+    pub protocols: Arc<Protocols>,
+    pub patience: Patience,
+    pub caller: Caller,
+    /// Cancelled when each answer is the last one of the connection.
+    pub closing: CancellationToken,
+    /// Cancelled when the connection ends after the requests in flight.
+    pub draining: CancellationToken,
+    pub _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Serves requests until either side ends the connection.
+    pub async fn serve(self, stream: TcpStream) {
+        let _open = Open::new();
+        let activity = Activity::new();
+        let connection = Arc::new(self);
+        let conversing = connection.converse(TimedStream::new(stream, activity.clone()), &activity);
+        tokio::select! {
+            biased;
+            // A client that breaks the protocol or the connection has got its answer, or cannot get one.
+            _ended = conversing => {}
+            () = activity.stopped(connection.patience) => {
+                tracing::debug!(peer = %connection.caller.address, "a connection was unused");
+            }
+        }
+    }
+
+    async fn converse(self: &Arc<Self>, mut stream: TimedStream, activity: &Arc<Activity>) -> Option<Infallible> {
+        loop {
+            let (version, whole) = tokio::select! {
+                biased;
+                begun = version(stream) => begun.ok()??,
+                () = self.draining.cancelled() => return None,
+            };
+            match version {
+                Version::HTTP_2 => return self.serve_http2(whole, activity).await,
+                _ => stream = self.serve_http1(whole, activity).await?,
+            }
+        }
+    }
+
+    /// Serves requests until the client pauses, and then returns the stream. All buffers are free then.
+    async fn serve_http1(self: &Arc<Self>, stream: TimedStream, activity: &Arc<Activity>) -> Option<TimedStream> {
+        let mut conversation =
+            Box::new(self.protocols.http1.serve_connection(TokioIo::new(stream), self.service(activity)));
+        let pauses = tokio::select! {
+            biased;
+            _ended = &mut conversation => return None,
+            () = self.draining.cancelled() => false,
+            () = activity.paused(self.patience.buffers) => true,
+        };
+        Pin::new(&mut *conversation).graceful_shutdown();
+        if !pauses {
+            let _ended = conversation.await;
+            return None;
+        }
+        let parts = conversation.without_shutdown().await.ok()?;
+        Some(parts.io.into_inner().with_unread(parts.read_buf))
+    }
+
+    async fn serve_http2(self: &Arc<Self>, stream: TimedStream, activity: &Arc<Activity>) -> Option<Infallible> {
+        let mut conversation =
+            Box::pin(self.protocols.http2.serve_connection(TokioIo::new(stream), self.service(activity)));
+        tokio::select! {
+            biased;
+            _ended = &mut conversation => return None,
+            () = self.draining.cancelled() => {}
+        }
+        conversation.as_mut().graceful_shutdown();
+        let _ended = conversation.await;
+        None
+    }
+
+    /// Returns the service that answers the requests.
+    fn service(
+        self: &Arc<Self>,
+        activity: &Arc<Activity>,
+    ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send + 'static> + Unpin + 'static {
+        let (connection, activity) = (self.clone(), activity.clone());
+        service_fn(move |request: Request<Incoming>| {
+            let (connection, serving) = (connection.clone(), activity.request(request.version()));
+            let is_http1 = request.version() < Version::HTTP_2;
+            async move {
+                let Connection { front, caller, closing, .. } = &*connection;
+                let mut answer = front.answer(*caller, request).await;
+                answer.body_mut().end_with_last_chunk(serving);
+                if is_http1 && (!caller.is_accepted || closing.is_cancelled()) {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<Answer, Infallible>(answer)
+            }
+        })
+    }
+}
+
+/// Waits for the first bytes of a conversation, and returns their version of the protocol with the whole stream; `None` if
+/// the client closes instead.
+async fn version(mut stream: TimedStream) -> io::Result<Option<(Version, TimedStream)>> {
+    if stream.has_unread() {
+        return Ok(Some((Version::HTTP_11, stream)));
+    }
+    let (mut start, mut length) = ([0; HTTP2_START.len()], 0);
+    let version = loop {
+        match stream.read(&mut start[length..]).await? {
+            0 if length == 0 => return Ok(None),
+            0 => break Version::HTTP_11,
+            read => length += read,
+        }
+        match HTTP2_START.strip_prefix(&start[..length]) {
+            None => break Version::HTTP_11,
+            Some([]) => break Version::HTTP_2,
+            Some(_) => {}
+        }
+    };
+    Ok(Some((version, stream.with_unread(Bytes::copy_from_slice(&start[..length])))))
+}
+
+/// A connection that is counted as open.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        metrics::connection_opened();
+        Open
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::connection_closed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
+
+    use crate::infrastructure::http::tests::failing_stores::{StoreFault, shop};
+    use crate::infrastructure::http::{API, HttpSettings, Surface};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_paused_connection_gives_its_buffers_back_and_loses_no_byte() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut client, (stream, _)) = (client.unwrap(), accepted.unwrap());
+        let closing = CancellationToken::new();
+        let shop = shop(StoreFault::Unreachable);
+        let front = Front::new(&API, shop, HttpSettings::default(), Surface::Everything, closing.clone());
+        let (head, idle, buffers) = (Duration::from_secs(5), Duration::from_secs(75), Duration::from_millis(50));
+        let connection = Arc::new(Connection {
+            front: Arc::new(front),
+            protocols: Arc::new(Protocols::new()),
+            patience: Patience { head, idle, buffers },
+            caller: Caller { address: address.ip(), is_accepted: true },
+            draining: closing.clone(),
+            closing,
+            _place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+        });
+        let activity = Activity::new();
+
+        client.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /health/li").await.unwrap();
+        let stream = connection.serve_http1(TimedStream::new(stream, activity.clone()), &activity).await;
+        let stream = stream.expect("the client only pauses");
+        assert!(stream.has_unread());
+        client.write_all(b"ve HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        assert!(connection.serve_http1(stream, &activity).await.is_none());
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200").count(), 2, "{answers}");
+    }
+}
