@@ -76,7 +76,7 @@ impl Cli {
     fn plan(&self) -> Plan {
         let mut plan = if self.smoke { Plan::smoke() } else { Plan::full() };
         if !self.rows.is_empty() {
-            plan.rows = self.rows.clone();
+            plan.rows.retain(|row| self.rows.contains(row));
         }
         if !self.connections.is_empty() {
             plan.connections = self.connections.iter().map(|count| *count as usize).collect();

@@ -6,7 +6,6 @@ use super::plan::Plan;
 use super::row::Row;
 use super::run::{Bench, Load};
 use super::shop::Shop;
-use super::table;
 
 const ROWS: [Row; 3] = [Row::Checkout, Row::Purchase, Row::BuyNow];
 
@@ -36,21 +35,19 @@ fn sizes() -> Vec<(String, Size)> {
     items.into_iter().chain(instances).chain(sales).chain(connections).collect()
 }
 
-pub async fn measure(bench: &mut Bench, plan: &Plan) {
-    println!("{}", table::head());
+pub async fn measure(bench: &mut Bench<'_>, plan: &Plan) {
     for (title, size) in sizes() {
         for row in ROWS {
             if let Err(error) = measure_size(bench, plan, &title, size, row).await {
-                bench.fail(&format!("{}, {title}", row.name()), &error.to_string());
+                bench.fail(&format!("{}, {title}: {error}", row.name()));
             }
         }
     }
 }
 
-async fn measure_size(bench: &mut Bench, plan: &Plan, title: &str, size: Size, row: Row) -> Result<(), Error> {
+async fn measure_size(bench: &mut Bench<'_>, plan: &Plan, title: &str, size: Size, row: Row) -> Result<(), Error> {
     let Size { items, instances, sales, connections } = size;
-    let Bench { services, reference, .. } = bench;
-    let mut shop = Shop::open(services, sales, items).await?;
+    let mut shop = Shop::open(bench.services, sales, items).await?;
     for _ in 1..instances {
         shop.add_instance().await?;
     }
@@ -58,10 +55,9 @@ async fn measure_size(bench: &mut Bench, plan: &Plan, title: &str, size: Size, r
     let mut loads = Loads::new(row, &plan);
     let load = Load { shop: &mut shop, loads: &mut loads, connections, plan: &plan };
     let name = format!("{}, {title}", row.name());
-    let (result, sample) = load.measure(reference, name.clone(), name.clone()).await?;
-    println!("{}", table::load(&result));
-    let fault = shop.verify().await?;
-    bench.loads.push(result);
-    bench.failures.extend(sample.into_iter().chain(fault).map(|reason| format!("{name}: {reason}")));
+    bench.load(load, &name, &name).await?;
+    if let Some(fault) = shop.verify().await? {
+        bench.fail(&format!("{name}: {fault}"));
+    }
     Ok(())
 }

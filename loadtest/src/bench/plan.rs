@@ -13,6 +13,8 @@ pub struct Plan {
     pub length: Duration,
     /// The length of the load on the bare server before each load.
     pub reference_length: Duration,
+    /// All rows use one service. Otherwise each has its own, so that no row leaves anything to the next one.
+    pub shares_service: bool,
     /// Items of a sale that a load sells.
     pub sale_items: u64,
     /// Units of the hot item.
@@ -36,6 +38,7 @@ impl Plan {
             connections: vec![1, 16, 64, 256, 1_024],
             length: Duration::from_millis(1_500),
             reference_length: Duration::from_millis(400),
+            shares_service: false,
             sale_items: 99_999,
             hot_stock: 100_000,
             sold_items: 10_000,
@@ -52,6 +55,7 @@ impl Plan {
             connections: vec![1, 16],
             length: Duration::from_millis(200),
             reference_length: Duration::from_millis(50),
+            shares_service: true,
             sale_items: 2_000,
             hot_stock: 1_000,
             sold_items: 200,

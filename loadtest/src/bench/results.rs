@@ -45,6 +45,10 @@ pub struct LoadResult {
     pub per_second: f64,
     /// The requests a second of a bare hyper server with as many connections, measured right before.
     pub bare_per_second: f64,
+    /// The quotient of these two.
+    pub ratio: f64,
+    /// The ratio divided by that of the row `live`, if it was measured.
+    pub of_live: Option<f64>,
     pub p50_ms: f64,
     pub p99_ms: f64,
     pub p999_ms: f64,
@@ -68,8 +72,8 @@ pub struct Figure {
 
 impl LoadResult {
     pub fn new(
-        name: String,
-        title: String,
+        name: &str,
+        title: &str,
         connections: usize,
         measured: &Measured,
         bare: &Measured,
@@ -77,12 +81,14 @@ impl LoadResult {
     ) -> Self {
         let latency = |quantile| measured.latencies.quantile_ms(quantile);
         LoadResult {
-            name,
-            title,
+            name: name.to_owned(),
+            title: title.to_owned(),
             connections,
             requests: measured.requests,
             per_second: measured.per_second(),
             bare_per_second: bare.per_second(),
+            ratio: measured.per_second() / bare.per_second(),
+            of_live: None,
             p50_ms: latency(0.5),
             p99_ms: latency(0.99),
             p999_ms: latency(0.999),
@@ -90,10 +96,6 @@ impl LoadResult {
             cpu_us: cpu,
             unexpected: measured.unexpected,
         }
-    }
-
-    pub fn ratio(&self) -> f64 {
-        self.per_second / self.bare_per_second
     }
 }
 

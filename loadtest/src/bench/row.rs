@@ -16,8 +16,8 @@ pub enum Row {
     SellOut,
     Opening,
     Recovery,
-    Memory,
     Burst,
+    Memory,
 }
 
 impl Row {
@@ -35,8 +35,8 @@ impl Row {
         Row::SellOut,
         Row::Opening,
         Row::Recovery,
-        Row::Memory,
         Row::Burst,
+        Row::Memory,
     ];
 
     /// Returns the name on the command line and in `bench.json`.

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::engine::Measured;
 use super::loads::Loads;
 use super::plan::Plan;
+use super::processes::CpuTimes;
 use super::redis_server::Pauses;
 use super::reference::Reference;
 use super::results::{Figure, LoadResult, Results};
@@ -27,9 +28,9 @@ pub enum Course {
 }
 
 /// The state of a running bench.
-pub struct Bench {
-    pub services: Services,
-    pub reference: Reference,
+pub struct Bench<'a> {
+    pub services: &'a Services,
+    pub reference: &'a Reference,
     pub failures: Vec<String>,
     pub loads: Vec<LoadResult>,
     figures: Vec<Figure>,
@@ -48,9 +49,10 @@ pub async fn run(course: Course, program: PathBuf, results: PathBuf) -> Result<R
     };
     let directory = report::make_directory(&results, started_at, name)?;
     let service = program.display().to_string();
+    let services = Services::new(program, directory.join("service.log"));
     let mut bench = Bench {
-        services: Services::new(program, directory.join("service.log")),
-        reference: Reference::start().await?,
+        services: &services,
+        reference: &Reference::start().await?,
         failures: Vec::new(),
         loads: Vec::new(),
         figures: Vec::new(),
@@ -61,7 +63,7 @@ pub async fn run(course: Course, program: PathBuf, results: PathBuf) -> Result<R
         _ = interrupt.recv() => Err(Error::Interrupted),
         _ = terminate.recv() => Err(Error::Interrupted),
     };
-    bench.services.stop().await;
+    services.stop().await;
     ended?;
     let results = bench.results(started_at, started.elapsed(), service);
     println!("\n{}", table::all_pauses(&results));
@@ -69,63 +71,98 @@ pub async fn run(course: Course, program: PathBuf, results: PathBuf) -> Result<R
     Ok(results)
 }
 
-impl Bench {
+impl Bench<'_> {
     async fn measure(&mut self, course: &Course) {
+        println!("{}", table::head());
         match course {
             Course::Rows(plan) => {
-                println!("{}", table::head());
-                for row in &plan.rows {
-                    if let Err(error) = self.row(*row, plan).await {
-                        self.fail(row.name(), &error.to_string());
-                    }
+                if let Err(error) = self.rows(plan).await {
+                    self.fail(&error.to_string());
                 }
             }
             Course::Growth(plan) => growth::measure(self, plan).await,
         }
     }
 
-    /// Measures a row against a service of its own, so that no row leaves anything to the next one.
-    async fn row(&mut self, row: Row, plan: &Plan) -> Result<(), Error> {
-        let Bench { services, reference, .. } = self;
-        let figures = match row {
-            Row::Memory => memory::measure(services, plan).await?,
-            _ => {
-                let sale_items = if row == Row::SellOut { plan.sold_items } else { plan.sale_items };
-                let mut shop = Shop::open(services, 1, sale_items).await?;
-                let mut figures = Vec::new();
-                match row {
-                    Row::SellOut => figures = sell_out::measure(&mut shop, plan).await?,
-                    Row::Opening => figures = opening::measure(&mut shop, plan).await?,
-                    Row::Recovery => figures = recovery::measure(&mut shop, plan).await?,
-                    Row::Burst => figures = burst::measure(&shop, plan).await?,
-                    _ => {
-                        let mut loads = Loads::new(row, plan);
-                        for connections in &plan.connections {
-                            let title = row.title().to_owned();
-                            let load = Load { shop: &mut shop, loads: &mut loads, connections: *connections, plan };
-                            let (result, sample) = load.measure(reference, row.name().to_owned(), title).await?;
-                            println!("{}", table::load(&result));
-                            self.loads.push(result);
-                            self.failures.extend(sample.map(|sample| format!("{}: {sample}", row.name())));
-                        }
-                    }
-                }
-                let (fault, pauses) = (shop.verify().await?, shop.pauses()?);
-                self.failures.extend(fault.map(|fault| format!("{}: {fault}", row.name())));
-                if pauses != Pauses::default() {
-                    self.pauses.push((row.name().to_owned(), pauses));
-                }
-                figures
-            }
+    async fn rows(&mut self, plan: &Plan) -> Result<(), Error> {
+        let mut shared = match plan.shares_service {
+            true => Some(Shop::open(self.services, 1, plan.sale_items).await?),
+            false => None,
         };
-        figures.iter().for_each(|figure| println!("{}", table::figure(figure)));
-        self.figures.extend(figures);
+        for row in &plan.rows {
+            let figures = match row {
+                Row::Memory => memory::measure(self.services, plan).await,
+                _ => self.row(*row, plan, shared.as_mut()).await,
+            };
+            match figures {
+                Ok(figures) => {
+                    figures.iter().for_each(|figure| println!("{}", table::figure(figure)));
+                    self.figures.extend(figures);
+                }
+                Err(error) => self.fail(&format!("{}: {error}", row.name())),
+            }
+        }
         Ok(())
     }
 
-    pub fn fail(&mut self, row: &str, reason: &str) {
-        println!("{row}: {reason}");
-        self.failures.push(format!("{row}: {reason}"));
+    /// Measures a row against this service, or against one of its own.
+    async fn row(&mut self, row: Row, plan: &Plan, shared: Option<&mut Shop<'_>>) -> Result<Vec<Figure>, Error> {
+        match shared {
+            Some(shop) => self.row_of(row, plan, shop).await,
+            None => {
+                let sale_items = if row == Row::SellOut { plan.sold_items } else { plan.sale_items };
+                self.row_of(row, plan, &mut Shop::open(self.services, 1, sale_items).await?).await
+            }
+        }
+    }
+
+    async fn row_of(&mut self, row: Row, plan: &Plan, shop: &mut Shop<'_>) -> Result<Vec<Figure>, Error> {
+        let figures = match row {
+            Row::SellOut => sell_out::measure(shop, plan).await?,
+            Row::Opening => opening::measure(shop, plan).await?,
+            Row::Recovery => recovery::measure(shop, plan).await?,
+            Row::Burst => burst::measure(shop, plan).await?,
+            _ => {
+                let mut loads = Loads::new(row, plan);
+                for connections in &plan.connections {
+                    let load = Load { shop, loads: &mut loads, connections: *connections, plan };
+                    self.load(load, row.name(), row.title()).await?;
+                }
+                Vec::new()
+            }
+        };
+        if let Some(fault) = shop.verify().await? {
+            self.fail(&format!("{}: {fault}", row.name()));
+        }
+        let pauses = shop.pauses()?;
+        shop.redis.forget_pauses()?;
+        if pauses != Pauses::default() {
+            self.pauses.push((row.name().to_owned(), pauses));
+        }
+        Ok(figures)
+    }
+
+    /// Measures a load and prints its line.
+    pub async fn load(&mut self, load: Load<'_, '_>, name: &str, title: &str) -> Result<(), Error> {
+        let connections = load.connections;
+        let (measured, bare, cpu) = load.measure(self.reference).await?;
+        let mut result = LoadResult::new(name, title, connections, &measured, &bare, cpu);
+        let is_live = |other: &&LoadResult| other.name == Row::Live.name() && other.connections == connections;
+        result.of_live = self.loads.iter().find(is_live).map(|live| result.ratio / live.ratio);
+        println!("{}", table::load(&result));
+        self.loads.push(result);
+        if let Some(sample) = measured.sample {
+            self.fail(&format!(
+                "{name}, {connections} connections: {} unexpected, first {sample}",
+                measured.unexpected
+            ));
+        }
+        Ok(())
+    }
+
+    pub fn fail(&mut self, reason: &str) {
+        println!("{reason}");
+        self.failures.push(reason.to_owned());
     }
 
     fn results(self, started_at: DateTime<Utc>, took: Duration, service: String) -> Results {
@@ -153,20 +190,15 @@ pub struct Load<'a, 'b> {
 }
 
 impl Load<'_, '_> {
-    /// Measures the bare server and then the load. Returns the result and the first unexpected response.
-    pub async fn measure(
-        self,
-        reference: &Reference,
-        name: String,
-        title: String,
-    ) -> Result<(LoadResult, Option<String>), Error> {
+    /// Measures the bare server and then the load. Returns both, and the CPU time of a request of the load.
+    async fn measure(self, reference: &Reference) -> Result<(Measured, Measured, CpuTimes), Error> {
         let Load { shop, loads, connections, plan } = self;
         let traffic = loads.traffic(shop, connections).await?;
-        let bare: Measured = reference.measure(connections, plan.reference_length).await?;
+        let bare = reference.measure(connections, plan.reference_length).await?;
         let open = shop.connect(connections).await?;
         let before = shop.processes.cpu_times()?;
         let measured = open.run(traffic, plan.length).await?;
         let cpu = shop.processes.cpu_times()?.per_request(before, measured.requests);
-        Ok((LoadResult::new(name, title, connections, &measured, &bare, cpu), measured.sample))
+        Ok((measured, bare, cpu))
     }
 }

@@ -3,10 +3,11 @@
 use super::redis_server::Pauses;
 use super::results::{Figure, LoadResult, Results};
 
-pub const HEADS: [&str; 11] = [
+pub const HEADS: [&str; 12] = [
     "conns",
     "requests/s",
     "ratio",
+    "of live",
     "p50 ms",
     "p99 ms",
     "p99.9 ms",
@@ -72,12 +73,13 @@ pub fn markdown(results: &Results) -> String {
 }
 
 /// Returns the columns of a load.
-pub fn cells(load: &LoadResult) -> [String; 11] {
+pub fn cells(load: &LoadResult) -> [String; 12] {
     let cpu = load.cpu_us;
     [
         load.connections.to_string(),
         format!("{:.0}", load.per_second),
-        format!("{:.2}", load.ratio()),
+        format!("{:.2}", load.ratio),
+        load.of_live.map_or_else(|| "-".to_owned(), |share| format!("{share:.2}")),
         format!("{:.2}", load.p50_ms),
         format!("{:.2}", load.p99_ms),
         format!("{:.2}", load.p999_ms),
@@ -89,7 +91,7 @@ pub fn cells(load: &LoadResult) -> [String; 11] {
     ]
 }
 
-fn line(title: &str, cells: [String; 11]) -> String {
+fn line(title: &str, cells: [String; 12]) -> String {
     let cells: String = cells.iter().map(|cell| format!("{cell:>WIDTH$}")).collect();
     format!("{title:<TITLE_WIDTH$}{cells}")
 }
