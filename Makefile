@@ -15,7 +15,7 @@ TOOLS := $(abspath $(TARGET_DIR))/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench test test-otlp check fmt fmt-check lint doc deny machete typos shellcheck monitoring-check \
+.PHONY: help run bench bench-smoke bench-growth microbench test test-otlp check fmt fmt-check lint doc deny machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers realistic-test realistic-test-light realistic-test-heavy \
 	realistic-test-stress rush-test loadtest engine up down logs db-shell redis-cli clean
 
@@ -118,10 +118,22 @@ realistic-test-stress: loadtest ## 1,500 shoppers for 15 minutes
 rush-test: loadtest ## Everybody arrives at once, until the sale is sold out (RATE=2000: arrivals a second)
 	@'$(LOADTEST)' rush
 
-bench: stores ## Measure peak throughput with wrk against a private service
-	@command -v wrk >/dev/null || { echo 'wrk is missing. Install it: sudo apt-get install wrk' >&2; exit 1; }
-	cargo build --release --locked
-	@PROGRAM='$(TARGET_DIR)/release/flashsale' loadtest/bench.sh
+# --- Benchmarks (variables: ROWS, CONNECTIONS, SECONDS, PROGRAM; results: loadtest/results)
+
+bench: loadtest ## Measure peak throughput and its cost, about 5 minutes (ROWS=purchase,buy-now CONNECTIONS=64 SECONDS=3)
+	@$(BENCH)
+
+bench-smoke: loadtest ## Check that every row of the bench works, without measuring
+	@$(BENCH) --smoke
+
+bench-growth: loadtest ## Measure the cost of a request with more items, instances, live sales and connections
+	@$(BENCH) --growth
+
+microbench: ## Measure functions that every request calls
+	cargo bench --locked --bench micro
+
+# A shell may have a variable SECONDS of its own, so this one is an argument.
+BENCH = '$(LOADTEST)' bench $(if $(SECONDS),--seconds '$(SECONDS)')
 
 LOADTEST = $(TARGET_DIR)/release/loadtest
 
@@ -170,7 +182,7 @@ typos: ## Check the spelling (exceptions: typos.toml)
 
 shellcheck: ## Check the shell scripts
 	@$(call install,shellcheck=shellcheck)
-	shellcheck .ci/run loadtest/bench.sh
+	shellcheck .ci/run
 
 compose-check: ## Check docker-compose.yml and Dockerfile
 	@command -v check-jsonschema >/dev/null && command -v hadolint >/dev/null || { $(install_tools) }

@@ -16,7 +16,7 @@ pub struct Series {
     pub name: String,
     /// A CSS colour.
     pub colour: &'static str,
-    /// Pairs of time in seconds and value.
+    /// Pairs of place on the axis and value.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -29,32 +29,57 @@ pub enum Scale {
     Logarithmic,
 }
 
-/// Draws a line chart up to `last_second`, with a legend above.
-pub fn line_chart(series: &[Series], last_second: f64, scale: Scale) -> String {
+/// The horizontal axis.
+#[derive(Debug, Clone, Copy)]
+pub enum Axis<'a> {
+    /// Seconds from zero to this one.
+    Seconds(f64),
+    /// Names at equal distances: the first one is at 0, the second at 1.
+    Names(&'a [String]),
+}
+
+/// Draws a line chart with a legend above.
+pub fn line_chart(series: &[Series], axis: Axis<'_>, scale: Scale) -> String {
     let values = series.iter().flat_map(|series| &series.points).map(|(_, value)| *value);
     let max = values.fold(0.0, f64::max);
     let levels = levels(max, scale);
-    let area = Area { last_second, bottom: levels[0], top: levels[levels.len() - 1], scale };
+    let area = Area { end: axis.end(), bottom: levels[0], top: levels[levels.len() - 1], scale };
 
     let mut svg = legend(series);
     let _written = write!(svg, r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">"#);
     levels.iter().for_each(|level| area.level(&mut svg, *level));
-    seconds(last_second).iter().for_each(|second| area.second(&mut svg, *second));
+    axis.labels().iter().for_each(|(x, label)| area.label(&mut svg, *x, label));
     series.iter().for_each(|series| area.line(&mut svg, series));
     svg + "</svg>"
 }
 
-/// The plot area: maps a time and a value to a position.
+impl Axis<'_> {
+    fn end(self) -> f64 {
+        match self {
+            Axis::Seconds(last) => last,
+            Axis::Names(names) => names.len().saturating_sub(1).max(1) as f64,
+        }
+    }
+
+    fn labels(self) -> Vec<(f64, String)> {
+        match self {
+            Axis::Seconds(last) => seconds(last).into_iter().map(|second| (second, clock(second))).collect(),
+            Axis::Names(names) => names.iter().enumerate().map(|(place, name)| (place as f64, name.clone())).collect(),
+        }
+    }
+}
+
+/// The plot area: maps a place on the axis and a value to a position.
 struct Area {
-    last_second: f64,
+    end: f64,
     bottom: f64,
     top: f64,
     scale: Scale,
 }
 
 impl Area {
-    fn x(&self, second: f64) -> f64 {
-        LEFT + (WIDTH - LEFT - RIGHT) * second / self.last_second
+    fn x(&self, place: f64) -> f64 {
+        LEFT + (WIDTH - LEFT - RIGHT) * place / self.end
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -72,13 +97,13 @@ impl Area {
         let _label = write!(svg, r#"<text class="level" x="{text_x}" y="{text_y:.1}">{label}</text>"#);
     }
 
-    fn second(&self, svg: &mut String, second: f64) {
-        let (x, y, label) = (self.x(second), HEIGHT - 6.0, clock(second));
+    fn label(&self, svg: &mut String, place: f64, label: &str) {
+        let (x, y) = (self.x(place), HEIGHT - 6.0);
         let _written = write!(svg, r#"<text class="time" x="{x:.1}" y="{y}">{label}</text>"#);
     }
 
     fn line(&self, svg: &mut String, series: &Series) {
-        let point = |(second, value): &(f64, f64)| format!("{:.1},{:.1}", self.x(*second), self.y(*value));
+        let point = |(place, value): &(f64, f64)| format!("{:.1},{:.1}", self.x(*place), self.y(*value));
         let points: Vec<String> = series.points.iter().map(point).collect();
         let _written = write!(svg, r#"<polyline stroke="{}" points="{}"/>"#, series.colour, points.join(" "));
     }
@@ -154,14 +179,23 @@ mod tests {
     fn a_line_starts_at_the_left_and_stays_inside() {
         let series =
             Series { name: "sold".to_owned(), colour: "#000", points: vec![(0.0, 0.0), (5.0, 4.0), (10.0, 8.0)] };
-        let svg = line_chart(&[series], 10.0, Scale::Linear);
+        let svg = line_chart(&[series], Axis::Seconds(10.0), Scale::Linear);
         assert!(svg.contains(r#"points="52.0,226.0 340.0,117.0 628.0,8.0""#), "{svg}");
         assert!(svg.contains(">0:10<") && svg.contains(">8<") && svg.contains("</i>sold<"), "{svg}");
     }
 
     #[test]
+    fn names_are_equally_spaced() {
+        let names = ["1", "16", "64"].map(str::to_owned);
+        let series = Series { name: "a".to_owned(), colour: "#000", points: vec![(0.0, 0.0), (2.0, 4.0)] };
+        let svg = line_chart(&[series], Axis::Names(&names), Scale::Linear);
+        assert!(svg.contains(r#"points="52.0,226.0 628.0,8.0""#), "{svg}");
+        assert!(svg.contains(r#"x="340.0" y="244">16<"#), "{svg}");
+    }
+
+    #[test]
     fn powers_of_ten_are_equally_spaced_on_a_logarithmic_scale() {
-        let area = Area { last_second: 1.0, bottom: 0.1, top: 10.0, scale: Scale::Logarithmic };
+        let area = Area { end: 1.0, bottom: 0.1, top: 10.0, scale: Scale::Logarithmic };
         assert_eq!(area.y(1.0) - area.y(10.0), area.y(0.1) - area.y(1.0));
         assert_eq!(area.y(0.0), area.y(0.1));
     }

@@ -1,5 +1,6 @@
 //! The command: `loadtest MODE`.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +22,7 @@ const COULD_NOT_RUN: u8 = 2;
 /// Load test for the flash-sale service: simulates shoppers and gives a verdict.
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version, about, max_term_width = 120)]
+#[command(after_help = "`loadtest bench` measures peak throughput: see `loadtest bench --help`.")]
 pub struct Cli {
     /// Kind of load: realistic-light, realistic, realistic-heavy, realistic-stress or rush
     #[arg(value_parser = modes::find)]
@@ -68,7 +70,8 @@ pub fn run() -> ExitCode {
 
 impl Cli {
     fn execute(self) -> Result<Report, run::Error> {
-        raise_file_limit()?;
+        // More connections may be open than in use, and there are other files.
+        raise_file_limit(3 * IN_FLIGHT_MAX as u64)?;
         // One thread needs no locks, and leaves more of a shared machine to the service.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let report = LocalSet::new().block_on(&runtime, run::run(&self, self.mode()?))?;
@@ -98,22 +101,24 @@ impl Cli {
     pub fn program(&self) -> Result<PathBuf, run::Error> {
         match &self.program {
             Some(program) => Ok(program.clone()),
-            None => Ok(std::env::current_exe()?.with_file_name("flashsale")),
+            None => Ok(default_program()?),
         }
     }
 }
 
-/// Raises the limit of open files for this process and the service that it starts.
-fn raise_file_limit() -> Result<(), run::Error> {
-    // More connections may be open than in use, and there are other files.
-    let needed = 3 * IN_FLIGHT_MAX as u64;
+/// Returns the path of the service program beside this program.
+pub fn default_program() -> io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("flashsale"))
+}
+
+/// Raises the limit of open files for this process and the service that it starts. Returns the limit, which is lower
+/// than needed if the system allows no more.
+pub fn raise_file_limit(needed: u64) -> io::Result<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_some_and(|current| current < needed) {
-        let allowed = maximum.map_or(needed, |maximum| maximum.min(needed));
-        let limit = Rlimit { current: Some(allowed), maximum };
-        setrlimit(Resource::Nofile, limit).map_err(|error| run::Error::Io(error.into()))?;
-    }
-    Ok(())
+    let Some(current) = current.filter(|current| *current < needed) else { return Ok(needed) };
+    let allowed = maximum.map_or(needed, |maximum| maximum.min(needed)).max(current);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), maximum })?;
+    Ok(allowed)
 }
 
 fn print(report: &Report) {

@@ -15,11 +15,16 @@ const UNKNOWN: &str = "unknown";
 pub fn page(report: &Report) -> String {
     let title = format!("{} {}", report.mode, report.started_at.format("%Y-%m-%d %H:%M UTC"));
     let body = [head(report), figures(report), checks(&report.checks), charts(report), tables(report), facts(report)];
+    document(&title, &body)
+}
+
+/// Returns a page with this title and these parts.
+pub fn document(title: &str, body: &[String]) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{}</title>\n\
          <style>\n{STYLE}</style></head><body><main>\n{}\n</main></body></html>\n",
-        escape(&title),
+        escape(title),
         body.join("\n")
     )
 }
@@ -173,14 +178,14 @@ fn facts(report: &Report) -> String {
     format!("{samples}<section><h2>About this run</h2><dl>{}</dl></section>", facts.concat())
 }
 
-fn describe(machine: &Machine) -> String {
+pub fn describe(machine: &Machine) -> String {
     let cores = machine.cores.map_or(UNKNOWN.to_owned(), |cores| cores.to_string());
     let memory = machine.memory_gib.map_or(UNKNOWN.to_owned(), |gib| format!("{gib:.1} GiB"));
     let cpu = machine.cpu.as_deref().unwrap_or("CPU unknown");
     format!("cores: {cores}, memory: {memory}, {cpu}")
 }
 
-fn section(title: &str, note: &str, body: &str) -> String {
+pub fn section(title: &str, note: &str, body: &str) -> String {
     format!(r#"<section><h2>{title}</h2><p class="note">{note}</p>{body}</section>"#)
 }
 
@@ -188,18 +193,18 @@ fn bar(share: f64) -> String {
     format!(r#"<div class="bar" style="width:{:.1}%"></div>"#, share * 100.0)
 }
 
-fn number(text: String) -> String {
+pub fn number(text: String) -> String {
     format!(r#"<td class="number">{text}</td>"#)
 }
 
 /// Groups digits by thousands: 1,234,567.
-fn thousands(number: u64) -> String {
+pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
 }
 
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -34,16 +34,23 @@ impl Latencies {
         self.0.reset();
     }
 
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    pub fn quantile_ms(&self, quantile: f64) -> f64 {
+        self.0.value_at_quantile(quantile) as f64 / 1e3
+    }
+
     pub fn summary(&self) -> Summary {
         if self.0.is_empty() {
             return Summary::default();
         }
-        let quantile_ms = |quantile| self.0.value_at_quantile(quantile) as f64 / 1e3;
         Summary {
             count: self.0.len(),
-            p50_ms: quantile_ms(0.5),
-            p95_ms: quantile_ms(0.95),
-            p99_ms: quantile_ms(0.99),
+            p50_ms: self.quantile_ms(0.5),
+            p95_ms: self.quantile_ms(0.95),
+            p99_ms: self.quantile_ms(0.99),
             max_ms: self.0.max() as f64 / 1e3,
         }
     }

@@ -11,10 +11,12 @@
 //! | `audit`, `verify`, `verdict` | checks after a run: PASS or FAIL |
 //! | `report`, `html`, `plots`, `chart`, `machine` | the report |
 //! | `cli`, `run`, `private_service` | the command, one run, and a service started for it |
+//! | `bench` | another program: peak throughput and its cost, `loadtest bench` |
 
 mod acknowledgements;
 mod api;
 mod audit;
+mod bench;
 mod cart;
 mod chart;
 mod cli;
@@ -40,5 +42,9 @@ mod verify;
 mod visit;
 
 fn main() -> std::process::ExitCode {
-    cli::run()
+    match std::env::args().nth(1).as_deref() {
+        Some(bench::cli::NAME) => bench::cli::run(),
+        Some(bench::bare_server::NAME) => bench::bare_server::run(),
+        _ => cli::run(),
+    }
 }

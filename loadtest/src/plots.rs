@@ -1,6 +1,6 @@
 //! The charts of the report.
 
-use crate::chart::{Scale, Series, line_chart};
+use crate::chart::{Axis, Scale, Series, line_chart};
 use crate::latency::Summary;
 use crate::outcome::{Operation, Refusal};
 use crate::recorder::Second;
@@ -14,7 +14,7 @@ pub fn requests(timeline: &[Second]) -> String {
         colour: COLOURS[index],
         points: rates(timeline, |second| second.answers[index]),
     });
-    line_chart(&without_empty(series), end(timeline), Scale::Linear)
+    line_chart(&without_empty(series), axis(timeline), Scale::Linear)
 }
 
 /// Plots the purchases acknowledged per second.
@@ -22,7 +22,7 @@ pub fn purchases(timeline: &[Second]) -> String {
     let points = rates(timeline, |second| second.acknowledged);
     line_chart(
         &[Series { name: "purchases acknowledged".to_owned(), colour: COLOURS[1], points }],
-        end(timeline),
+        axis(timeline),
         Scale::Linear,
     )
 }
@@ -44,7 +44,7 @@ pub fn latencies(timeline: &[Second], summary: impl Fn(&Second) -> Summary) -> S
         line("p95", "#ea9216", |summary| summary.p95_ms),
         line("p50", "#2563eb", |summary| summary.p50_ms),
     ];
-    line_chart(&series, end(timeline), Scale::Logarithmic)
+    line_chart(&series, axis(timeline), Scale::Logarithmic)
 }
 
 /// Plots the units sold since the start: as acknowledged to shoppers, and as the service shows.
@@ -65,7 +65,7 @@ pub fn sold(timeline: &[Second]) -> String {
             points: cumulative(|second| second.units_acknowledged),
         },
     ];
-    line_chart(&series, end(timeline), Scale::Linear)
+    line_chart(&series, axis(timeline), Scale::Linear)
 }
 
 /// Plots the refusals per second, by reason, and the 503 and 429 responses.
@@ -80,11 +80,11 @@ pub fn refusals(timeline: &[Second]) -> String {
         colour: "#0f172a",
         points: rates(timeline, |second| second.turned_away),
     };
-    line_chart(&without_empty(reasons.chain([turned_away])), end(timeline), Scale::Linear)
+    line_chart(&without_empty(reasons.chain([turned_away])), axis(timeline), Scale::Linear)
 }
 
-fn end(timeline: &[Second]) -> f64 {
-    timeline.last().map_or(1.0, |second| second.at_s)
+fn axis(timeline: &[Second]) -> Axis<'_> {
+    Axis::Seconds(timeline.last().map_or(1.0, |second| second.at_s))
 }
 
 /// Converts counts to rates. A busy client may end a second late, so seconds have different lengths.

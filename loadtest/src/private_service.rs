@@ -2,12 +2,13 @@
 
 use std::env;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
@@ -29,6 +30,26 @@ pub struct PrivateService {
     log: PathBuf,
 }
 
+/// The file `local.json` of the service.
+#[derive(Debug, Clone, Deserialize)]
+pub struct State {
+    pub service: Service,
+    pub redis: Store,
+    pub postgres: Store,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Service {
+    pub pid: u32,
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Store {
+    pub pid: u32,
+    pub url: String,
+}
+
 /// An error that prevents the start of a private service.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -41,28 +62,37 @@ pub enum Error {
 }
 
 impl PrivateService {
-    /// Starts a service with a new sale of this many items. It logs to `log`.
-    pub fn start(program: &Path, items: u32, log: &Path) -> Result<Self, Error> {
+    /// Starts a service with new stores, and with more arguments of `flashsale local`. It logs to `log`.
+    pub fn start(program: &Path, args: &[&str], log: &Path) -> Result<Self, Error> {
         let data_dir = tempfile::Builder::new().prefix("flashsale-load-").tempdir()?;
         let log_file = File::create(log)?;
         let mut command = command(program, data_dir.path());
-        command.args(["local", "--listen", "127.0.0.1:0", "--sale-items", &items.to_string()]);
-        command.stdin(Stdio::null()).stdout(log_file.try_clone()?).stderr(log_file);
-        // Ctrl-C must reach only the load test, which then stops the service.
-        command.process_group(0).kill_on_drop(true);
-        let child = command.spawn().map_err(|source| Error::Program { program: program.to_owned(), source })?;
+        command.args(["local", "--listen", "127.0.0.1:0"]).args(args);
+        let child = spawn(command, program, log_file)?;
         Ok(PrivateService { child, data_dir, program: program.to_owned(), log: log.to_owned() })
+    }
+
+    /// Starts another instance with the same stores. The caller ends it with [`stop`] before the service.
+    pub fn start_instance(&self, address: &str, args: &[&str]) -> Result<Child, Error> {
+        let log_file = File::options().append(true).open(&self.log)?;
+        let mut command = command(&self.program, self.data_dir.path());
+        command.args(["serve", "--listen", address]).args(args);
+        spawn(command, &self.program, log_file)
     }
 
     /// Waits until the service listens. Returns its origin, `http://host:port`.
     pub async fn origin(&mut self) -> Result<String, Error> {
+        Ok(format!("http://{}", self.state().await?.service.listen))
+    }
+
+    /// Waits until the service listens. Returns its processes and addresses.
+    pub async fn state(&mut self) -> Result<State, Error> {
         let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline && self.child.try_wait()?.is_none() {
             // The file may not exist yet, or not be complete.
             let state = std::fs::read(self.data_dir.path().join("local.json")).ok();
-            let state: Option<Value> = state.and_then(|text| serde_json::from_slice(&text).ok());
-            if let Some(address) = state.as_ref().and_then(|state| state["service"]["listen"].as_str()) {
-                return Ok(format!("http://{address}"));
+            if let Some(state) = state.and_then(|text| serde_json::from_slice(&text).ok()) {
+                return Ok(state);
             }
             sleep(POLL).await;
         }
@@ -76,16 +106,28 @@ impl PrivateService {
         command
     }
 
-    /// Shuts the service down and deletes its data.
-    pub async fn stop(mut self) {
-        if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id as i32)) {
-            // Fails if the process has ended already.
-            let _sent = kill_process(pid, Signal::TERM);
-        }
-        if timeout(STOP_TIMEOUT, self.child.wait()).await.is_err() {
-            let _killed = self.child.kill().await;
-        }
+    /// Shuts the service down. Its data are deleted when it is dropped.
+    pub async fn stop(&mut self) {
+        stop(&mut self.child).await;
     }
+}
+
+/// Shuts an instance down.
+pub async fn stop(child: &mut Child) {
+    if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id as i32)) {
+        // Fails if the process has ended already.
+        let _sent = kill_process(pid, Signal::TERM);
+    }
+    if timeout(STOP_TIMEOUT, child.wait()).await.is_err() {
+        let _killed = child.kill().await;
+    }
+}
+
+fn spawn(mut command: Command, program: &Path, log: File) -> Result<Child, Error> {
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    // Ctrl-C must reach only the load test, which then stops the service.
+    command.process_group(0).kill_on_drop(true);
+    command.spawn().map_err(|source| Error::Program { program: program.to_owned(), source })
 }
 
 fn command(program: &Path, data_dir: &Path) -> Command {

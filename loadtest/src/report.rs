@@ -128,7 +128,7 @@ pub fn make_directory(results: &Path, started_at: DateTime<Utc>, mode: &str) -> 
 }
 
 /// Points the link `latest` in the results directory to the directory of this run.
-fn link_latest(directory: &Path) -> io::Result<()> {
+pub fn link_latest(directory: &Path) -> io::Result<()> {
     let (Some(results), Some(name)) = (directory.parent(), directory.file_name()) else {
         let message = format!("{} is not a directory below the results", directory.display());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));

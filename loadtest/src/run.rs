@@ -67,13 +67,16 @@ pub async fn run(cli: &Cli, mode: Mode) -> Result<Report, Error> {
     let directory = report::make_directory(&cli.results, started_at, mode.name)?;
     let mut private = match cli.base_url {
         Some(_) => None,
-        None => Some(PrivateService::start(&cli.program()?, mode.sale_items, &directory.join("service.log"))?),
+        None => {
+            let args = ["--sale-items", &mode.sale_items.to_string()];
+            Some(PrivateService::start(&cli.program()?, &args, &directory.join("service.log"))?)
+        }
     };
     let report = tokio::select! {
         report = measure(cli, mode, private.as_mut(), started_at) => report,
         () = interrupted => Err(Error::Interrupted),
     };
-    if let Some(private) = private {
+    if let Some(mut private) = private {
         private.stop().await;
     }
     let report = report?;

@@ -25,7 +25,19 @@ fn service_program() -> PathBuf {
 fn load_test(results: &Path, args: &[&str]) -> Command {
     service_program();
     let mut command = Command::new(PROGRAM);
-    for name in ["BASE_URL", "DATABASE_URL", "REDIS_URL", "DATA_DIR", "USERS", "RATE", "DURATION", "ITEMS", "PROGRAM"] {
+    for name in [
+        "BASE_URL",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "DATA_DIR",
+        "USERS",
+        "RATE",
+        "DURATION",
+        "ITEMS",
+        "PROGRAM",
+        "ROWS",
+        "CONNECTIONS",
+    ] {
         command.env_remove(name);
     }
     // A debug build beside other tests is slow. These tests check results, not latencies.
@@ -86,6 +98,50 @@ fn a_run_without_purchases_fails() {
     let checks = report["checks"].as_array().expect("checks");
     let count = |result: &str| checks.iter().filter(|check| check["result"] == result).count();
     assert_eq!((count("fail"), count("not_run")), (1, 0), "{printed}");
+}
+
+#[test]
+fn every_row_of_the_bench_works_and_stops_its_service() {
+    let results = tempfile::tempdir().expect("creates a directory");
+    let temporary = tempfile::tempdir().expect("creates a directory");
+    let output =
+        load_test(results.path(), &["bench", "--smoke"]).env("TMPDIR", temporary.path()).output().expect("runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let json = std::fs::read(results.path().join("latest/bench.json")).expect("reads the results");
+    let json: Value = serde_json::from_slice(&json).expect("parses the results");
+    let names =
+        |list: &str| json[list].as_array().expect("a list").iter().map(|row| row["name"].clone()).collect::<Vec<_>>();
+    let (mut rows, figures) = (names("loads"), names("figures"));
+    rows.extend(figures);
+    rows.dedup();
+    assert_eq!(rows.len(), 15, "{rows:?}");
+    assert!(json["loads"].as_array().expect("a list").iter().all(|load| load["requests"].as_u64() > Some(0)), "{json}");
+    let page = std::fs::read_to_string(results.path().join("latest/report.html")).expect("reads the page");
+    assert!(page.contains("PASS</span>bench"));
+    assert_eq!(std::fs::read_dir(temporary.path()).expect("exists").count(), 0);
+}
+
+#[test]
+fn an_interrupted_bench_stops_its_service() {
+    let results = tempfile::tempdir().expect("creates a directory");
+    let temporary = tempfile::tempdir().expect("creates a directory");
+    let mut bench = load_test(results.path(), &["bench", "--rows", "live", "--seconds", "60"])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let state = wait_for("the service", || {
+        let data_dir = std::fs::read_dir(temporary.path()).ok()?.next()?.ok()?.path();
+        state_of(&data_dir)
+    });
+    kill_process(Pid::from_child(&bench), Signal::INT).expect("exists");
+    assert_eq!(bench.wait().expect("ends").code(), Some(2));
+    for process in ["service", "redis", "postgres"] {
+        let pid = &state[process]["pid"];
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{process} still runs");
+    }
+    assert_eq!(std::fs::read_dir(temporary.path()).expect("exists").count(), 0);
 }
 
 #[test]

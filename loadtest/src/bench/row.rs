@@ -1,0 +1,103 @@
+//! The rows of a bench.
+
+/// What a row measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row {
+    Live,
+    Refusal,
+    Checkout,
+    Purchase,
+    Purchase10,
+    BuyNow,
+    HotItem,
+    Replay,
+    Page,
+    Crowd,
+    SellOut,
+    Opening,
+    Recovery,
+    Burst,
+    Memory,
+}
+
+impl Row {
+    pub const ALL: [Row; 15] = [
+        Row::Live,
+        Row::Refusal,
+        Row::Checkout,
+        Row::Purchase,
+        Row::Purchase10,
+        Row::BuyNow,
+        Row::HotItem,
+        Row::Replay,
+        Row::Page,
+        Row::Crowd,
+        Row::SellOut,
+        Row::Opening,
+        Row::Recovery,
+        Row::Burst,
+        Row::Memory,
+    ];
+
+    /// Returns the name on the command line and in `bench.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Row::Live => "live",
+            Row::Refusal => "refusal",
+            Row::Checkout => "checkout",
+            Row::Purchase => "purchase",
+            Row::Purchase10 => "purchase-10",
+            Row::BuyNow => "buy-now",
+            Row::HotItem => "hot-item",
+            Row::Replay => "replay",
+            Row::Page => "page",
+            Row::Crowd => "crowd",
+            Row::SellOut => "sell-out",
+            Row::Opening => "opening",
+            Row::Recovery => "recovery",
+            Row::Memory => "memory",
+            Row::Burst => "burst",
+        }
+    }
+
+    /// Returns the title in tables and plots.
+    pub fn title(self) -> &'static str {
+        match self {
+            Row::Live => "GET /health/live",
+            Row::Refusal => "refusal by the filter",
+            Row::Checkout => "checkout",
+            Row::Purchase => "purchase, 1 unit",
+            Row::Purchase10 => "purchase, 10 units",
+            Row::BuyNow => "buy-now",
+            Row::HotItem => "buy-now, one hot item",
+            Row::Replay => "replay of a receipt",
+            Row::Page => "page of items",
+            Row::Crowd => "crowd, 90 % refusals",
+            Row::SellOut => "sell-out",
+            Row::Opening => "opening a sale",
+            Row::Recovery => "recovery of Redis",
+            Row::Memory => "resident memory",
+            Row::Burst => "connections at once",
+        }
+    }
+
+    pub fn find(name: &str) -> Result<Row, String> {
+        Self::ALL.into_iter().find(|row| row.name() == name).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|row| row.name()).collect();
+            format!("must be one of {}", names.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_found_by_its_name() {
+        for row in Row::ALL {
+            assert_eq!(Row::find(row.name()), Ok(row));
+        }
+        assert!(Row::find("nothing").unwrap_err().contains("purchase-10, buy-now"));
+    }
+}

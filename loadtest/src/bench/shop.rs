@@ -1,0 +1,181 @@
+//! A private service with sales, as the rows need it.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::Error;
+use super::connection::Connection;
+use super::engine::{Connections, Measured, Traffic};
+use super::items::Items;
+use super::processes::Processes;
+use super::redis_server::{Pauses, RedisServer};
+use super::requests;
+use super::services::Services;
+use crate::verify::{self, Findings};
+
+/// The periodic sale is not used: a bench that crosses the hour would lose it.
+const PERIODIC_SALE_ITEMS: &str = "1";
+/// Time for a new sale or instance to serve.
+pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(1);
+/// Connections for what a row needs before it is measured.
+const PREPARING_CONNECTIONS: usize = 64;
+/// No preparation takes this long.
+const PREPARING_TIME: Duration = Duration::from_secs(600);
+
+/// A running service.
+pub struct Shop<'a> {
+    services: &'a Services,
+    pub addresses: Vec<SocketAddr>,
+    pub processes: Processes,
+    pub redis: RedisServer,
+    token: String,
+    /// Items of a new sale.
+    sale_items: u64,
+    /// Sales that are created together and share the load.
+    sales: usize,
+    rest: Items,
+    users: u64,
+    /// Units sold, as the service acknowledged them.
+    pub sold: Rc<Cell<u64>>,
+}
+
+impl<'a> Shop<'a> {
+    /// Starts a service. Its items will come from `sales` sales at a time, each with `sale_items` items.
+    pub async fn open(services: &'a Services, sales: usize, sale_items: u64) -> Result<Self, Error> {
+        let token = format!("{:032x}", rand::random::<u128>());
+        let state = services.start(&["--sale-items", PERIODIC_SALE_ITEMS, "--admin-token", &token]).await?;
+        let shop = Shop {
+            services,
+            addresses: vec![state.service.listen],
+            processes: Processes::new(&state),
+            redis: RedisServer::connect(&state.redis.url)?,
+            token,
+            sale_items,
+            sales,
+            rest: Items::all(vec![String::new()], 0),
+            users: 0,
+            sold: Rc::default(),
+        };
+        shop.wait_for_instance(state.service.listen).await?;
+        Ok(shop)
+    }
+
+    /// Starts another instance with the same stores, before any sale is created.
+    pub async fn add_instance(&mut self) -> Result<(), Error> {
+        let (pid, address) = self.services.start_instance(&["--admin-token", &self.token]).await?;
+        self.processes.service.push(pid);
+        self.addresses.push(address);
+        self.wait_for_instance(address).await
+    }
+
+    /// Waits until an instance shows the periodic sale. Before that it creates no sale either.
+    async fn wait_for_instance(&self, address: SocketAddr) -> Result<(), Error> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            if let Ok(mut connection) = Connection::open(address).await
+                && connection.exchange(&requests::get("/sales/active")).await?.status == 200
+            {
+                return Ok(());
+            }
+            self.wait_until(deadline, "an instance serves").await?;
+        }
+    }
+
+    /// Takes `wanted` items that are not sold, or all items of new sales if these have fewer.
+    pub async fn items(&mut self, wanted: u64) -> Result<Items, Error> {
+        let wanted = wanted.min(self.sale_items * self.sales as u64);
+        if let Some(items) = self.rest.take(wanted) {
+            return Ok(items);
+        }
+        let mut sales = Vec::with_capacity(self.sales);
+        for _ in 0..self.sales {
+            sales.push(self.create_sale(&format!(r#"{{"total_items":{}}}"#, self.sale_items)).await?);
+        }
+        self.rest = Items::all(sales, self.sale_items);
+        self.rest.take(wanted).ok_or(Error::NotRunning)
+    }
+
+    /// Creates a sale and waits until all instances sell it. Returns its id.
+    pub async fn create_sale(&self, body: &str) -> Result<String, Error> {
+        let created = self.post_sale(body).await?;
+        let item = Items::all(vec![created.clone()], 1);
+        let deadline = Instant::now() + START_TIMEOUT;
+        for address in self.addresses.clone() {
+            let mut connection = Connection::open(address).await?;
+            loop {
+                let mut request = Vec::new();
+                requests::post(&mut request, format_args!("/checkout?user_id=probe&id={}", item.id(0)));
+                if connection.exchange(&request).await?.status == 200 {
+                    break;
+                }
+                self.wait_until(deadline, "a new sale opens").await?;
+            }
+        }
+        Ok(created)
+    }
+
+    /// Creates a sale. Returns its id.
+    pub async fn post_sale(&self, body: &str) -> Result<String, Error> {
+        let mut request = Vec::new();
+        requests::post_json(&mut request, "/admin/sales", &format!("authorization: Bearer {}\r\n", self.token), body);
+        let mut connection = Connection::open(self.addresses[0]).await?;
+        let response = connection.exchange(&request).await?;
+        let sale: Option<serde_json::Value> = serde_json::from_slice(response.body).ok();
+        match sale.as_ref().and_then(|sale| sale["id"].as_str()).filter(|_| response.status == 201) {
+            Some(id) => Ok(id.to_owned()),
+            None => Err(Error::Unexpected(format!(
+                "POST /admin/sales -> {} {}",
+                response.status,
+                String::from_utf8_lossy(response.body)
+            ))),
+        }
+    }
+
+    /// Waits a moment, or fails after the deadline.
+    pub async fn wait_until(&self, deadline: Instant, what: &'static str) -> Result<(), Error> {
+        if Instant::now() > deadline {
+            return Err(Error::TimedOut { what, log: self.services.log().to_owned() });
+        }
+        sleep(POLL).await;
+        Ok(())
+    }
+
+    /// Returns the number of the first of `count` users who have not bought anything.
+    pub fn users(&mut self, count: u64) -> u64 {
+        self.users += count;
+        self.users - count
+    }
+
+    pub async fn connect(&self, connections: usize) -> Result<Connections, Error> {
+        Connections::open(&self.addresses, connections).await
+    }
+
+    /// Sends requests that a row needs before it is measured. `traffic` makes them for this many connections.
+    pub async fn prepare(&self, traffic: impl FnOnce(usize) -> Vec<Box<dyn Traffic>>) -> Result<Measured, Error> {
+        let connections = self.connect(PREPARING_CONNECTIONS).await?;
+        let measured = connections.run(traffic(PREPARING_CONNECTIONS), PREPARING_TIME).await?;
+        match measured.sample {
+            Some(sample) => Err(Error::Unexpected(sample)),
+            None => Ok(measured),
+        }
+    }
+
+    /// Compares the stores with each other and with what was acknowledged. Returns the fault, if there is one.
+    pub async fn verify(&self) -> Result<Option<String>, Error> {
+        let found = verify::run(&mut self.services.verify_command().await?).await.map_err(Error::Verify)?;
+        let acknowledged = self.sold.get();
+        Ok(match found {
+            Findings { sold, lost: 0, oversold: 0, over_limit: 0, drift: 0 } if sold == acknowledged => None,
+            _ => Some(format!("{acknowledged} units were acknowledged, and `flashsale verify` found {found:?}")),
+        })
+    }
+
+    pub fn pauses(&mut self) -> Result<Pauses, Error> {
+        Ok(self.redis.pauses()?)
+    }
+}
