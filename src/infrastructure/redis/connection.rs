@@ -130,7 +130,7 @@ impl RedisStore {
         script: ScriptName,
         args: &[&str],
     ) -> Result<Reply, StoreError> {
-        Reply::new(text(self.eval(epoch, sale, script, args.iter().copied()).await?)?)
+        Reply::new(self.eval(epoch, sale, script, args.iter().copied()).await?)
     }
 
     /// Calls a script of an epoch.
@@ -140,7 +140,7 @@ impl RedisStore {
         sale: SaleId,
         script: ScriptName,
         args: impl Iterator<Item = &'a str>,
-    ) -> Result<Value, StoreError> {
+    ) -> Result<String, StoreError> {
         let scripts = self.scripts(epoch);
         let (keys, parts) = (SaleKeys::of(sale), script.keys());
         let mut command = redis::cmd("EVALSHA");
@@ -155,7 +155,7 @@ impl RedisStore {
         let span = tracing::debug_span!("script", ?script, %sale);
         let reply = self.query::<Value>(&command).instrument(span).await;
         SCRIPT_DURATION.of(script).record(started.elapsed().as_secs_f64());
-        reply
+        text(reply?)
     }
 
     /// Returns the scripts of an epoch, hashed once.

@@ -1,4 +1,4 @@
-//! Replies of scripts: texts of words whose first is a tag.
+//! Replies of scripts: lines of words, the first of which is a tag.
 
 use redis::Value;
 
@@ -28,18 +28,13 @@ impl Reply {
         }
     }
 
-    /// Reads the replies to `count` requests, or the one reply to all of them: `FENCED`.
-    pub fn list(value: Value, count: usize) -> Result<Vec<Result<Self, StoreError>>, StoreError> {
-        match value {
-            Value::Array(values) if values.len() == count => {
-                values.into_iter().map(|value| Ok(Reply::new(text(value)?))).collect()
-            }
-            Value::Array(_) => Err(StoreError::corrupt(value)),
-            value => match Reply::new(text(value)?) {
-                Err(error) => Err(error),
-                Ok(reply) => Err(reply.corrupt()),
-            },
+    /// Reads the replies to `count` requests, a line for each, or the one reply to all of them: `FENCED`.
+    pub fn lines(text: &str, count: usize) -> Result<Vec<Result<Self, StoreError>>, StoreError> {
+        if text == "FENCED" {
+            return Err(StoreError::Fenced);
         }
+        let replies: Vec<_> = text.split('\n').map(|line| Reply::new(line.to_owned())).collect();
+        if replies.len() == count { Ok(replies) } else { Err(StoreError::corrupt(text)) }
     }
 
     /// Returns the first word.

@@ -56,4 +56,4 @@ for n, name in ipairs(names) do
   local line = { ordinal = ARGV[i + 3], quantity = tonumber(ARGV[i + 4]), stock = tonumber(ARGV[i + 5]) }
   replies[n] = decide(name, ARGV[i], ARGV[i + 1], ARGV[i + 2], line)
 end
-return finish_selling(sales) or replies
+return finish_selling(sales) or concat(replies, '\n')

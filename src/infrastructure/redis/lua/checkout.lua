@@ -113,4 +113,4 @@ if #attempts > 0 then
   write_fields(keys.carts, carts, new_carts)
   write_fields(keys.codes, codes, new_codes)
 end
-return replies
+return concat(replies, '\n')

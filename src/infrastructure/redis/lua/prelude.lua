@@ -3,7 +3,7 @@
 -- A script reads and decides first, and writes only when nothing can fail any more: Lua has no rollback.
 -- Scripts that decide for several requests read what all of them need at once, decide in order, and write once. What is
 -- read is kept in tables, so that a decision sees those before it.
--- Every reply is a text of words whose first is a tag, or a list of such texts, one for each request.
+-- Every reply is text: a line of words for each request, the first of which is a tag.
 
 local call, match, gmatch, concat = redis.call, string.match, string.gmatch, table.concat
 

@@ -90,4 +90,4 @@ write_fields(carts_key, printed, changed)
 if #bought > 0 then
   call('HDEL', carts_key, unpack(bought))
 end
-return replies
+return concat(replies, '\n')
