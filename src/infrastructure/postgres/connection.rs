@@ -56,7 +56,12 @@ impl PgArchive {
         ]);
         let reading = options.clone().options([("statement_timeout", "5s"), ("lock_timeout", "2s")]);
         // Statistics about an open sale are stale: a nested loop over an estimate of one row may run over all of them.
-        let bulk = options.clone().options([("statement_timeout", "120s"), ("enable_nestloop", "off")]);
+        // And a page of purchases must follow its index: to sort means to read all the rest of the sale.
+        let bulk = options.clone().options([
+            ("statement_timeout", "120s"),
+            ("enable_nestloop", "off"),
+            ("enable_sort", "off"),
+        ]);
         let writing = options.options([
             ("synchronous_commit", "on"),
             ("lock_timeout", "5s"),

@@ -12,7 +12,7 @@ use crate::domain::shared::{Money, Ordinal, SaleId, SaleKind};
 use super::connection::{PgArchive, store_error};
 use super::statement::Statement;
 
-/// Items that one statement creates. A statement must end before the timeout of its connection.
+/// Items that one statement creates or reads. A statement must end before the timeout of its connection.
 const ITEMS_BATCH: usize = 20_000;
 
 struct SaleRow {
@@ -113,14 +113,25 @@ impl SaleArchive for PgArchive {
         let currency = sqlx::query_scalar!("SELECT currency FROM sales WHERE id = $1", id);
         let currency =
             Statement::Catalog.run(currency.fetch_one(&self.pool)).await?.parse().map_err(StoreError::corrupt)?;
-        let rows = sqlx::query_as!(
-            ItemRow,
-            "SELECT name, image_url, price, stock FROM items
-             WHERE sale = (SELECT key FROM sales WHERE id = $1) ORDER BY ordinal",
-            id,
-        );
-        let rows = Statement::Catalog.run(rows.fetch_all(&self.pool)).await?;
-        let items = rows.into_iter().map(ItemRow::into_item).collect::<Result<_, _>>()?;
+        let mut items: Vec<Item> = Vec::new();
+        loop {
+            let rows = sqlx::query_as!(
+                ItemRow,
+                "SELECT name, image_url, price, stock FROM items
+                 WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ordinal BETWEEN $2 AND $3 ORDER BY ordinal",
+                id,
+                (items.len() + 1) as i32,
+                (items.len() + ITEMS_BATCH) as i32,
+            );
+            let rows = Statement::Catalog.run(rows.fetch_all(&self.pool)).await?;
+            let is_last = rows.len() < ITEMS_BATCH;
+            for row in rows {
+                items.push(row.into_item()?);
+            }
+            if is_last {
+                break;
+            }
+        }
         Catalog::new(currency, items).map_err(StoreError::corrupt)
     }
 
