@@ -6,8 +6,8 @@ use crate::domain::shared::{Invalid, Money};
 /// One thing on sale, with `stock` units of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    name: String,
-    image_url: String,
+    name: Box<str>,
+    image_url: Box<str>,
     price: Money,
     stock: u32,
 }
@@ -30,7 +30,7 @@ impl Item {
         if !(1..=ITEM_STOCK_MAX).contains(&stock) {
             return Err(Invalid::new(format!("stock must be 1 to {ITEM_STOCK_MAX}")));
         }
-        Ok(Item { name, image_url, price, stock })
+        Ok(Item { name: name.into(), image_url: image_url.into(), price, stock })
     }
 
     /// Returns the name for shoppers.

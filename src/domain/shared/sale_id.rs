@@ -60,8 +60,9 @@ impl SaleId {
 impl fmt::Display for SaleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Ids are printed several times a request, and chrono would parse its format each time.
-        let at = self.starts_at();
-        write!(f, "{:04}{:02}{:02}T{:02}", at.year(), at.month(), at.day(), at.hour())?;
+        let at = self.starts_at().naive_utc();
+        let date = (at.year() as u32 * 100 + at.month()) * 100 + at.day();
+        write!(f, "{date:08}T{:02}", at.hour())?;
         if at.minute() != 0 || at.second() != 0 {
             write!(f, "{:02}", at.minute())?;
         }

@@ -35,24 +35,23 @@ pub fn redirect(status: StatusCode, path: &'static str) -> Answer {
 
 /// Answers with a JSON body, which no cache may store.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
-    json_with_members(status, body, &[])
+    let (status, bytes) = to_json(status, body, &[]);
+    of_type("application/json", status, bytes)
 }
 
-/// Answers with a JSON object to which these members are added. They are written already, each after a comma.
-pub fn json_with_members(status: StatusCode, body: &impl Serialize, members: &[u8]) -> Answer {
+/// Writes a body as a JSON object, and adds these members, which are written already, each after a comma. Returns the
+/// bytes with their status.
+pub fn to_json(status: StatusCode, body: &impl Serialize, members: &[u8]) -> (StatusCode, Vec<u8>) {
     let mut bytes = Vec::with_capacity(512);
-    let (status, mut bytes) = match serde_json::to_writer(&mut bytes, body) {
-        Ok(()) => (status, bytes),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
-        }
-    };
+    if let Err(error) = serde_json::to_writer(&mut bytes, body) {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        return (StatusCode::INTERNAL_SERVER_ERROR, Vec::new());
+    }
     if !members.is_empty() && bytes.pop() == Some(b'}') {
         bytes.extend_from_slice(members);
         bytes.push(b'}');
     }
-    of_type("application/json", status, bytes)
+    (status, bytes)
 }
 
 /// Answers with bytes of this media type, such as `text/html; charset=utf-8`, which no cache may store.

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::application::shared::StoreError;
 
-use super::answer::{Answer, json_with_members};
+use super::answer::{Answer, of_type, to_json};
 use super::problem_code::ProblemCode;
 
 /// A request that is not served. The detail is for the caller and says what to do next; the cause is for
@@ -34,6 +34,9 @@ struct More {
     cause: Option<StoreError>,
 }
 
+/// Room for a member with the names of two items.
+const MEMBER_BYTES: usize = 64;
+
 impl Problem {
     /// A problem with a code and a detail.
     pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
@@ -54,7 +57,10 @@ impl Problem {
     pub fn member(self, name: &'static str, value: &impl Serialize) -> Self {
         self.with(|more| {
             let before = more.members.len();
-            more.members.extend([b",\"", name.as_bytes(), b"\":"].concat());
+            more.members.reserve(MEMBER_BYTES);
+            for part in [",\"", name, "\":"] {
+                more.members.extend_from_slice(part.as_bytes());
+            }
             if let Err(error) = serde_json::to_writer(&mut more.members, value) {
                 tracing::error!(%error, name, "a member of a problem could not be written as JSON");
                 more.members.truncate(before);
@@ -123,9 +129,9 @@ impl Problem {
             retry_after_seconds: retry_after,
             outcome: more.outcome,
         };
-        let mut answer = json_with_members(code.status(), &body, &more.members);
+        let (status, bytes) = to_json(code.status(), &body, &more.members);
+        let mut answer = of_type("application/problem+json", status, bytes);
         let headers = answer.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -173,6 +179,7 @@ pub struct ProblemBody<'a> {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use hyper::header::CONTENT_TYPE;
     use serde_json::{Value, json};
 
     use super::*;

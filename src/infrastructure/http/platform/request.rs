@@ -13,13 +13,13 @@ use super::path_params::PathParams;
 use super::problem::Problem;
 use super::problem_code::ProblemCode;
 
-/// A request whose endpoint is known. Handlers get it with its body read.
+/// A request. Handlers get it with its body read.
 #[derive(Debug)]
-pub struct ApiRequest<B = Bytes> {
+pub struct ApiRequest {
     pub params: PathParams,
     pub address: IpAddr,
     pub head: Parts,
-    pub body: B,
+    pub body: Bytes,
 }
 
 impl ApiRequest {

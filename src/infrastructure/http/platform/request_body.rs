@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
-use hyper::header::EXPECT;
+use hyper::header::{EXPECT, HeaderMap};
 
 use super::answer::BoxError;
 use super::field_errors::FieldErrors;
@@ -13,30 +13,25 @@ use super::limits::settings::BODY_BYTES_MAX;
 use super::policy::Accepts;
 use super::problem::Problem;
 use super::problem_code::ProblemCode;
-use super::request::ApiRequest;
 
 /// Most bytes of an oversized body that are read and discarded, and the longest time for it. Without that, a client that
 /// is still sending would see its connection break before it sees the answer.
 const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 const DISCARDING_TIME_MAX: Duration = Duration::from_secs(2);
 
-impl<B> ApiRequest<B>
+/// Returns the body of a request to an endpoint that accepts this. It must arrive within the timeout.
+pub async fn read<B>(mut body: B, head: &HeaderMap, accepts: Accepts, timeout: Duration) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    /// Reads the body, if the endpoint accepts one, within this time.
-    pub async fn read(self, accepts: Accepts, timeout: Duration) -> Result<ApiRequest, Problem> {
-        let ApiRequest { params, address, head, mut body } = self;
-        let bytes = match accepts == Accepts::Json && !body.is_end_stream() {
-            true => read(&mut body, head.headers.contains_key(EXPECT), timeout).await?,
-            false => Bytes::new(),
-        };
-        Ok(ApiRequest { params, address, head, body: bytes })
+    match accepts == Accepts::Json && !body.is_end_stream() {
+        true => read_json(&mut body, head.contains_key(EXPECT), timeout).await,
+        false => Ok(Bytes::new()),
     }
 }
 
-async fn read<B>(body: &mut B, expects_continue: bool, timeout: Duration) -> Result<Bytes, Problem>
+async fn read_json<B>(body: &mut B, expects_continue: bool, timeout: Duration) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -88,19 +83,20 @@ mod tests {
     use hyper::header::CONTENT_TYPE;
 
     use super::super::path_params::PathParams;
+    use super::super::request::ApiRequest;
     use super::*;
 
-    fn request(content_type: Option<&str>, body: &'static [u8]) -> ApiRequest<Full<Bytes>> {
-        let mut request = Request::new(Full::from(body));
+    async fn request(content_type: Option<&str>, body: &'static [u8], accepts: Accepts) -> Result<ApiRequest, Problem> {
+        let (mut head, body) = Request::new(Full::from(body)).into_parts();
         if let Some(content_type) = content_type {
-            request.headers_mut().insert(CONTENT_TYPE, content_type.parse().unwrap());
+            head.headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
         }
-        let (head, body) = request.into_parts();
-        ApiRequest { params: PathParams::default(), address: [127, 0, 0, 1].into(), head, body }
+        let body = read(body, &head.headers, accepts, Duration::from_secs(1)).await?;
+        Ok(ApiRequest { params: PathParams::default(), address: [127, 0, 0, 1].into(), head, body })
     }
 
     async fn code(content_type: Option<&str>, body: &'static [u8]) -> Option<ProblemCode> {
-        let read = match request(content_type, body).read(Accepts::Json, Duration::from_secs(1)).await {
+        let read = match request(content_type, body, Accepts::Json).await {
             Ok(request) => request.required_json::<serde::de::IgnoredAny>().err(),
             Err(problem) => Some(problem),
         };
@@ -128,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_ignored_where_none_is_accepted() {
-        let read = request(Some("text/plain"), b"x").read(Accepts::Nothing, Duration::from_secs(1)).await.unwrap();
+        let read = request(Some("text/plain"), b"x", Accepts::Nothing).await.unwrap();
         assert!(read.body.is_empty());
     }
 }
