@@ -8,7 +8,7 @@ const HEIGHT: f64 = 250.0;
 const LEFT: f64 = 52.0;
 const BOTTOM: f64 = 24.0;
 const TOP: f64 = 8.0;
-const RIGHT: f64 = 12.0;
+const RIGHT: f64 = 20.0;
 
 /// One line of a chart.
 #[derive(Debug, Clone)]
@@ -180,7 +180,7 @@ mod tests {
         let series =
             Series { name: "sold".to_owned(), colour: "#000", points: vec![(0.0, 0.0), (5.0, 4.0), (10.0, 8.0)] };
         let svg = line_chart(&[series], Axis::Seconds(10.0), Scale::Linear);
-        assert!(svg.contains(r#"points="52.0,226.0 340.0,117.0 628.0,8.0""#), "{svg}");
+        assert!(svg.contains(r#"points="52.0,226.0 336.0,117.0 620.0,8.0""#), "{svg}");
         assert!(svg.contains(">0:10<") && svg.contains(">8<") && svg.contains("</i>sold<"), "{svg}");
     }
 
@@ -189,8 +189,8 @@ mod tests {
         let names = ["1", "16", "64"].map(str::to_owned);
         let series = Series { name: "a".to_owned(), colour: "#000", points: vec![(0.0, 0.0), (2.0, 4.0)] };
         let svg = line_chart(&[series], Axis::Names(&names), Scale::Linear);
-        assert!(svg.contains(r#"points="52.0,226.0 628.0,8.0""#), "{svg}");
-        assert!(svg.contains(r#"x="340.0" y="244">16<"#), "{svg}");
+        assert!(svg.contains(r#"points="52.0,226.0 620.0,8.0""#), "{svg}");
+        assert!(svg.contains(r#"x="336.0" y="244">16<"#), "{svg}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Error;
 use super::connection::Connection;
@@ -17,6 +17,8 @@ use crate::cli::raise_file_limit;
 
 /// A dropped SYN is sent again after a second.
 const LATE: Duration = Duration::from_secs(1);
+/// The longest wait that is measured. The kernel sends a dropped SYN for more than a minute.
+const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(300);
 const OTHER_FILES: u64 = 200;
 
@@ -38,25 +40,33 @@ pub async fn measure(shop: &Shop<'_>, plan: &Plan) -> Result<Vec<Figure>, Error>
     Ok(figures)
 }
 
-/// Opens all connections at once. Returns for each the time from then until its first answer.
+/// Opens all connections at once. Returns for each the time from then until its first answer, at most [`PATIENCE`].
 async fn open_at_once(address: SocketAddr, count: usize) -> Result<Vec<Duration>, Error> {
     let started = Instant::now();
     let mut first_answers = JoinSet::new();
     for _ in 0..count {
-        first_answers.spawn_local(async move {
-            let mut connection = Connection::open(address).await?;
-            let status = connection.exchange(&requests::get("/health/live")).await?.status;
-            // The connection stays open until all have answers.
-            Ok::<_, std::io::Error>((status, started.elapsed(), connection))
-        });
+        first_answers.spawn_local(timeout(PATIENCE, first_answer(address, started)));
     }
-    let mut answers = Vec::with_capacity(count);
-    for answer in first_answers.join_all().await {
-        let answer = answer?;
-        if answer.0 != 200 {
-            return Err(Error::Unexpected(format!("GET /health/live -> {}", answer.0)));
+    let mut waits = Vec::with_capacity(count);
+    // The connections stay open until all have answers.
+    let mut connections = Vec::with_capacity(count);
+    while let Some(answer) = first_answers.join_next().await {
+        let Ok(answer) = answer.expect("a connection does not panic") else {
+            waits.push(PATIENCE);
+            continue;
+        };
+        let (connection, status, waited) = answer?;
+        if status != 200 {
+            return Err(Error::Unexpected(format!("GET /health/live -> {status}")));
         }
-        answers.push(answer);
+        connections.push(connection);
+        waits.push(waited);
     }
-    Ok(answers.into_iter().map(|(_, waited, _)| waited).collect())
+    Ok(waits)
+}
+
+async fn first_answer(address: SocketAddr, started: Instant) -> std::io::Result<(Connection, u16, Duration)> {
+    let mut connection = Connection::open(address).await?;
+    let status = connection.exchange(&requests::get("/health/live")).await?.status;
+    Ok((connection, status, started.elapsed()))
 }

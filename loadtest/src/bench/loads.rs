@@ -20,7 +20,8 @@ use super::traffic::{code_in, numbered, repeated};
 /// The highest rates that a load is prepared for. A faster service ends the load early, and loses nothing by that.
 const PURCHASES_PER_SECOND: f64 = 40_000.0;
 const PURCHASES_PER_SECOND_AND_CONNECTION: f64 = 3_000.0;
-const PAGES_AND_SALES_OF_A_CROWD_PER_SECOND: f64 = 10_000.0;
+const CHECKOUTS_PER_SECOND: f64 = 200_000.0;
+const ITEMS_OF_A_CROWD_PER_SECOND: f64 = 10_000.0;
 /// Requests that are repeated in turn.
 const REPEATED: u64 = 1_000;
 /// Time for the filter to learn what was sold.
@@ -30,6 +31,8 @@ const FILTER_WAIT: Duration = Duration::from_millis(500);
 pub struct Loads {
     row: Row,
     plan: Plan,
+    /// A whole sale, none of which is sold.
+    unsold: Option<Items>,
     /// Items that are sold, for refusals.
     sold: Option<Items>,
     receipts: Option<Receipts>,
@@ -45,7 +48,7 @@ struct Receipts {
 
 impl Loads {
     pub fn new(row: Row, plan: &Plan) -> Self {
-        Loads { row, plan: plan.clone(), sold: None, receipts: None }
+        Loads { row, plan: plan.clone(), unsold: None, sold: None, receipts: None }
     }
 
     /// Returns the traffic of a load. What it needs, such as items, carts and receipts, is made before.
@@ -76,7 +79,7 @@ impl Loads {
                 repeated(connections, requests, is_first)
             }
             Row::Page => {
-                let sale = shop.items(self.plan.sale_items).await?;
+                let sale = self.unsold(shop).await?;
                 let pages = shopping::pages(sale.sale(), sale.count);
                 repeated(connections, pages, |_, response| response.status == 200)
             }
@@ -91,10 +94,19 @@ impl Loads {
         (rate * self.plan.length.as_secs_f64()) as u64 + 1
     }
 
-    async fn checkouts(&self, shop: &mut Shop<'_>, connections: usize) -> Result<Vec<Box<dyn Traffic>>, Error> {
+    async fn unsold(&mut self, shop: &mut Shop<'_>) -> Result<Items, Error> {
+        if let Some(items) = &self.unsold {
+            return Ok(items.clone());
+        }
         let items = shop.items(self.plan.sale_items).await?;
-        // The items stay available, so the next load uses them too. Only the users must be new.
-        let count = self.purchases(connections) * 4;
+        self.unsold = Some(items.clone());
+        Ok(items)
+    }
+
+    async fn checkouts(&mut self, shop: &mut Shop<'_>, connections: usize) -> Result<Vec<Box<dyn Traffic>>, Error> {
+        let items = self.unsold(shop).await?;
+        // Only the users must be new.
+        let count = (CHECKOUTS_PER_SECOND * self.plan.length.as_secs_f64()) as u64;
         let users = shop.users(count);
         let write =
             move |number, request: &mut Vec<u8>| check_out(request, users + number, items.id(number % items.count));
@@ -179,8 +191,7 @@ impl Loads {
     /// Of 50 requests 45 are refused, 2 are checkouts, 2 purchases, and 1 a page.
     async fn crowd(&mut self, shop: &mut Shop<'_>, connections: usize) -> Result<Vec<Box<dyn Traffic>>, Error> {
         let refused = self.refused(shop).await?;
-        let wanted =
-            PAGES_AND_SALES_OF_A_CROWD_PER_SECOND.min(PURCHASES_PER_SECOND_AND_CONNECTION * connections as f64);
+        let wanted = ITEMS_OF_A_CROWD_PER_SECOND.min(PURCHASES_PER_SECOND_AND_CONNECTION * connections as f64);
         let items = shop.items((wanted * self.plan.length.as_secs_f64()) as u64).await?;
         let users = shop.users(items.count);
         let pages = shopping::pages(items.sale(), self.plan.sale_items);

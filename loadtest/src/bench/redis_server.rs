@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// Commands and events from this time on are recorded.
 const THRESHOLD_MS: u64 = 2;
-/// Slow commands in the report.
+/// Slow commands that are shown.
 const SHOWN: usize = 3;
 
 /// A connection to Redis.
@@ -15,7 +15,7 @@ pub struct RedisServer(Connection);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Pauses {
     pub slow_commands: u64,
-    /// Some of the slow commands.
+    /// The slowest of them.
     pub samples: Vec<String>,
     /// The events of `LATENCY LATEST`, with the longest time of each.
     pub events: Vec<String>,
@@ -38,7 +38,8 @@ impl RedisServer {
     pub fn pauses(&mut self) -> RedisResult<Pauses> {
         type Command = (i64, i64, u64, Vec<String>, String, String);
         let slow_commands = cmd("SLOWLOG").arg("LEN").query(&mut self.0)?;
-        let slow: Vec<Command> = cmd("SLOWLOG").arg("GET").arg(SHOWN).query(&mut self.0)?;
+        let mut slow: Vec<Command> = cmd("SLOWLOG").arg("GET").arg(-1).query(&mut self.0)?;
+        slow.sort_by_key(|(_, _, micros, ..)| std::cmp::Reverse(*micros));
         let latest: Vec<(String, i64, u64, u64)> = cmd("LATENCY").arg("LATEST").query(&mut self.0)?;
         let ms = |micros: u64| micros as f64 / 1e3;
         let sample = |(_, _, micros, words, ..): &Command| {
@@ -48,7 +49,7 @@ impl RedisServer {
         let event = |(name, _, _, longest_ms): &(String, _, _, u64)| format!("{name} {longest_ms} ms");
         Ok(Pauses {
             slow_commands,
-            samples: slow.iter().map(sample).collect(),
+            samples: slow.iter().take(SHOWN).map(sample).collect(),
             events: latest.iter().map(event).collect(),
         })
     }

@@ -17,7 +17,7 @@ pub const HEADS: [&str; 12] = [
     "sum us",
     "client us",
 ];
-const TITLE_WIDTH: usize = 24;
+const TITLE_WIDTH: usize = 34;
 const WIDTH: usize = 11;
 
 /// Returns the head of the table on the terminal.
