@@ -7,7 +7,7 @@ use crate::application::shared::StoreError;
 use crate::domain::shared::{Epoch, SaleId};
 
 use super::connection::RedisStore;
-use super::groups::{Call, Groups, Waiting};
+use super::groups::{Call, GROUP_MAX, Groups, Waiting};
 use super::metrics::REQUESTS;
 use super::reply::Reply;
 use super::scripts::ScriptName;
@@ -31,12 +31,22 @@ impl RedisStore {
         receiver.await.unwrap_or_else(|_| Err(StoreError::Unreachable("the call of the script was given up".into())))
     }
 
+    /// Lets requests that have arrived already join the group, as long as others keep coming.
+    async fn gather(&self, call: Call) {
+        let mut waiting = 0;
+        while let found @ 1..GROUP_MAX = self.groups.count(call)
+            && found > waiting
+        {
+            waiting = found;
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Calls a script for one group after another until nobody waits.
     async fn run_groups(&self, call: Call) {
         let _idle = Idle { groups: &self.groups, call };
         loop {
-            // Requests that have arrived already join the group.
-            tokio::task::yield_now().await;
+            self.gather(call).await;
             let group = self.groups.take(call);
             let Some(first) = group.first() else { return };
             REQUESTS.of(call.script).increment(group.len() as u64);

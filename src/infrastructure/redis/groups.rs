@@ -17,7 +17,7 @@ use super::reply::Reply;
 use super::scripts::ScriptName;
 
 /// Requests of one call. More would save little, and hold Redis for longer than a millisecond.
-const GROUP_MAX: usize = 32;
+pub const GROUP_MAX: usize = 32;
 
 /// The requests that wait for a call, by script.
 #[derive(Debug, Default)]
@@ -49,6 +49,11 @@ impl Groups {
         let is_idle = !waiting.contains_key(&call);
         waiting.entry(call).or_default().push(request);
         is_idle
+    }
+
+    /// Counts the requests that wait for the next call.
+    pub fn count(&self, call: Call) -> usize {
+        self.waiting().get(&call).map_or(0, Vec::len)
     }
 
     /// Takes the requests of the next call; none if nobody waits, and then the script is idle.
