@@ -1,7 +1,7 @@
 //! One sale as this instance sees it: its ledger, projected into memory.
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
@@ -15,6 +15,7 @@ use super::last_audit::LastAudit;
 use super::ports::RecordedPurchase;
 use super::projection::Projection;
 use super::sold_filter::SoldFilter;
+use super::sold_filter_upkeep::SoldFilterUpkeep;
 use super::tail::Tail;
 
 /// A sale, its items, and the projections of its ledger: the units left, the sold-item filter, and the confirmations
@@ -26,6 +27,7 @@ pub struct LiveSale {
     pub catalog: Arc<Catalog>,
     projection: RwLock<Projection>,
     filter: ArcSwap<SoldFilter>,
+    filter_upkeep: Mutex<SoldFilterUpkeep>,
     pub confirmations: Confirmations,
     pub tail: Tail,
     /// Signals new entries in the ledger.
@@ -40,10 +42,12 @@ impl LiveSale {
     /// A sale with an empty ledger.
     pub fn new(sale: Sale, catalog: Arc<Catalog>) -> Self {
         let projection = Projection::new(&catalog);
+        let (filter_upkeep, filter) = SoldFilterUpkeep::new(projection.left(), projection.as_of());
         LiveSale {
             id: sale.id,
             sale: ArcSwap::from_pointee(sale),
-            filter: ArcSwap::from_pointee(SoldFilter::new(projection.left(), projection.as_of())),
+            filter: ArcSwap::from_pointee(filter),
+            filter_upkeep: Mutex::new(filter_upkeep),
             projection: RwLock::new(projection),
             confirmations: Confirmations::default(),
             tail: Tail::default(),
@@ -89,8 +93,12 @@ impl LiveSale {
 
     /// Replaces the projection with that of another ledger, and rebuilds the filter. Another ledger may say something
     /// else with the same last id.
-    pub fn replace(&self, projection: Projection) {
-        self.filter.store(Arc::new(SoldFilter::new(projection.left(), projection.as_of())));
+    pub fn replace(&self, mut projection: Projection) {
+        let mut upkeep = self.filter_upkeep();
+        let filter;
+        (*upkeep, filter) = SoldFilterUpkeep::new(projection.left(), projection.as_of());
+        projection.take_turns();
+        self.filter.store(Arc::new(filter));
         *self.projection.write().unwrap_or_else(PoisonError::into_inner) = projection;
     }
 
@@ -99,17 +107,23 @@ impl LiveSale {
         self.filter.load_full()
     }
 
-    /// Rebuilds the filter if the projection has moved on. Returns true if it had.
+    /// Brings the filter up to date with the projection. Returns true if the projection had moved on.
     pub fn refresh_filter(&self) -> bool {
-        let (left, as_of) = {
-            let projection = self.projection();
-            (projection.left().to_vec(), projection.as_of())
-        };
-        let is_new = self.filter.load().as_of() != as_of;
-        if is_new {
-            self.filter.store(Arc::new(SoldFilter::new(&left, as_of)));
+        let mut upkeep = self.filter_upkeep();
+        let filter = self.filter();
+        if self.projection().as_of() == filter.as_of() {
+            return false;
         }
-        is_new
+        let (turns, as_of) = {
+            let mut projection = self.projection.write().unwrap_or_else(PoisonError::into_inner);
+            (projection.take_turns(), projection.as_of())
+        };
+        self.filter.store(Arc::new(upkeep.next(&filter, &turns, as_of)));
+        true
+    }
+
+    fn filter_upkeep(&self) -> MutexGuard<'_, SoldFilterUpkeep> {
+        self.filter_upkeep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns true if the sold-item filter refuses the item.

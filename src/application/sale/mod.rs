@@ -29,6 +29,7 @@ pub mod registry;
 pub mod schedule;
 pub mod shop;
 pub mod sold_filter;
+mod sold_filter_upkeep;
 pub mod tail;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,13 @@ use std::hash::{BuildHasher, RandomState};
 use crate::domain::sale::{Catalog, LedgerEntry, LedgerEvent, SoldUnit};
 use crate::domain::shared::{LedgerId, Ordinal, RequestId, UserId};
 
+/// The turn of an item: it sold out, or became available again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    pub item: Ordinal,
+    pub sold_out: bool,
+}
+
 /// The units left of each item, and the requests that bought something, as of a ledger entry.
 #[derive(Debug)]
 pub struct Projection {
@@ -20,6 +27,8 @@ pub struct Projection {
     /// The requests, hashed: names would take ten times the memory.
     requests: HashSet<u64>,
     hasher: RandomState,
+    /// The turns since they were last taken.
+    turns: Vec<Turn>,
     as_of: LedgerId,
     entries: u64,
 }
@@ -42,6 +51,7 @@ impl Projection {
             left,
             sold_out: 0,
             requests: HashSet::new(),
+            turns: Vec::new(),
             hasher: RandomState::new(),
             as_of: LedgerId::ZERO,
             entries: 0,
@@ -87,6 +97,11 @@ impl Projection {
         self.entries
     }
 
+    /// Takes the turns of items since the last call, in order.
+    pub fn take_turns(&mut self) -> Vec<Turn> {
+        std::mem::take(&mut self.turns)
+    }
+
     /// Applies an entry. One that is known already changes nothing.
     pub fn apply(&mut self, entry: &LedgerEntry) {
         if entry.id <= self.as_of {
@@ -130,14 +145,19 @@ impl Projection {
             return false;
         }
         *word ^= bit;
+        let left = &mut self.left[item];
+        let was_sold_out = *left == 0;
         if sold {
-            self.left[item] -= 1;
+            *left -= 1;
             self.units -= 1;
-            self.sold_out += u32::from(self.left[item] == 0);
         } else {
-            self.sold_out -= u32::from(self.left[item] == 0);
-            self.left[item] += 1;
+            *left += 1;
             self.units += 1;
+        }
+        let is_sold_out = *left == 0;
+        if is_sold_out != was_sold_out {
+            self.sold_out = if is_sold_out { self.sold_out + 1 } else { self.sold_out - 1 };
+            self.turns.push(Turn { item: unit.ordinal, sold_out: is_sold_out });
         }
         true
     }

@@ -1,8 +1,11 @@
 //! The sold-item filter: refuses sold-out items before any look-up.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use bloomfilter::Bloom;
+use bloomfilter::reexports::siphasher::sip::SipHasher13;
 
 use crate::domain::shared::{LedgerId, Ordinal};
 
@@ -13,30 +16,36 @@ const SEED: [u8; 32] = *b"flash sale sold-item filter, v1.";
 /// Rate of false positives of the Bloom filter, before the exceptions.
 const FALSE_POSITIVE_RATE: f64 = 0.001;
 
+/// Bytes before the bit array in the format of the `bloomfilter` crate.
+const HEADER_BYTES: usize = 45;
+
+/// The largest prime below 2^64, which is part of the format.
+const PRIME: u64 = 0xFFFF_FFFF_FFFF_FFC5;
+
 /// The sold-out items of one sale at one moment: a Bloom filter, and its false positives by name. All items of a sale
 /// are known, so all false positives are too.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SoldFilter {
-    bloom: Bloom<u32>,
-    let_through: BTreeSet<Ordinal>,
-    sold_items: u32,
-    as_of: LedgerId,
+    pub(super) bloom: Arc<Bloom<u32>>,
+    pub(super) let_through: BTreeSet<Ordinal>,
+    pub(super) sold_items: u32,
+    pub(super) as_of: LedgerId,
 }
 
 impl SoldFilter {
-    /// The filter of a sale with `left[n - 1]` units of item `n` as of this ledger entry.
-    pub fn new(left: &[u32], as_of: LedgerId) -> Self {
-        let mut bloom = Bloom::new_for_fp_rate_with_seed(left.len().max(1), FALSE_POSITIVE_RATE, &SEED)
+    /// The filter of a sale of this many items with nothing sold.
+    pub(super) fn empty(items: usize) -> Self {
+        let bloom = Bloom::new_for_fp_rate_with_seed(items.max(1), FALSE_POSITIVE_RATE, &SEED)
             .unwrap_or_else(|reason| unreachable!("a filter for one item or more at 0.1 % can be made: {reason}"));
-        let items = || (1..).map_while(|number| Ordinal::try_from(number).ok()).zip(left);
-        let mut sold_items = 0;
-        for (ordinal, _) in items().filter(|(_, left)| **left == 0) {
-            bloom.set(&ordinal.get());
-            sold_items += 1;
-        }
-        let mistaken = items().filter(|(ordinal, left)| **left > 0 && bloom.check(&ordinal.get()));
-        let let_through = mistaken.map(|(ordinal, _)| ordinal).collect();
-        SoldFilter { bloom, let_through, sold_items, as_of }
+        SoldFilter { bloom: Arc::new(bloom), let_through: BTreeSet::new(), sold_items: 0, as_of: LedgerId::ZERO }
+    }
+
+    /// Returns the bits of an item that are not set. There is none if the Bloom filter contains the item.
+    pub(super) fn unset(&self, ordinal: Ordinal) -> impl Iterator<Item = u32> + '_ {
+        positions(&self.bloom, ordinal).filter(|position| {
+            let byte = self.bloom.as_slice()[HEADER_BYTES + *position as usize / 8];
+            byte >> (position % 8) & 1 == 0
+        })
     }
 
     /// Returns true if every unit of the item is sold. Never true for another item.
@@ -81,12 +90,43 @@ impl SoldFilter {
     }
 }
 
+/// Returns the bits of an item in a filter, as the format defines them.
+fn positions(bloom: &Bloom<u32>, ordinal: Ordinal) -> impl Iterator<Item = u32> + use<> {
+    let hash = |key: &[u8]| {
+        let mut hasher = SipHasher13::new_with_key(&std::array::from_fn(|index| key[index]));
+        ordinal.get().hash(&mut hasher);
+        hasher.finish()
+    };
+    let hashes = [hash(&SEED[..16]), hash(&SEED[16..])];
+    let bits = bloom.len();
+    (0..u64::from(bloom.number_of_hash_functions())).map(move |index| {
+        let hash = match index {
+            0 | 1 => hashes[index as usize],
+            _ => hashes[0].wrapping_add(index.wrapping_mul(hashes[1])) % PRIME,
+        };
+        (hash % bits) as u32
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn ordinals() -> impl Iterator<Item = Ordinal> {
         (1..=10_000).map(|number| Ordinal::try_from(number).unwrap())
+    }
+
+    #[test]
+    fn the_positions_of_an_item_are_the_bits_that_the_bloom_filter_sets() {
+        for (items, number) in [(1, 1), (10, 7), (10_000, 42), (99_999, 99_999)] {
+            let (ordinal, mut filter) = (Ordinal::try_from(number).unwrap(), SoldFilter::empty(items));
+            let positions: BTreeSet<u32> = positions(&filter.bloom, ordinal).collect();
+            Arc::make_mut(&mut filter.bloom).set(&number);
+            let is_set = |bit: &u32| filter.bloom.as_slice()[HEADER_BYTES + *bit as usize / 8] >> (bit % 8) & 1 == 1;
+            let set: BTreeSet<u32> = (0..filter.bits() as u32).filter(is_set).collect();
+            assert_eq!(positions, set, "item {number} of {items}");
+            assert_eq!(filter.unset(ordinal).next(), None);
+        }
     }
 
     #[test]
