@@ -15,7 +15,8 @@ TOOLS := $(abspath $(TARGET_DIR))/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench bench-smoke bench-growth microbench test test-otlp check fmt fmt-check lint doc deny machete typos shellcheck monitoring-check \
+.PHONY: help run bench bench-smoke bench-growth microbench test pauses-test test-otlp check fmt fmt-check lint doc deny \
+	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers realistic-test realistic-test-light realistic-test-heavy \
 	realistic-test-stress rush-test loadtest engine up down logs db-shell redis-cli clean
 
@@ -148,6 +149,9 @@ check: fmt-check typos shellcheck lint doc deny machete compose-check monitoring
 
 test: stores watchers ## Run the tests against a private Redis, PostgreSQL and Prometheus
 	cargo test --workspace
+
+pauses-test: stores ## Sell, audit, restore and drop a large sale; fail if that holds Redis for 2 ms (ITEMS=99999)
+	cargo test --release --test it pauses -- --ignored --nocapture
 
 test-otlp: stores ## Run the tests that need the feature otlp
 	cargo test --features otlp --test it -- export:: tracing::

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod archive;
+mod audit;
 mod buy_now;
 mod checkout;
 #[cfg(feature = "otlp")]
@@ -14,6 +15,7 @@ mod lists;
 mod metrics;
 mod monitoring;
 mod openapi;
+mod pauses;
 mod program;
 mod purchase;
 mod recover;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use flashsale::application::sale::create_sale::{NewSale, NewSaleError, Offer};
+use flashsale::application::sale::pace::Pace;
 use flashsale::domain::sale::Sale;
 use flashsale::domain::shared::limits::LIVE_SALES_MAX;
 use flashsale::infrastructure::http::AdminToken;
@@ -80,7 +81,7 @@ async fn no_shopper_is_refused_when_one_sale_follows_another() {
     eventually("past sales are closed", || async { world.count(closed).await >= 2 }).await;
     let [one, _] = &instances;
     for sale in one.shop.all_sales(None).await.expect("PostgreSQL answers") {
-        let findings = one.shop.verify(&sale).await.expect("the stores answer");
+        let findings = one.shop.verify(&sale, &mut Pace::without_pauses()).await.expect("the stores answer");
         assert!(findings.is_sound() || !sale.closed, "{}: {findings}", sale.id);
     }
 }
@@ -187,7 +188,7 @@ async fn an_administrator_creates_and_ends_a_sale() {
     let code = left["code"].as_str().expect("a code");
     two.client.purchase(code).await.expect_problem(410, "sale_ended");
     let sale = one.shop.archive.sale(id.parse().expect("a sale id")).await.expect("PostgreSQL answers");
-    let findings = one.shop.verify(&sale.expect("the sale exists")).await;
+    let findings = one.shop.verify(&sale.expect("the sale exists"), &mut Pace::without_pauses()).await;
     assert_eq!(findings.expect("the stores answer").sold, 3);
 }
 

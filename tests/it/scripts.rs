@@ -16,7 +16,7 @@ use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use subject::{MemorySubject, RedisSubject, Subject};
+use subject::{MemorySubject, RedisSubject, Subject, holdings};
 
 const EPOCH: Epoch = Epoch(1);
 
@@ -271,10 +271,12 @@ impl<'a> Pair<'a> {
 
     /// Checks that the store holds what the model holds and what the ledger says.
     async fn same_state(&self) -> Result<(), TestCaseError> {
-        let snapshot = self.subject.store().snapshot(self.model.sale.id).await.unwrap().unwrap();
-        prop_assert_eq!(self.model.holdings.drift(&snapshot.holdings), 0, "{:?}", snapshot.holdings);
-        let purchases: BTreeMap<LedgerId, &Purchase> = snapshot
-            .ledger
+        let store = self.subject.store();
+        let held = holdings(store, self.model.sale.id).await;
+        prop_assert_eq!(self.model.holdings.drift(&held), 0, "{:?}", held);
+        prop_assert_eq!(store.held(self.model.sale.id, &held).await.unwrap().drift(&held), 0);
+        let ledger = store.read(self.model.sale.id, LedgerId::ZERO, 1_000).await.unwrap();
+        let purchases: BTreeMap<LedgerId, &Purchase> = ledger
             .iter()
             .filter_map(|entry| match &entry.event {
                 LedgerEvent::Sold(sold) => Some((entry.id, sold)),

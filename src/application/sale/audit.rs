@@ -9,6 +9,7 @@ use crate::application::shared::StoreError;
 use super::findings::Findings;
 use super::last_audit::LastAudit;
 use super::live_sale::LiveSale;
+use super::pace::Pace;
 use super::shop::Shop;
 
 impl LiveSale {
@@ -31,9 +32,9 @@ impl LiveSale {
 impl Shop {
     /// Verifies a live sale and keeps the result with it. Returns `None`, without a result, if Redis has lost its state
     /// or a recovery ran meanwhile: a sale that waits to be restored differs from PostgreSQL without being wrong.
-    pub async fn audit(&self, sale: &LiveSale) -> Result<Option<Findings>, StoreError> {
+    pub async fn audit(&self, sale: &LiveSale, pace: &mut Pace) -> Result<Option<Findings>, StoreError> {
         let epoch = self.fence.enter()?.number();
-        let findings = self.verify(&sale.sale()).await?;
+        let findings = self.verify(&sale.sale(), pace).await?;
         if !findings.is_sound() {
             self.check_redis().await?;
         }

@@ -19,6 +19,7 @@ pub mod last_audit;
 pub mod live_sale;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
+pub mod pace;
 pub mod persist;
 pub mod ports;
 mod projection;

@@ -22,8 +22,8 @@ const RECEIPTS_KEPT: TimeDelta = TimeDelta::days(1);
 
 impl Shop {
     /// Brings all sales into the state that they should be in now. The current and, in time, the next periodic sale
-    /// exist; every sale that is not closed is live on this instance; an ended and archived sale is closed.
-    /// Idempotent, on any number of instances.
+    /// exist; every sale that is not closed is live on this instance; an ended and archived sale is closed;
+    /// Redis drops a sale that has been closed for long. Idempotent, on any number of instances.
     pub async fn keep_schedule(&self) -> Result<(), StoreError> {
         let epoch = self.fence.enter()?;
         let now = self.store.now().await?;
@@ -40,7 +40,7 @@ impl Shop {
         for sale in open {
             result = self.advance(epoch, sale, now).await.and(result);
         }
-        result
+        self.store.drop_retired(now).await.and(result)
     }
 
     /// Returns the pause until this instance should look at the schedule again.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::shared::{CheckoutCode, LedgerId, Ordinal, RequestId, UserId};
 
+use super::Purchase;
+
 /// The state that follows from the ledger of a sale alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holdings {
@@ -27,6 +29,96 @@ impl Holdings {
             + differences(&self.receipts, &other.receipts, ids)
             + differences(&self.requests, &other.requests, ids)
     }
+
+    /// Adds the units, slots, receipt and request of a purchase.
+    pub fn record(&mut self, id: LedgerId, purchase: &Purchase) {
+        for unit in &purchase.units {
+            self.units.entry(unit.ordinal).or_default().insert(unit.unit);
+            self.slots.entry(purchase.user.clone()).or_default().insert(unit.slot);
+        }
+        self.receipts.insert(purchase.code, id);
+        self.requests.extend(purchase.request.clone().map(|request| ((purchase.user.clone(), request), id)));
+    }
+
+    /// Adds other holdings.
+    pub fn extend(&mut self, other: Holdings) {
+        other.units.into_iter().for_each(|(item, units)| self.units.entry(item).or_default().extend(units));
+        other.slots.into_iter().for_each(|(user, slots)| self.slots.entry(user).or_default().extend(slots));
+        self.receipts.extend(other.receipts);
+        self.requests.extend(other.requests);
+    }
+
+    /// Returns what these are of `of`: the units and slots among its own, and the ledger ids of its receipts and
+    /// requests, which may be others.
+    pub fn among(&self, of: &Holdings) -> Holdings {
+        Holdings {
+            units: numbers_among(&self.units, &of.units),
+            slots: numbers_among(&self.slots, &of.slots),
+            receipts: ids_among(&self.receipts, &of.receipts),
+            requests: ids_among(&self.requests, &of.requests),
+        }
+    }
+
+    /// Returns everything that `other` lacks, or has with another ledger id.
+    pub fn missing_in(&self, other: &Holdings) -> Holdings {
+        let differs = |id: &LedgerId, other: Option<&LedgerId>| other != Some(id);
+        Holdings {
+            units: numbers_missing(&self.units, &other.units),
+            slots: numbers_missing(&self.slots, &other.slots),
+            receipts: ids_where(&self.receipts, &other.receipts, differs),
+            requests: ids_where(&self.requests, &other.requests, differs),
+        }
+    }
+
+    /// Returns everything that `other` lacks. It has a receipt or a request whatever the ledger id.
+    pub fn unknown_to(&self, other: &Holdings) -> Holdings {
+        let lacks = |_: &LedgerId, other: Option<&LedgerId>| other.is_none();
+        Holdings {
+            receipts: ids_where(&self.receipts, &other.receipts, lacks),
+            requests: ids_where(&self.requests, &other.requests, lacks),
+            ..self.missing_in(other)
+        }
+    }
+
+    /// Counts the units, slots, receipts and requests.
+    pub fn count(&self) -> u64 {
+        self.drift(&Holdings::default())
+    }
+}
+
+fn numbers_among<K: Ord + Clone>(
+    all: &BTreeMap<K, BTreeSet<u32>>,
+    of: &BTreeMap<K, BTreeSet<u32>>,
+) -> BTreeMap<K, BTreeSet<u32>> {
+    let among = |(key, of): (&K, &BTreeSet<u32>)| {
+        let among = all.get(key)? & of;
+        (!among.is_empty()).then(|| (key.clone(), among))
+    };
+    of.iter().filter_map(among).collect()
+}
+
+fn ids_among<K: Ord + Clone>(all: &BTreeMap<K, LedgerId>, of: &BTreeMap<K, LedgerId>) -> BTreeMap<K, LedgerId> {
+    of.keys().filter_map(|key| Some((key.clone(), *all.get(key)?))).collect()
+}
+
+fn numbers_missing<K: Ord + Clone>(
+    from: &BTreeMap<K, BTreeSet<u32>>,
+    other: &BTreeMap<K, BTreeSet<u32>>,
+) -> BTreeMap<K, BTreeSet<u32>> {
+    let missing = |(key, numbers): (&K, &BTreeSet<u32>)| {
+        let missing = other.get(key).map_or_else(|| numbers.clone(), |other| numbers - other);
+        (!missing.is_empty()).then(|| (key.clone(), missing))
+    };
+    from.iter().filter_map(missing).collect()
+}
+
+fn ids_where<K: Ord + Clone>(
+    from: &BTreeMap<K, LedgerId>,
+    other: &BTreeMap<K, LedgerId>,
+    is_wanted: impl Fn(&LedgerId, Option<&LedgerId>) -> bool,
+) -> BTreeMap<K, LedgerId> {
+    let wanted = from.iter().filter(|(key, id)| is_wanted(id, other.get(key)));
+    wanted.map(|(key, id)| (key.clone(), *id)).collect()
 }
 
 fn differences<K: Ord, V: Default>(a: &BTreeMap<K, V>, b: &BTreeMap<K, V>, of: impl Fn(&V, &V) -> u64) -> u64 {

@@ -4,34 +4,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use crate::application::sale::Shop;
 use crate::application::sale::findings::Findings;
-use crate::application::sale::live_sale::LiveSale;
+use crate::application::sale::pace::Pace;
 use crate::application::shared::StoreError;
 use crate::domain::shared::SaleId;
 
 use super::log;
-use super::metrics::{AUDIT_DURATION, AUDITS, AuditResult};
-use super::supervisor::Supervisor;
+use super::metrics::{AUDIT_DURATION, AUDIT_REDIS_TIME, AUDIT_SKIPPED, AUDITS, AuditResult};
 
-/// Shortest time from one audit of a sale to the next. With the duration of an audit, a difference in a sale of 10,000
-/// is found within ten seconds.
+/// Pause from one audit of a sale to the next. With the duration of an audit, a difference in a sale of 10,000 is found
+/// within ten seconds.
 const AUDIT_EVERY: Duration = Duration::from_secs(5);
-
-/// Pause after an audit, in multiples of its duration. Audits of a large sale take at most 1/20 of the time.
-const AUDIT_SHARE: u32 = 20;
-
-/// Longest pause between two audits.
-const AUDIT_REST_MAX: Duration = Duration::from_secs(20);
 
 /// Interval between checks for due audits.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-pub async fn run(shop: Arc<Shop>, supervisor: Supervisor) {
+pub async fn run(shop: Arc<Shop>) {
     let mut agenda = Agenda::default();
     loop {
         let mut sales = shop.sales.all_live();
@@ -41,26 +32,18 @@ pub async fn run(shop: Arc<Shop>, supervisor: Supervisor) {
         match sales.into_iter().find(|sale| Some(sale.id()) == due) {
             Some(sale) => {
                 let (id, begun) = (sale.id(), Instant::now());
-                let result = audit(&shop, sale, &supervisor).await;
-                let took = begun.elapsed();
+                let mut pace = Pace::of_an_audit();
+                let result = shop.audit(&sale, &mut pace).await;
                 let result = agenda.report(id, result);
                 AUDITS.of(result).increment(1);
-                AUDIT_DURATION.record(took.as_secs_f64());
-                agenda.done(id, Instant::now(), took);
+                AUDIT_DURATION.record(begun.elapsed().as_secs_f64());
+                AUDIT_REDIS_TIME.record(pace.redis_time.as_secs_f64());
+                AUDIT_SKIPPED.increment(pace.skipped);
+                agenda.done(id, Instant::now());
             }
             None => sleep(LOOK_EVERY).await,
         }
     }
-}
-
-/// Audits a sale on a blocking thread: its comparison takes longer than a worker thread may be blocked.
-async fn audit(shop: &Arc<Shop>, sale: Arc<LiveSale>, supervisor: &Supervisor) -> Result<Option<Findings>, StoreError> {
-    // Ends the thread if this task ends.
-    let stop = CancellationToken::new();
-    let _stopped = stop.clone().drop_guard();
-    let (shop, runtime) = (shop.clone(), Handle::current());
-    let work = move || runtime.block_on(stop.run_until_cancelled(shop.audit(&sale)));
-    supervisor.run_blocking(work).await.unwrap_or(Ok(None))
 }
 
 /// The sales to audit: when each is due, and what was found last.
@@ -88,9 +71,9 @@ impl Agenda {
     }
 
     /// Notes the end of an audit, and when the next one is due.
-    fn done(&mut self, sale: SaleId, now: Instant, took: Duration) {
+    fn done(&mut self, sale: SaleId, now: Instant) {
         if let Some(entry) = self.0.get_mut(&sale) {
-            entry.due = now + (took * AUDIT_SHARE).clamp(AUDIT_EVERY, AUDIT_REST_MAX);
+            entry.due = now + AUDIT_EVERY;
         }
     }
 
@@ -124,20 +107,18 @@ mod tests {
     }
 
     #[test]
-    fn sales_are_audited_in_turn_and_large_ones_less_often() {
+    fn sales_are_audited_in_turn() {
         let (mut agenda, start, ids) = (Agenda::default(), Instant::now(), sales(2));
         let at = |seconds| start + Duration::from_secs(seconds);
         agenda.update(ids.iter().copied().take(1), at(0));
         agenda.update(ids.iter().copied(), at(1));
         assert_eq!((agenda.due(at(4)), agenda.due(at(7))), (None, Some(ids[0])));
-        agenda.done(ids[0], at(7), Duration::from_millis(10));
+        agenda.done(ids[0], at(7));
         assert_eq!(agenda.due(at(7)), Some(ids[1]));
-        agenda.done(ids[1], at(8), Duration::from_secs(3));
-        assert_eq!((agenda.due(at(12)), agenda.due(at(11))), (Some(ids[0]), None));
+        agenda.done(ids[1], at(8));
+        assert_eq!((agenda.due(at(11)), agenda.due(at(12))), (None, Some(ids[0])));
         agenda.update(ids.iter().copied().skip(1), at(12));
-        assert_eq!((agenda.due(at(27)), agenda.due(at(28))), (None, Some(ids[1])));
-        agenda.done(ids[1], at(28), Duration::from_millis(500));
-        assert_eq!((agenda.due(at(37)), agenda.due(at(38))), (None, Some(ids[1])));
+        assert_eq!((agenda.due(at(12)), agenda.due(at(13))), (None, Some(ids[1])));
     }
 
     #[test]

@@ -19,6 +19,12 @@ metrics! {
     /// Duration of an audit.
     pub static AUDIT_DURATION: Metric<Histogram> = "flashsale_audit_duration_seconds";
 
+    /// Time that Redis spent on an audit, at most.
+    pub static AUDIT_REDIS_TIME: Metric<Histogram> = "flashsale_audit_redis_seconds";
+
+    /// Differences that audits could not decide, because too many purchases waited for PostgreSQL.
+    pub static AUDIT_SKIPPED: Metric<Counter> = "flashsale_audit_skipped_total";
+
     /// Background tasks that ended unexpectedly and were restarted, by task.
     pub static TASK_RESTARTS: Metric<Counter, TaskName> = "flashsale_task_restarts_total" by "task";
 }

@@ -52,8 +52,7 @@ pub fn start(shop: &Arc<Shop>, archive: Arc<PgArchive>, stop: CancellationToken)
     start_with(shop, &supervisor, TaskName::Refusals, refusals::run);
     let (its_shop, inner) = (shop.clone(), supervisor.clone());
     supervisor.start(TaskName::Sales, move || sales::run(its_shop.clone(), inner.clone()));
-    let (its_shop, inner) = (shop.clone(), supervisor.clone());
-    supervisor.start(TaskName::Auditor, move || auditor::run(its_shop.clone(), inner.clone()));
+    start_with(shop, &supervisor, TaskName::Auditor, auditor::run);
     supervisor.start(TaskName::Pools, move || pools::run(archive.clone()));
     let inner = supervisor.clone();
     supervisor.start(TaskName::Metrics, move || upkeep::run(inner.clone()));

@@ -3,6 +3,7 @@
 mod attempts;
 mod connection;
 mod coordination;
+mod held;
 mod ledger;
 pub mod metrics;
 mod migrations;

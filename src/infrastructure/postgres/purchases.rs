@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use crate::application::sale::ports::{ArchiveFindings, PurchaseArchive, PurchasePage, RecordedPurchase};
 use crate::application::shared::StoreError;
-use crate::domain::sale::{CartLine, Item, Purchase, Receipt, SoldUnit};
+use crate::domain::sale::{CartLine, Holdings, Item, Purchase, Receipt, SoldUnit};
 use crate::domain::shared::limits::CART_UNITS;
 use crate::domain::shared::{CheckoutCode, Currency, ItemId, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
@@ -136,6 +136,10 @@ impl PurchaseArchive for PgArchive {
         );
         let records = Statement::PurchasesIn.run(records.fetch_all(&self.bulk)).await?;
         records.into_iter().map(|row| row.into_recorded(sale)).collect()
+    }
+
+    async fn held(&self, sale: SaleId, of: &Holdings) -> Result<Holdings, StoreError> {
+        self.read_held(sale, of).await
     }
 
     async fn check(&self, sale: SaleId) -> Result<ArchiveFindings, StoreError> {

@@ -29,6 +29,7 @@ pub enum Statement {
     ReceiptsOf,
     ItemsIn,
     PurchasesIn,
+    Held,
     Check,
     Cursors,
     Persist,

@@ -5,6 +5,9 @@ use crate::domain::shared::SaleId;
 /// The channel on which watermarks are announced.
 pub const WATERMARKS_CHANNEL: &str = "flashsale:watermarks";
 
+/// A sorted set: the retired sales by the second at which each may be dropped.
+pub const RETIRED_SALES: &str = "flashsale:retired";
+
 /// The parts of the state of a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {

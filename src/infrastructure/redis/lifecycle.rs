@@ -1,7 +1,7 @@
 //! The life of a sale in Redis.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::application::sale::ports::{Lifecycle, Probe};
 use crate::application::shared::StoreError;
@@ -9,8 +9,14 @@ use crate::domain::sale::{Sale, Stock};
 use crate::domain::shared::{Epoch, SaleId};
 
 use super::connection::RedisStore;
-use super::keys::{Part, SaleKeys};
+use super::keys::{Part, RETIRED_SALES, SaleKeys};
 use super::scripts::ScriptName;
+
+/// Sales that are dropped in one call.
+const DROPS_MAX: usize = 4;
+
+/// Time after which the state of a retired sale expires by itself because no instance has dropped it.
+const UNATTENDED: TimeDelta = TimeDelta::days(1);
 
 #[async_trait]
 impl Lifecycle for RedisStore {
@@ -33,10 +39,27 @@ impl Lifecycle for RedisStore {
     async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError> {
         let keys = SaleKeys::of(sale);
         let mut pipeline = redis::pipe();
+        pipeline.cmd("ZADD").arg(RETIRED_SALES).arg(expires_at.timestamp()).arg(sale.to_string()).ignore();
+        let backstop = (expires_at + UNATTENDED).timestamp();
         for part in Part::ALL {
-            pipeline.cmd("EXPIREAT").arg(keys.key(part)).arg(expires_at.timestamp()).ignore();
+            pipeline.cmd("EXPIREAT").arg(keys.key(part)).arg(backstop).ignore();
         }
         self.pipeline(&pipeline).await
+    }
+
+    async fn drop_retired(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut command = redis::cmd("ZRANGEBYSCORE");
+        command.arg(RETIRED_SALES).arg("-inf").arg(now.timestamp()).arg("LIMIT").arg(0).arg(DROPS_MAX);
+        for name in self.query::<Vec<String>>(&command).await? {
+            let keys = SaleKeys::of(name.parse().map_err(|_| StoreError::corrupt(&name))?);
+            let mut pipeline = redis::pipe();
+            // UNLINK frees memory in the background. DEL and an expiry free a large key at once, while Redis stands
+            // still.
+            pipeline.cmd("UNLINK").arg(Part::ALL.map(|part| keys.key(part)).as_slice()).ignore();
+            pipeline.cmd("ZREM").arg(RETIRED_SALES).arg(&name).ignore();
+            self.pipeline::<()>(&pipeline).await?;
+        }
+        Ok(())
     }
 }
 

@@ -86,13 +86,23 @@ pub fn print_taken(taken: &BTreeSet<u32>) -> String {
 }
 
 /// `7,2,5`: of the numbers from 1 to 7, all but 2 and 5 are taken.
-pub fn parse_taken(text: &str) -> Option<BTreeSet<u32>> {
+///
+/// A number above `highest` cannot be: expanding it could take all memory.
+pub fn parse_taken(text: &str, highest: u32) -> Option<BTreeSet<u32>> {
     let mut numbers = text.split(',').map(number);
-    let mut taken: BTreeSet<u32> = (1..=numbers.next()??).collect();
+    let mut taken: BTreeSet<u32> = (1..=numbers.next()?.filter(|number| *number <= highest)?).collect();
     for gap in numbers {
         taken.remove(&gap?);
     }
     Some(taken)
+}
+
+/// Returns those of these numbers that are taken.
+pub fn taken_among(text: &str, of: &BTreeSet<u32>) -> Option<BTreeSet<u32>> {
+    let mut numbers = text.split(',').map(number);
+    let highest = numbers.next()??;
+    let gaps: BTreeSet<u32> = numbers.collect::<Option<_>>()?;
+    Some(of.iter().copied().filter(|number| (1..=highest).contains(number) && !gaps.contains(number)).collect())
 }
 
 /// A purchase as a line of a ledger entry: id, code, user, request, units, missed.
@@ -196,12 +206,16 @@ mod tests {
     fn what_is_written_is_read_back() {
         for taken in [vec![], vec![1], vec![2], vec![1, 2], vec![1, 2, 3, 5, 7, 8], (1..=1000).collect()] {
             let taken: BTreeSet<u32> = taken.into_iter().collect();
-            assert_eq!(parse_taken(&print_taken(&taken)).unwrap(), taken);
+            assert_eq!(parse_taken(&print_taken(&taken), 1_000).unwrap(), taken);
         }
         assert_eq!(print_taken(&[1, 3, 4, 6, 7].into()), "7,2,5");
         assert_eq!(print_taken(&BTreeSet::new()), "0");
         // A script leaves the highest number in place when it becomes free.
-        assert_eq!(parse_taken("3,2,3").unwrap(), [1].into());
+        assert_eq!(parse_taken("3,2,3", 3).unwrap(), [1].into());
+        assert_eq!(taken_among("3,2,3", &(0..9).collect()).unwrap(), [1].into());
+        for text in ["", "x", "-1", "4", "3,", "3,x"] {
+            assert_eq!(parse_taken(text, 3), None, "{text:?}");
+        }
         assert_eq!(print_lines(&parse_lines("42:1,43:2").unwrap()), "42:1,43:2");
         let catalog = Catalog::generated(42).unwrap();
         let stocked = print_stocked_lines(&catalog, &parse_lines("42:1,43:2").unwrap());

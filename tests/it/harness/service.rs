@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use flashsale::application::sale::findings::Findings;
+use flashsale::application::sale::pace::Pace;
 use flashsale::application::sale::{Settings, Shop};
 use flashsale::config::StoreUrls;
 use flashsale::domain::sale::Window;
@@ -199,7 +200,7 @@ impl Instance {
     /// Verifies the current sale.
     pub async fn verify(&self) -> Findings {
         let sale = self.shop.current_sale().expect("a sale is open").sale();
-        self.shop.verify(&sale).await.expect("the stores answer")
+        self.shop.verify(&sale, &mut Pace::without_pauses()).await.expect("the stores answer")
     }
 
     /// Fails unless exactly this number of units is sold and every invariant holds.

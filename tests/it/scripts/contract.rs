@@ -8,7 +8,7 @@ use flashsale::application::sale::ports::*;
 use flashsale::application::shared::StoreError;
 use flashsale::domain::{sale::*, shared::*};
 
-use super::subject::{MemorySubject, RedisSubject, Subject};
+use super::subject::{MemorySubject, RedisSubject, Subject, holdings};
 use super::{EPOCH, catalog, line, open_window, stock};
 
 /// Runs each test against every store.
@@ -47,6 +47,7 @@ contract! {
     a_ledger_begins_with_its_opening_and_is_read_in_order,
     a_reader_waits_for_the_next_entry,
     an_announcement_reaches_every_subscriber,
+    what_a_store_holds_is_read_by_name_and_in_pages,
     opening_twice_changes_nothing,
     a_sale_can_only_end_earlier,
     nothing_is_decided_in_another_epoch_or_without_scripts,
@@ -143,12 +144,12 @@ impl<'a> Fixture<'a> {
         self.store().read(self.id, LedgerId::ZERO, 1_000).await.unwrap()
     }
 
-    async fn snapshot(&self) -> Snapshot {
-        self.store().snapshot(self.id).await.unwrap().unwrap()
+    async fn holdings(&self) -> Holdings {
+        holdings(self.store(), self.id).await
     }
 
     async fn sold(&self, item: u32) -> BTreeSet<u32> {
-        self.snapshot().await.holdings.units.get(&item.try_into().unwrap()).cloned().unwrap_or_default()
+        self.holdings().await.units.get(&item.try_into().unwrap()).cloned().unwrap_or_default()
     }
 
     /// Moves the window so that it is in this state.
@@ -318,7 +319,7 @@ async fn marks_of_the_ledger_are_request_ids_like_any_other(sale: Fixture<'_>) {
         let entry = sale.store().read_one(sale.id, bought.id).await.unwrap().unwrap();
         assert_eq!(entry.event, LedgerEvent::Sold(bought.purchase.clone()));
     }
-    let requests = sale.snapshot().await.holdings.requests;
+    let requests = sale.holdings().await.requests;
     assert_eq!(requests.len(), ids.len());
     assert_eq!(sale.store().find_request(EPOCH, sale.id, &user("bob"), &request("-")).await.unwrap(), None);
 }
@@ -344,7 +345,7 @@ async fn a_release_frees_units_slots_code_and_request_once(sale: Fixture<'_>) {
     let ledger = sale.ledger().await;
     assert_eq!(ledger.len(), 4);
     assert_eq!(ledger[3].event, LedgerEvent::Released(release.clone()));
-    let holdings = sale.snapshot().await.holdings;
+    let holdings = sale.holdings().await;
     assert_eq!(holdings.units[&5.try_into().unwrap()], [3].into());
     assert_eq!(holdings.slots[&user("ann")], [1, 3].into());
     assert_eq!(sale.store().find(EPOCH, sale.code(2)).await.unwrap(), None);
@@ -425,6 +426,31 @@ async fn an_announcement_reaches_every_subscriber(sale: Fixture<'_>) {
     assert_eq!((one.unwrap(), two.unwrap()), (watermark, watermark));
 }
 
+async fn what_a_store_holds_is_read_by_name_and_in_pages(sale: Fixture<'_>) {
+    let bought = sale.buy("ann", 1, &[(3, 2), (5, 1)]).await;
+    let other = sale.buy_now("bob", "r", 2, (5, 2)).await.unwrap();
+    let mut expected = Holdings::default();
+    for recorded in [&bought, &other] {
+        expected.record(recorded.id, &recorded.purchase);
+    }
+    assert_eq!(sale.holdings().await, expected);
+    // Of a question with wrong ids and things that nobody holds, what is held comes back, with the right ids.
+    let mut question = Holdings::default();
+    question.record(other.id, &bought.purchase);
+    let nobody =
+        Purchase { code: sale.code(3), user: user("cat"), request: Some(request("r")), ..other.purchase.clone() };
+    question.record(other.id, &nobody);
+    question.units.entry(5.try_into().unwrap()).or_default().extend([4, 12, 13]);
+    question.units.insert(4.try_into().unwrap(), [1].into());
+    let mut answer = Holdings::default();
+    answer.record(bought.id, &bought.purchase);
+    answer.units.insert(5.try_into().unwrap(), [1, 2, 3].into());
+    assert_eq!(sale.store().held(sale.id, &question).await.unwrap(), answer);
+    let elsewhere = SaleId::special(sale.store().now().await.unwrap(), 8);
+    assert_eq!(sale.store().held(elsewhere, &question).await.unwrap(), Holdings::default());
+    assert_eq!(holdings(sale.store(), elsewhere).await, Holdings::default());
+}
+
 async fn opening_twice_changes_nothing(sale: Fixture<'_>) {
     sale.buy("ann", 1, &[(1, 1)]).await;
     sale.store().open(EPOCH, &sale.stock).await.unwrap();
@@ -485,7 +511,7 @@ async fn a_loss_is_found_and_an_intact_store_is_left_alone(sale: Fixture<'_>) {
     assert!(!is_intact(Epoch(2), &[(id, LedgerId::ZERO)]).await, "a sale of another epoch");
     sale.subject.forget().await;
     assert!(is_intact(EPOCH, &[]).await && !is_intact(EPOCH, &[(id, LedgerId::ZERO)]).await, "no data");
-    assert!(store.snapshot(id).await.unwrap().is_none());
+    assert!(!store.has_state(id).await.unwrap());
     sale.subject.forget_scripts().await;
     assert!(!is_intact(EPOCH, &[]).await, "no scripts any more");
 }
@@ -509,7 +535,7 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
 
     store.fence(id).await.unwrap();
     assert!(is_fenced(store.purchase(EPOCH, cart.code, false).await));
-    assert!(store.snapshot(id).await.unwrap().is_none());
+    assert!(!store.has_state(id).await.unwrap());
     assert_eq!(sale.ledger().await.len(), 4, "a fenced ledger can be read");
     let stock = Stock::with_purchases(sale.stock.sale.clone(), &catalog(), purchases).unwrap();
     let attempts = store.read_attempts(id, LedgerId::ZERO, 100).await.unwrap();
@@ -519,8 +545,8 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
         store.load_scripts(new).await.unwrap();
     }
 
-    let snapshot = store.snapshot(id).await.unwrap().unwrap();
-    assert_eq!(snapshot.holdings.drift(&stock.holdings), 0);
+    assert!(store.has_state(id).await.unwrap());
+    assert_eq!(sale.holdings().await.drift(&stock.holdings), 0);
     assert!(store.is_intact(new, &[(id, lost.id)]).await.unwrap());
     let found = store.find_request(new, id, &user("ann"), &request("-")).await.unwrap().unwrap();
     assert_eq!((found.id, &found.purchase), (archived[1].id, &archived[1].purchase));
@@ -567,9 +593,11 @@ async fn a_retired_sale_is_forgotten_in_time(sale: Fixture<'_>) {
     let (store, now) = (sale.store(), sale.store().now().await.unwrap());
     sale.buy("ann", 1, &[(1, 1)]).await;
     store.retire(sale.id, now + TimeDelta::hours(1)).await.unwrap();
+    store.drop_retired(now + TimeDelta::minutes(59)).await.unwrap();
     assert!(matches!(store.find(EPOCH, sale.code(1)).await.unwrap(), Some(Found::Purchase(_))));
-    store.retire(sale.id, now - TimeDelta::seconds(1)).await.unwrap();
+    store.drop_retired(now + TimeDelta::hours(1)).await.unwrap();
     assert!(matches!(store.find(EPOCH, sale.code(1)).await, Err(StoreError::Fenced)));
     assert_eq!(sale.ledger().await, []);
     store.retire(sale.id, now).await.unwrap();
+    store.drop_retired(now + TimeDelta::hours(1)).await.unwrap();
 }

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use flashsale::application::sale::memory::MemoryStore;
-use flashsale::application::sale::ports::Store;
-use flashsale::domain::sale::Window;
+use flashsale::application::sale::ports::{ScanPosition, Store};
+use flashsale::domain::sale::{Holdings, Window};
 use flashsale::domain::shared::SaleId;
 use flashsale::infrastructure::redis::RedisStore;
 use redis::aio::MultiplexedConnection;
@@ -27,6 +27,18 @@ pub trait Subject: Send + Sync {
 
     /// Appends an attempt that cannot be read.
     async fn append_unreadable_attempt(&self, sale: SaleId);
+}
+
+/// Reads everything that a store holds, page by page.
+pub async fn holdings(store: &dyn Store, sale: SaleId) -> Holdings {
+    let (mut holdings, mut next) = (Holdings::default(), Some(ScanPosition::default()));
+    while let Some(position) = next {
+        let page = store.scan(sale, position).await.expect("the store answers");
+        assert_eq!(page.unreadable, 0);
+        holdings.extend(page.holdings);
+        next = page.next;
+    }
+    holdings
 }
 
 /// Redis with the scripts.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::application::shared::StoreError;
-use crate::domain::sale::{Catalog, LedgerEntry, Purchase, Receipt, Release, Sale, SaleStatus};
+use crate::domain::sale::{Catalog, Holdings, LedgerEntry, Purchase, Receipt, Release, Sale, SaleStatus};
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, OrderId, RequestId, SaleId, UserId};
 
 use super::{Attempt, RecordedPurchase};
@@ -175,6 +175,10 @@ pub trait PurchaseArchive: Send + Sync {
         after: LedgerId,
         max: usize,
     ) -> Result<Vec<RecordedPurchase>, StoreError>;
+
+    /// Reads what the archive holds of this: the sold units and filled slots among these, and the ledger ids of these
+    /// receipts and requests, which may be others.
+    async fn held(&self, sale: SaleId, of: &Holdings) -> Result<Holdings, StoreError>;
 
     /// Checks the rows of a sale against the rules of the schema.
     async fn check(&self, sale: SaleId) -> Result<ArchiveFindings, StoreError>;

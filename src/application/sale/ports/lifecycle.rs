@@ -19,6 +19,9 @@ pub trait Lifecycle: Send + Sync {
     /// Moves the end of a sale to `ends_at` if that is earlier, never later. Idempotent.
     async fn end(&self, epoch: Epoch, sale: SaleId, ends_at: DateTime<Utc>) -> Result<(), StoreError>;
 
-    /// Sets the time at which the state of a completely archived sale expires. Idempotent.
+    /// Sets the time at which the state of a completely archived sale may be dropped. Idempotent.
     async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Drops the state of some retired sales whose time has come, without holding up the store.
+    async fn drop_retired(&self, now: DateTime<Utc>) -> Result<(), StoreError>;
 }

@@ -7,6 +7,7 @@ mod archive;
 mod attempts;
 mod coordination;
 mod decide;
+mod inspect;
 mod ledger;
 mod lifecycle;
 mod restore;
@@ -20,6 +21,7 @@ pub use archive::*;
 pub use attempts::*;
 pub use coordination::*;
 pub use decide::*;
+pub use inspect::*;
 pub use ledger::*;
 pub use lifecycle::*;
 pub use restore::*;
@@ -33,9 +35,9 @@ pub trait Probe: Send + Sync {
 }
 
 /// The store that decides.
-pub trait Store: Decider + Ledger + Watermarks + AttemptLog + Lifecycle + Restorer + Probe {}
+pub trait Store: Decider + Ledger + Watermarks + AttemptLog + Lifecycle + Inspector + Restorer + Probe {}
 
-impl<S: Decider + Ledger + Watermarks + AttemptLog + Lifecycle + Restorer + Probe> Store for S {}
+impl<S: Decider + Ledger + Watermarks + AttemptLog + Lifecycle + Inspector + Restorer + Probe> Store for S {}
 
 /// The durable truth.
 pub trait Archive: SaleArchive + PurchaseArchive + LedgerArchive + AttemptArchive + Coordination + Probe {}

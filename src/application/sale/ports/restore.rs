@@ -3,15 +3,8 @@
 use async_trait::async_trait;
 
 use crate::application::shared::StoreError;
-use crate::domain::sale::{Holdings, LedgerEntry, Stock};
+use crate::domain::sale::Stock;
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
-
-/// The state of one sale as the store holds it, read in one step.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    pub holdings: Holdings,
-    pub ledger: Vec<LedgerEntry>,
-}
 
 /// Checks the state of the store and replaces what it lost.
 #[async_trait]
@@ -39,7 +32,4 @@ pub trait Restorer: Send + Sync {
 
     /// Loads the scripts of the epoch, whatever the store holds.
     async fn load_scripts(&self, epoch: Epoch) -> Result<(), StoreError>;
-
-    /// Reads the state of a sale. Returns `None` if the store has none.
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, StoreError>;
 }

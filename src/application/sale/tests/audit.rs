@@ -1,5 +1,4 @@
 use super::*;
-use crate::application::sale::findings::Findings;
 use crate::domain::sale::Stock;
 
 #[tokio::test]
@@ -8,7 +7,7 @@ async fn a_sound_sale_is_sound_while_entries_are_on_their_way() {
     let sale = world.sale();
     world.sell("ann", &[1, 2]).await;
     world.decide("bob", &[3]).await;
-    let findings = world.shop.verify(&sale.sale()).await.unwrap();
+    let findings = world.verify(&sale.sale()).await;
     assert_eq!(findings, Findings { sold: 2, ..Findings::default() });
 }
 
@@ -26,7 +25,7 @@ async fn one_changed_unit_slot_or_receipt_is_found() {
         let sale = world.sale();
         world.sell("ann", &[1]).await;
         world.store.edit(sale.id(), change);
-        let findings = world.shop.verify(&sale.sale()).await.unwrap();
+        let findings = world.verify(&sale.sale()).await;
         assert_eq!(findings, Findings { sold: 1, drift: 1, ..Findings::default() }, "change {index}");
     }
 }
@@ -37,7 +36,7 @@ async fn a_purchase_that_the_cursor_passed_and_the_archive_does_not_have_is_lost
     let sale = world.sale();
     let receipt = world.sell("ann", &[1]).await;
     world.archive.delete_purchase(sale.id(), receipt.order_id.entry);
-    assert_eq!(world.shop.verify(&sale.sale()).await.unwrap().lost, 1);
+    assert_eq!(world.verify(&sale.sale()).await.lost, 1);
 }
 
 #[tokio::test]
@@ -48,7 +47,7 @@ async fn a_rejected_purchase_is_neither_lost_nor_a_drift() {
     let code = world.decide("bob", &[2]).await;
     world.archive.reject_purchase(code, RejectionReason::Invalid);
     world.write(&sale).await;
-    let findings = world.shop.verify(&sale.sale()).await.unwrap();
+    let findings = world.verify(&sale.sale()).await;
     assert_eq!(findings, Findings { sold: 1, ..Findings::default() });
 }
 
@@ -58,9 +57,9 @@ async fn a_live_sale_without_state_is_unsound_and_a_closed_one_is_not() {
     let sale = world.sale();
     world.sell("ann", &[1]).await;
     world.store.forget();
-    assert_eq!(world.shop.verify(&sale.sale()).await.unwrap().drift, 1);
+    assert_eq!(world.verify(&sale.sale()).await.drift, 1);
     let closed = crate::domain::sale::Sale { closed: true, ..(*sale.sale()).clone() };
-    assert!(world.shop.verify(&closed).await.unwrap().is_sound());
+    assert!(world.verify(&closed).await.is_sound());
 }
 
 #[tokio::test]
@@ -68,17 +67,17 @@ async fn an_audit_has_a_result_only_on_its_instance_and_in_one_epoch() {
     let world = World::open().await;
     let sale = world.sale();
     world.sell("ann", &[1]).await;
-    assert_eq!(world.shop.audit(&sale).await.unwrap(), None, "another instance audits");
+    assert_eq!(world.shop.audit(&sale, &mut Pace::without_pauses()).await.unwrap(), None, "another instance audits");
     sale.begin_audits(world.shop.clock.now());
-    let findings = world.shop.audit(&sale).await.unwrap().unwrap();
+    let findings = world.shop.audit(&sale, &mut Pace::without_pauses()).await.unwrap().unwrap();
     assert!(findings.is_sound());
     assert_eq!(sale.last_audit.load_full().unwrap().findings, Some(findings));
     // A store that lost its state differs without being wrong, and recovery is called.
     world.store.forget();
-    assert_eq!(world.shop.audit(&sale).await.unwrap(), None);
+    assert_eq!(world.shop.audit(&sale, &mut Pace::without_pauses()).await.unwrap(), None);
     assert_eq!(world.shop.fence.epoch(), None);
     world.shop.recover().await.unwrap();
-    assert!(world.shop.audit(&sale).await.unwrap().unwrap().is_sound());
+    assert!(world.shop.audit(&sale, &mut Pace::without_pauses()).await.unwrap().unwrap().is_sound());
     world.free_again(1);
-    assert_eq!(world.shop.audit(&sale).await.unwrap().unwrap().drift, 1);
+    assert_eq!(world.shop.audit(&sale, &mut Pace::without_pauses()).await.unwrap().unwrap().drift, 1);
 }

@@ -16,13 +16,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::findings::Findings;
 use super::live_sale::LiveSale;
 use super::memory::{MemoryArchive, MemoryStore};
+use super::pace::Pace;
 use super::persist::{LedgerWriter, Progress};
 use super::ports::{LedgerArchive, PersistError, RejectionReason};
 use super::purchase::PurchaseOutcome;
 use super::{Settings, Shop};
-use crate::domain::sale::{ItemRef, Quantity, Receipt};
+use crate::domain::sale::{ItemRef, Quantity, Receipt, Sale};
 use crate::domain::shared::{CheckoutCode, LedgerId, RequestId, UserId};
 
 /// One instance over stores in memory, at half past nine, in a sale of 20 items from nine to ten.
@@ -165,6 +167,10 @@ impl World {
     fn free_again(&self, number: u32) {
         let ordinal = number.try_into().unwrap();
         self.store.edit(self.sale().id(), |stock| stock.holdings.units.get_mut(&ordinal).unwrap().remove(&1));
+    }
+
+    async fn verify(&self, sale: &Sale) -> Findings {
+        self.shop.verify(sale, &mut Pace::without_pauses()).await.unwrap()
     }
 
     async fn archived(&self) -> LedgerId {

@@ -2,7 +2,7 @@ use futures::future::BoxFuture;
 
 use super::*;
 use crate::application::sale::memory::{ArchiveCall, Fault, StoreCall};
-use crate::application::sale::ports::{Coordination, LockName, Restorer, SaleArchive};
+use crate::application::sale::ports::{Coordination, Inspector, LockName, SaleArchive};
 use crate::application::sale::recover::Recovered;
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Catalog, Sale, Window};
@@ -12,7 +12,7 @@ use crate::domain::shared::{Epoch, SaleId};
 async fn nothing_was_forgotten(world: &World, receipt: &Receipt) {
     assert_eq!(durable(world.shop.purchase(receipt.code, false).await.unwrap()), *receipt);
     let sale = world.sale();
-    assert!(world.shop.verify(&sale.sale()).await.unwrap().is_sound());
+    assert!(world.verify(&sale.sale()).await.is_sound());
     for line in &receipt.lines {
         assert!(world.free(line.id.ordinal.get()).is_empty());
     }
@@ -170,9 +170,9 @@ async fn a_sale_whose_creator_crashed_is_opened() {
     let window = Window::new(at("09:00:00"), at("11:00:00")).unwrap();
     let sale = Sale::new(SaleId::special(window.starts_at, 7), window, 1, &catalog);
     world.archive.create_sale(&sale, &catalog).await.unwrap();
-    assert!(world.store.snapshot(sale.id).await.unwrap().is_none());
+    assert!(!world.store.has_state(sale.id).await.unwrap());
     assert_eq!(world.other().recover().await.unwrap(), Recovered::Intact(Epoch(1)));
-    assert!(world.store.snapshot(sale.id).await.unwrap().is_some());
+    assert!(world.store.has_state(sale.id).await.unwrap());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::application::sale::attempts::AttemptsWriter;
 use crate::application::sale::memory::{ArchiveCall, Fault, StoreCall};
-use crate::application::sale::ports::{Restorer, SaleArchive};
+use crate::application::sale::ports::{Inspector, SaleArchive};
 use crate::domain::sale::{Catalog, Sale, Window};
 use crate::domain::shared::SaleId;
 
@@ -58,9 +58,10 @@ async fn a_sale_is_closed_only_when_all_of_it_is_archived() {
     assert!(world.archive.sale(sale.id()).await.unwrap().unwrap().closed);
     assert_eq!(live(&world.shop), ["20261120T10"]);
     // Redis keeps it for a day, so that it answers retries.
-    assert!(world.store.snapshot(sale.id()).await.unwrap().is_some());
+    assert!(world.store.has_state(sale.id()).await.unwrap());
     world.store.pass(chrono::TimeDelta::days(1));
-    assert!(world.store.snapshot(sale.id()).await.unwrap().is_none());
+    world.shop.keep_schedule().await.unwrap();
+    assert!(!world.store.has_state(sale.id()).await.unwrap());
 }
 
 #[tokio::test]

@@ -150,6 +150,10 @@ impl Lifecycle for StoreFault {
     async fn retire(&self, _: SaleId, _: DateTime<Utc>) -> Result<(), StoreError> {
         self.with().await
     }
+
+    async fn drop_retired(&self, _: DateTime<Utc>) -> Result<(), StoreError> {
+        self.with().await
+    }
 }
 
 #[async_trait]
@@ -173,8 +177,19 @@ impl Restorer for StoreFault {
     async fn load_scripts(&self, _: Epoch) -> Result<(), StoreError> {
         self.with().await
     }
+}
 
-    async fn snapshot(&self, _: SaleId) -> Result<Option<Snapshot>, StoreError> {
+#[async_trait]
+impl Inspector for StoreFault {
+    async fn has_state(&self, _: SaleId) -> Result<bool, StoreError> {
+        self.with().await
+    }
+
+    async fn held(&self, _: SaleId, _: &Holdings) -> Result<Holdings, StoreError> {
+        self.with().await
+    }
+
+    async fn scan(&self, _: SaleId, _: ScanPosition) -> Result<ScanPage, StoreError> {
         self.with().await
     }
 }
@@ -289,6 +304,10 @@ impl PurchaseArchive for StoreFault {
     }
 
     async fn purchases_in(&self, _: SaleId, _: LedgerId, _: usize) -> Result<Vec<RecordedPurchase>, StoreError> {
+        self.with().await
+    }
+
+    async fn held(&self, _: SaleId, _: &Holdings) -> Result<Holdings, StoreError> {
         self.with().await
     }
 

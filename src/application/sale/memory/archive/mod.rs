@@ -28,6 +28,7 @@ pub enum ArchiveCall {
     PurchaseByRequest,
     ReceiptsOf,
     PurchasesIn,
+    Held,
     Check,
     Cursors,
     Persist,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::application::sale::ports::{ArchiveFindings, PurchaseArchive, PurchasePage, RecordedPurchase};
 use crate::application::shared::StoreError;
-use crate::domain::sale::{Purchase, Receipt};
+use crate::domain::sale::{Holdings, Purchase, Receipt};
 use crate::domain::shared::{CheckoutCode, LedgerId, OrderId, RequestId, SaleId, UserId};
 
 use super::{ArchiveCall, ArchivedSale, MemoryArchive};
@@ -57,6 +57,16 @@ impl PurchaseArchive for MemoryArchive {
         self.run(ArchiveCall::PurchasesIn, |state| {
             let page = |sale: &ArchivedSale| sale.recorded().filter(|recorded| recorded.id > after).take(max).collect();
             Ok(state.sales.get(&sale).map_or_else(Vec::new, page))
+        })
+        .await
+    }
+
+    async fn held(&self, sale: SaleId, of: &Holdings) -> Result<Holdings, StoreError> {
+        self.run(ArchiveCall::Held, |state| {
+            let mut all = Holdings::default();
+            let sale = state.sales.get(&sale);
+            sale.into_iter().flat_map(ArchivedSale::recorded).for_each(|sold| all.record(sold.id, &sold.purchase));
+            Ok(all.among(of))
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! The store that decides, in memory.
 
 mod decide;
+mod inspect;
 mod logs;
 mod restore;
 
@@ -43,12 +44,15 @@ pub enum StoreCall {
     Open,
     End,
     Retire,
+    DropRetired,
     IsIntact,
     Fence,
     Restore,
     Join,
     LoadScripts,
-    Snapshot,
+    HasState,
+    Held,
+    Scan,
     Ping,
 }
 
@@ -193,10 +197,7 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = state.now;
-        state.sales.retain(|_, sale| sale.expires_at.is_none_or(|expires_at| now < expires_at));
-        state
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::application::sale::ports::{Lifecycle, Restorer, Snapshot};
+use crate::application::sale::ports::{Lifecycle, Restorer};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{LedgerEntry, LedgerEvent, Stock, Window};
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, SaleId};
@@ -45,6 +45,14 @@ impl Lifecycle for MemoryStore {
             if let Some(sale) = state.sales.get_mut(&sale) {
                 sale.expires_at = Some(expires_at);
             }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn drop_retired(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.run(StoreCall::DropRetired, |state| {
+            state.sales.retain(|_, sale| sale.expires_at.is_none_or(|expires_at| now < expires_at));
             Ok(())
         })
         .await
@@ -123,14 +131,6 @@ impl Restorer for MemoryStore {
             state.scripts.insert(epoch);
             state.witnesses.insert(epoch);
             Ok(())
-        })
-        .await
-    }
-
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, StoreError> {
-        self.run(StoreCall::Snapshot, |state| {
-            let sale = state.sales.get(&sale).filter(|sale| sale.epoch.is_some());
-            Ok(sale.map(|sale| Snapshot { holdings: sale.stock.holdings.clone(), ledger: sale.ledger.clone() }))
         })
         .await
     }
