@@ -22,6 +22,7 @@ const PERIODIC_SALE_ITEMS: &str = "1";
 /// Time for a new sale or instance to serve.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(1);
+const RETRY: Duration = Duration::from_secs(1);
 /// Connections for what a row needs before it is measured.
 const PREPARING_CONNECTIONS: usize = 64;
 /// No preparation takes this long.
@@ -102,9 +103,15 @@ impl<'a> Shop<'a> {
 
     /// Creates a sale and waits until all instances sell it. Returns its id.
     pub async fn create_sale(&self, body: &str) -> Result<String, Error> {
-        let created = self.post_sale(body).await?;
-        let item = Items::all(vec![created.clone()], 1);
         let deadline = Instant::now() + START_TIMEOUT;
+        let created = loop {
+            match self.post_sale(body).await {
+                // A busy machine may need another attempt.
+                Err(Error::Unexpected(_)) if Instant::now() < deadline => sleep(RETRY).await,
+                result => break result?,
+            }
+        };
+        let item = Items::all(vec![created.clone()], 1);
         for address in self.addresses.clone() {
             let mut connection = Connection::open(address).await?;
             loop {
