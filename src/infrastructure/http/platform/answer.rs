@@ -7,13 +7,10 @@ use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LO
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-use super::body::Body;
+use super::body::{Body, BoxError};
 
 /// A response.
 pub type Answer = Response<Body>;
-
-/// An error of a stream.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers 200 with a JSON body.
 pub fn ok(body: &impl Serialize) -> Answer {

@@ -9,7 +9,9 @@ use futures::stream::BoxStream;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use super::activity::ActiveRequest;
-use super::answer::BoxError;
+
+/// An error of a body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of an answer. Complete bytes, which nearly every answer has, need no box.
 pub enum Body {

@@ -17,7 +17,8 @@ use tracing::Instrument;
 
 use crate::application::sale::Shop;
 
-use super::answer::{self, Answer, BoxError};
+use super::answer::{self, Answer};
+use super::body::BoxError;
 use super::context::{Context, LazyPage};
 use super::endpoint::{Api, Endpoint};
 use super::field_errors::FieldErrors;

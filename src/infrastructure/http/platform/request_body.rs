@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::header::{EXPECT, HeaderMap};
 
-use super::answer::BoxError;
+use super::body::BoxError;
 use super::field_errors::FieldErrors;
 use super::limits::settings::BODY_BYTES_MAX;
 use super::policy::Accepts;
