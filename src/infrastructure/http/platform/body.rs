@@ -10,7 +10,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use super::activity::ActiveRequest;
 
-/// An error of a stream.
+/// An error of a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of an answer. Complete bytes, which nearly every answer has, need no box.
