@@ -111,7 +111,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain/shared",
             "infrastructure/accept_queue",
             "infrastructure/background",
-            "infrastructure/accept_queue",
             "infrastructure/http",
             "infrastructure/http/platform",
             "infrastructure/metrics",

@@ -189,7 +189,7 @@ impl<'a> Pair<'a> {
         let (store, catalog) = (self.subject.store(), catalog());
         let calls = requests
             .iter()
-            .map(|(user, request, code, wanted)| store.buy_now(EPOCH, &catalog, user, request, *code, *wanted));
+            .map(|(user, request, code, wanted)| store.buy_now(EPOCH, &catalog, (user, request), *code, *wanted));
         for ((user, request, code, wanted), real) in requests.iter().zip(join_all(calls).await) {
             match (decided(real), self.model.buy_now(self.now, user, request, *code, *wanted)) {
                 (Ok(real), Ok(expected)) => {

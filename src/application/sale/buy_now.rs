@@ -87,7 +87,7 @@ impl Shop {
         }
         let epoch = self.fence.enter()?;
         let new_code = CheckoutCode::new(sale.id, rand::random());
-        match epoch.check(self.store.buy_now(epoch.number(), &live.catalog, user, request, new_code, wanted).await) {
+        match epoch.check(self.store.buy_now(epoch.number(), &live.catalog, (user, request), new_code, wanted).await) {
             Ok(recorded) => self.confirm_buy_now(live, epoch.number(), recorded).await,
             Err(DecideError::Refused(refusal)) => Err(refused(refusal)),
             Err(DecideError::Failed(error)) => Err(error.into()),

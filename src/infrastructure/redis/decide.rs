@@ -90,8 +90,7 @@ impl Decider for RedisStore {
         &self,
         epoch: Epoch,
         catalog: &Catalog,
-        user: &UserId,
-        request: &RequestId,
+        (user, request): (&UserId, &RequestId),
         new_code: CheckoutCode,
         wanted: CartLine,
     ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>> {

@@ -48,7 +48,7 @@ async fn a_lagging_writer_and_a_drift_of_one_unit_fire_their_alerts() {
     held.rollback().await.expect("PostgreSQL answers");
 
     let mut redis = redis::Client::open(service.redis.url()).expect("the URL is right");
-    let () = redis::cmd("HSET").arg(format!("{{{sale}}}:units")).arg(1).arg("1").query(&mut redis).expect("an answer");
+    let () = redis::cmd("HSET").arg(format!("{{{sale}}}:units")).arg(1).arg("0").query(&mut redis).expect("an answer");
     let alert = service.alert("SaleUnsound", "finding", "drift").await;
     assert_eq!(alert["labels"]["severity"], "page");
     assert_eq!(alert["annotations"]["summary"], format!("Sale {sale}: 1 drift"));

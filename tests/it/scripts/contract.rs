@@ -137,7 +137,7 @@ impl<'a> Fixture<'a> {
         wanted: (u32, u32),
     ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>> {
         let wanted = line(wanted.0, wanted.1);
-        self.store().buy_now(EPOCH, &catalog(), &user(name), &request(id), self.code(secret), wanted).await
+        self.store().buy_now(EPOCH, &catalog(), (&user(name), &request(id)), self.code(secret), wanted).await
     }
 
     async fn ledger(&self) -> Vec<LedgerEntry> {
@@ -480,7 +480,7 @@ async fn nothing_is_decided_in_another_epoch_or_without_scripts(sale: Fixture<'_
         assert!(is_fenced(store.checkout(epoch, &catalog(), &ann, code, &lines(&[(1, 1)])).await));
         assert!(is_fenced(store.remove(epoch, code, ordinal).await));
         assert!(is_fenced(store.purchase(epoch, code, false).await));
-        assert!(is_fenced(store.buy_now(epoch, &catalog(), &ann, &r, code, line(1, 1)).await));
+        assert!(is_fenced(store.buy_now(epoch, &catalog(), (&ann, &r), code, line(1, 1)).await));
         assert!(matches!(store.find(epoch, code).await, Err(StoreError::Fenced)));
         assert!(matches!(store.find_request(epoch, code.sale, &ann, &r).await, Err(StoreError::Fenced)));
         assert!(matches!(store.release(epoch, code.sale, &release).await, Err(StoreError::Fenced)));

@@ -77,8 +77,7 @@ pub trait Decider: Send + Sync {
         &self,
         epoch: Epoch,
         catalog: &Catalog,
-        user: &UserId,
-        request: &RequestId,
+        request: (&UserId, &RequestId),
         new_code: CheckoutCode,
         wanted: CartLine,
     ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>>;

@@ -125,7 +125,7 @@ async fn a_unit_that_the_store_sells_twice_is_sold_out_for_the_second_buyer() {
     let (sale, epoch) = (world.sale(), world.shop.fence.epoch().unwrap());
     let wanted = crate::domain::sale::CartLine { ordinal: 1.try_into().unwrap(), quantity: Quantity::ONE };
     let code = CheckoutCode::new(sale.id(), 7);
-    world.shop.store.buy_now(epoch, &sale.catalog, &user("bob"), &request("r"), code, wanted).await.unwrap();
+    world.shop.store.buy_now(epoch, &sale.catalog, (&user("bob"), &request("r")), code, wanted).await.unwrap();
     world.read_ledger(&sale).await;
     let (result, ()) = tokio::join!(buy(&world.shop, "bob", "r", 1), async {
         tokio::task::yield_now().await;

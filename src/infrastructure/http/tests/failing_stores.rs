@@ -106,8 +106,7 @@ impl Decider for StoreFault {
         &self,
         _: Epoch,
         _: &Catalog,
-        _: &UserId,
-        _: &RequestId,
+        _: (&UserId, &RequestId),
         _: CheckoutCode,
         _: CartLine,
     ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>> {

@@ -82,8 +82,7 @@ impl Decider for MemoryStore {
         &self,
         epoch: Epoch,
         _catalog: &Catalog,
-        user: &UserId,
-        request: &RequestId,
+        (user, request): (&UserId, &RequestId),
         new_code: CheckoutCode,
         wanted: CartLine,
     ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>> {
