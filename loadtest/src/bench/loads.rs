@@ -169,10 +169,11 @@ impl Loads {
             return Ok(receipts.clone());
         }
         let items = shop.items(REPEATED.min(self.plan.sale_items)).await?;
-        let (users, count) = (shop.users(items.count), items.count as usize);
+        let users = shop.users(items.count);
         let codes = Rc::new(RefCell::new(Vec::new()));
         shop.prepare(|connections| filling_carts(connections, items, 1, users, codes.clone())).await?;
         let codes = codes.take();
+        let count = codes.len();
         let requests: Vec<Vec<u8>> = codes.iter().map(|code| shopping::purchase(code)).collect();
         let bodies = Rc::new(RefCell::new(vec![Vec::new(); count]));
         let (sold, kept, sent) = (shop.sold.clone(), bodies.clone(), requests.clone());
