@@ -31,6 +31,8 @@ pub struct Activity {
     head_since: AtomicU64,
     /// No request has come yet.
     is_new: AtomicBool,
+    /// An answer waits for the client to read.
+    is_sending: AtomicBool,
     /// In HTTP/2, bytes also arrive between requests.
     is_http2: AtomicBool,
 }
@@ -44,6 +46,7 @@ impl Activity {
             quiet_since: AtomicU64::new(0),
             head_since: AtomicU64::new(0),
             is_new: AtomicBool::new(true),
+            is_sending: AtomicBool::new(false),
             is_http2: AtomicBool::new(false),
         })
     }
@@ -64,6 +67,11 @@ impl Activity {
         if !self.is_serving() && self.head_since.load(Ordering::Relaxed) == 0 {
             self.head_since.store(self.now().as_millis().max(1) as u64, Ordering::Relaxed);
         }
+    }
+
+    /// Notes that the client takes bytes, or that the next ones have to wait for it.
+    pub fn bytes_sent(&self, must_wait: bool) {
+        self.is_sending.store(must_wait, Ordering::Relaxed);
     }
 
     /// Returns true while a request is being served.
@@ -99,10 +107,10 @@ impl Activity {
         }
     }
 
-    /// Returns true if a request has been served and no part of another one has come.
+    /// Returns true if a request has been served, its answer is sent, and no part of another request has come.
     fn is_between_requests(&self) -> bool {
         let has_served = !self.is_new.load(Ordering::Relaxed) && !self.is_serving();
-        has_served && self.head_since.load(Ordering::Relaxed) == 0
+        has_served && !self.is_sending.load(Ordering::Relaxed) && self.head_since.load(Ordering::Relaxed) == 0
     }
 
     fn quiet_since(&self) -> Duration {

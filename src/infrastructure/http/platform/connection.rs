@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
@@ -115,7 +116,9 @@ impl Connection {
             let _ended = conversation.await;
             return None;
         }
-        let parts = conversation.without_shutdown().await.ok()?;
+        // Hyper returns an idle connection at once. Any other one must not go on: the rest of a body that nobody read would
+        // pass for a request.
+        let parts = conversation.without_shutdown().now_or_never()?.ok()?;
         Some(parts.io.into_inner().with_unread(parts.read_buf))
     }
 
@@ -203,35 +206,71 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_paused_connection_gives_its_buffers_back_and_loses_no_byte() {
+    const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    const BUFFERS_KEPT: Duration = Duration::from_millis(50);
+
+    /// Returns a client, its connection, and the stream of the connection.
+    async fn connect() -> (TcpStream, Arc<Connection>, TimedStream, Arc<Activity>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (mut client, (stream, _)) = (client.unwrap(), accepted.unwrap());
         let closing = CancellationToken::new();
         let shop = shop(StoreFault::Unreachable);
         let front = Front::new(&API, shop, HttpSettings::default(), Surface::Everything, closing.clone());
-        let (head, idle, buffers) = (Duration::from_secs(5), Duration::from_secs(75), Duration::from_millis(50));
-        let connection = Arc::new(Connection {
+        let (head, idle) = (Duration::from_secs(5), Duration::from_secs(75));
+        let connection = Connection {
             front: Arc::new(front),
             protocols: Arc::new(Protocols::new()),
-            patience: Patience { head, idle, buffers },
+            patience: Patience { head, idle, buffers: BUFFERS_KEPT },
             caller: Caller { address: address.ip(), is_accepted: true },
             draining: closing.clone(),
             closing,
             _place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
-        });
+        };
         let activity = Activity::new();
+        let stream = TimedStream::new(accepted.unwrap().0, activity.clone());
+        (client.unwrap(), Arc::new(connection), stream, activity)
+    }
 
-        client.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /health/li").await.unwrap();
-        let stream = connection.serve_http1(TimedStream::new(stream, activity.clone()), &activity).await;
-        let stream = stream.expect("the client only pauses");
+    #[tokio::test]
+    async fn a_paused_connection_gives_its_buffers_back_and_loses_no_byte() {
+        let (mut client, connection, stream, activity) = connect().await;
+        client.write_all(format!("{LIVE}GET /health/li").as_bytes()).await.unwrap();
+        let stream = connection.serve_http1(stream, &activity).await.expect("the client only pauses");
         assert!(stream.has_unread());
         client.write_all(b"ve HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
         assert!(connection.serve_http1(stream, &activity).await.is_none());
         let mut answers = String::new();
         client.read_to_string(&mut answers).await.unwrap();
         assert_eq!(answers.matches("HTTP/1.1 200").count(), 2, "{answers}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_slowly_gets_every_answer() {
+        // More than the buffers of both sockets.
+        const REQUESTS: usize = 400;
+        let (mut client, connection, stream, activity) = connect().await;
+        let serving = tokio::spawn(async move { connection.serve_http1(stream, &activity).await.is_some() });
+        let request = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n";
+        client.write_all(request.repeat(REQUESTS).as_bytes()).await.unwrap();
+        tokio::time::sleep(BUFFERS_KEPT * 4).await;
+        assert!(!serving.is_finished(), "it pauses while answers wait");
+        let (mut answers, mut bytes) = (Vec::new(), vec![0; 1 << 20]);
+        while !serving.is_finished() {
+            let reading = client.read(&mut bytes);
+            if let Ok(length) = tokio::time::timeout(BUFFERS_KEPT, reading).await {
+                answers.extend_from_slice(&bytes[..length.unwrap()]);
+            }
+        }
+        assert!(serving.await.unwrap());
+        assert_eq!(answers.windows(12).filter(|start| *start == b"HTTP/1.1 200").count(), REQUESTS);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_nobody_reads_never_passes_for_a_request() {
+        let (mut client, connection, stream, activity) = connect().await;
+        let start = "POST /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
+        client.write_all(start.as_bytes()).await.unwrap();
+        assert!(connection.serve_http1(stream, &activity).await.is_none(), "the rest of the body may still come");
     }
 }

@@ -74,10 +74,12 @@ impl AsyncRead for TimedStream {
 
 impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match ready!(self.poll_replace(cx, bytes))? {
-            Some(written) => Poll::Ready(Ok(written)),
+        let written = match ready!(self.poll_replace(cx, bytes))? {
+            Some(written) => return Poll::Ready(Ok(written)),
             None => Pin::new(&mut self.stream).poll_write(cx, bytes),
-        }
+        };
+        self.activity.bytes_sent(written.is_pending());
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -103,6 +105,8 @@ impl AsyncWrite for TimedStream {
         {
             return Poll::Ready(Ok(written));
         }
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.activity.bytes_sent(written.is_pending());
+        written
     }
 }
