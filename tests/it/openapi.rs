@@ -354,7 +354,9 @@ async fn lose_redis(survey: &mut Survey) {
     world.redis.server.kill();
     let purchase = format!("POST /purchase?code={code}");
     let answer = survey.ask(&shop.client, &purchase, Value::Null, "503 unavailable").await;
-    assert_eq!(answer.json()["outcome"], "unknown");
+    // Whoever notices first that the connection is gone gets "unknown"; later calls never reach Redis.
+    let outcome = &answer.json()["outcome"];
+    assert!(outcome.is_null() || outcome == "unknown", "{answer:?}");
 }
 
 /// Without Redis no sale follows the current one.

@@ -28,7 +28,7 @@ pub const LIVE_SALES_MAX: usize = 60;
 /// user ids cannot fill the memory of Redis.
 pub const OPEN_CARTS_MAX: u32 = 1_000_000;
 
-/// Checkout attempts of one sale that may wait to be written to PostgreSQL.
+/// Groups of checkout attempts of one sale that may wait to be written to PostgreSQL.
 pub const ATTEMPTS_BACKLOG_MAX: u32 = 200_000;
 
 /// Ledger entries of one sale that may wait for their commit before new purchases are refused.
