@@ -64,7 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => group((user.clone(), lines)).prop_map(Step::Checkouts),
         2 => (cart.clone(), item.clone()).prop_map(|(cart, item)| Step::Remove { cart, item }),
         8 => group((cart.clone(), any::<bool>())).prop_map(Step::Purchases),
-        4 => group((user.clone(), request.clone(), item, 1..=4u32)).prop_map(Step::BuyNows),
+        4 => group((user.clone(), request.clone(), item, prop_oneof![6 => 1..=4u32, 1 => 5..=10u32])).prop_map(Step::BuyNows),
         2 => cart.prop_map(|cart| Step::Find { cart }),
         1 => (user, request).prop_map(|(user, request)| Step::FindRequest { user, request }),
         1 => (0..8usize, 0..4usize).prop_map(|(purchase, kept)| Step::Release { purchase, kept }),
@@ -76,7 +76,8 @@ fn step() -> impl Strategy<Value = Step> {
 fn group<T: Strategy + 'static>(request: T) -> impl Strategy<Value = Vec<T::Value>> {
     let request = request.boxed();
     let several = prop::collection::vec(request.clone(), 2..8);
-    prop_oneof![2 => request.prop_map(|request| vec![request]), 1 => several]
+    let beyond_one_call = prop::collection::vec(request.clone(), 20..50);
+    prop_oneof![8 => request.prop_map(|request| vec![request]), 4 => several, 1 => beyond_one_call]
 }
 
 /// One sale, in the store and in the model.

@@ -47,13 +47,16 @@ impl RedisStore {
         let _idle = Idle { groups: &self.groups, call };
         loop {
             self.gather(call).await;
-            let group = self.groups.take(call);
+            let mut group = self.groups.take(call);
             let Some(first) = group.first() else { return };
-            REQUESTS.of(call.script).increment(group.len() as u64);
             let args = group.iter().flat_map(|request| request.args.iter().map(String::as_str));
             let reply = self.eval(call.epoch, call.sale, call.script, args).instrument(first.span.clone()).await;
             match reply.and_then(|reply| Reply::lines(&reply, group.len())) {
-                Ok(replies) => group.into_iter().zip(replies).for_each(|(request, reply)| request.answer(reply)),
+                Ok(replies) => {
+                    REQUESTS.of(call.script).increment(replies.len() as u64);
+                    self.groups.put_back(call, group.split_off(replies.len()));
+                    group.into_iter().zip(replies).for_each(|(request, reply)| request.answer(reply));
+                }
                 Err(error) => group.into_iter().for_each(|request| request.answer(Err(again(&error)))),
             }
         }

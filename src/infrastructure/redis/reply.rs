@@ -28,13 +28,13 @@ impl Reply {
         }
     }
 
-    /// Reads the replies to `count` requests, a line for each, or the one reply to all of them: `FENCED`.
+    /// Reads the replies to the first of `count` requests, a line for each, or the one reply to all of them: `FENCED`.
     pub fn lines(text: &str, count: usize) -> Result<Vec<Result<Self, StoreError>>, StoreError> {
         if text == "FENCED" {
             return Err(StoreError::Fenced);
         }
         let replies: Vec<_> = text.split('\n').map(|line| Reply::new(line.to_owned())).collect();
-        if replies.len() == count { Ok(replies) } else { Err(StoreError::corrupt(text)) }
+        if replies.len() <= count { Ok(replies) } else { Err(StoreError::corrupt(text)) }
     }
 
     /// Returns the first word.

@@ -10,6 +10,7 @@ use strum::{IntoStaticStr, VariantArray};
 use crate::domain::shared::Epoch;
 use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, CART_UNITS, OPEN_CARTS_MAX};
 
+use super::groups::GROUP_UNITS;
 use super::keys::Part;
 
 const PRELUDE: &str = include_str!("lua/prelude.lua");
@@ -114,6 +115,7 @@ fn text(epoch: Epoch, script: ScriptName) -> String {
     format!(
         "local EPOCH = '{epoch}'\n\
          local CART_UNITS, OPEN_CARTS_MAX, ATTEMPTS_MAX = {CART_UNITS}, {OPEN_CARTS_MAX}, {ATTEMPTS_BACKLOG_MAX}\n\
+         local GROUP_UNITS = {GROUP_UNITS}\n\
          {PRELUDE}\n{selling}\n{}",
         script.body()
     )

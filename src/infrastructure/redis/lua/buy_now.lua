@@ -12,9 +12,13 @@ local header = read_header(KEYS[1])
 if not header then
   return 'FENCED'
 end
+local wanted = {}
+for i = 5, #ARGV, 6 do
+  wanted[#wanted + 1] = tonumber(ARGV[i])
+end
 local names, users, ordinals = {}, {}, {}
-for i = 1, #ARGV, 6 do
-  local n = #names + 1
+for n = 1, count_decided(wanted) do
+  local i = 6 * n - 5
   names[n], users[n], ordinals[n] = request_name(ARGV[i], ARGV[i + 1]), ARGV[i], ARGV[i + 3]
 end
 local receipts = read_fields(keys.receipts, names)

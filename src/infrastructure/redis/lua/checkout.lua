@@ -12,12 +12,16 @@ local header = read_header(KEYS[1])
 if not header then
   return 'FENCED'
 end
-local wanted, users, ordinals = {}, {}, {}
+local wanted, counts = {}, {}
 for i = 1, #ARGV, 3 do
   local lines = parse_lines(ARGV[i + 2])
   wanted[#wanted + 1] = { user = ARGV[i], new_code = ARGV[i + 1], text = ARGV[i + 2], lines = lines }
-  users[#users + 1] = ARGV[i]
-  for _, line in ipairs(lines) do
+  counts[#counts + 1] = #lines
+end
+local decided, users, ordinals = count_decided(counts), {}, {}
+for n = 1, decided do
+  users[n] = wanted[n].user
+  for _, line in ipairs(wanted[n].lines) do
     ordinals[#ordinals + 1] = line.ordinal
   end
 end
@@ -105,8 +109,8 @@ local function decide(checkout)
 end
 
 local replies = {}
-for i, checkout in ipairs(wanted) do
-  replies[i] = decide(checkout)
+for n = 1, decided do
+  replies[n] = decide(wanted[n])
 end
 if #attempts > 0 then
   call('XADD', keys.attempts, '*', 'checkouts', concat(attempts, '\n'))

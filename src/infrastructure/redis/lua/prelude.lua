@@ -3,7 +3,8 @@
 -- A script reads and decides first, and writes only when nothing can fail any more: Lua has no rollback.
 -- Scripts that decide for several requests read what all of them need at once, decide in order, and write once. What is
 -- read is kept in tables, so that a decision sees those before it.
--- Every reply is text: a line of words for each request, the first of which is a tag.
+-- Every reply is text: a line of words for each request, the first of which is a tag. Requests without a line wait for the
+-- next call, so that no call holds Redis for long.
 
 local call, match, gmatch, concat = redis.call, string.match, string.gmatch, table.concat
 
@@ -103,6 +104,18 @@ local function parse_lines(text)
     units = units + quantity
   end
   return lines, units
+end
+
+-- The number of requests that this call decides, by the units of each: as many as stay within the bound, at least one.
+local function count_decided(units)
+  local sum = 0
+  for i, count in ipairs(units) do
+    sum = sum + count
+    if sum > GROUP_UNITS and i > 1 then
+      return i - 1
+    end
+  end
+  return #units
 end
 
 -- A cart is text: its user, a space, its lines.

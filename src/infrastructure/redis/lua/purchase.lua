@@ -19,11 +19,15 @@ for i = 1, #ARGV, 2 do
   codes[#codes + 1] = ARGV[i]
 end
 local receipts, printed = read_fields(keys.receipts, codes), read_fields(carts_key, codes)
-local carts, users, ordinals = {}, {}, {}
-for code, text in pairs(printed) do
-  if text and not receipts[code] then
-    local cart = parse_cart(text)
-    carts[code] = cart
+local carts, counts = {}, {}
+for n, code in ipairs(codes) do
+  carts[code] = printed[code] and not receipts[code] and parse_cart(printed[code])
+  counts[n] = carts[code] and carts[code].units or 0
+end
+local decided, users, ordinals = count_decided(counts), {}, {}
+for n = 1, decided do
+  local cart = carts[codes[n]]
+  if cart then
     users[#users + 1] = cart.user
     for _, line in ipairs(cart.lines) do
       ordinals[#ordinals + 1] = line.ordinal
@@ -79,8 +83,8 @@ local function decide(code, partial)
 end
 
 local replies = {}
-for i = 1, #ARGV, 2 do
-  replies[#replies + 1] = decide(ARGV[i], ARGV[i + 1] == '1')
+for n = 1, decided do
+  replies[n] = decide(codes[n], ARGV[2 * n] == '1')
 end
 local failure = finish_selling(sales)
 if failure then
