@@ -1,5 +1,5 @@
-//! Pauses of Redis: `make pauses-test` sells a large sale, audits, restores and drops it, and shows each command of the
-//! service that held Redis for longer than a millisecond.
+//! Pauses of Redis: `make pauses-test` sells a large sale, audits, restores and drops it, and shows how long the commands
+//! of the service held Redis.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,12 @@ use crate::harness::service::{Instance, World};
 /// Purchases under way while the sale is sold.
 const BUYERS: usize = 256;
 
-/// A command that took this long fails the test. Shorter ones above a millisecond are shown.
-const PAUSE_MAX: Duration = Duration::from_millis(2);
+/// The test fails if 1 % of the calls of a command take this long. Not the longest one, because a virtual machine stops
+/// any process for a few milliseconds now and then, whatever it does.
+const PAUSE_MAX: Duration = Duration::from_millis(1);
 
-/// Commands of the test itself.
-const OF_THE_TEST: [&str; 4] = ["FLUSHALL", "CONFIG", "SLOWLOG", "INFO"];
+/// Commands of the test itself, as the statistics name them.
+const OF_THE_TEST: [&str; 4] = ["flushall", "config", "slowlog", "info"];
 
 async fn sell_out(shop: &Instance, items: u32) {
     let buying = futures::stream::iter(1..=items).for_each_concurrent(BUYERS, |item| async move {
@@ -30,25 +31,27 @@ async fn sell_out(shop: &Instance, items: u32) {
     shop.archived().await;
 }
 
-/// Shows and clears the statistics and the slow log of Redis. Returns the longest time.
+/// Shows and clears the statistics and the slow log of Redis. Returns the longest time that 1 % of the calls of a command
+/// took.
 async fn slowest(world: &World, step: &str) -> Duration {
-    let statistics: String = world.query_redis(&["INFO", "latencystats"]).await;
-    world.run_in_redis(&["CONFIG", "RESETSTAT"]).await;
-    for line in statistics.lines().filter_map(|line| line.strip_prefix("latency_percentiles_usec_")) {
-        println!("  {step}: us {line}");
-    }
     let entries: Vec<redis::Value> = world.query_redis(&["SLOWLOG", "GET", "100"]).await;
-    world.run_in_redis(&["SLOWLOG", "RESET"]).await;
-    let mut longest = Duration::ZERO;
     for entry in entries {
         let (_, _, us, words, ..): (u64, u64, u64, Vec<String>, String, String) =
             redis::from_redis_value(entry).expect("an entry of the slow log");
-        if OF_THE_TEST.contains(&words[0].as_str()) {
-            continue;
+        println!("  {step}: once {us} us: {}", words.iter().take(6).cloned().collect::<Vec<_>>().join(" "));
+    }
+    let statistics: String = world.query_redis(&["INFO", "latencystats"]).await;
+    world.run_in_redis(&["SLOWLOG", "RESET"]).await;
+    world.run_in_redis(&["CONFIG", "RESETSTAT"]).await;
+    let mut longest = Duration::ZERO;
+    for line in statistics.lines().filter_map(|line| line.strip_prefix("latency_percentiles_usec_")) {
+        println!("  {step}: us {line}");
+        let (command, percentiles) = line.split_once(':').expect("a command and its percentiles");
+        let p99 = percentiles.split(',').find_map(|part| part.strip_prefix("p99=")).expect("the 99th percentile");
+        let is_ours = !OF_THE_TEST.iter().any(|other| command.starts_with(other));
+        if is_ours {
+            longest = longest.max(Duration::from_secs_f64(p99.parse::<f64>().expect("a number") / 1e6));
         }
-        let took = Duration::from_micros(us);
-        println!("  {step}: {took:?} {}", words.iter().take(6).cloned().collect::<Vec<_>>().join(" "));
-        longest = longest.max(took);
     }
     longest
 }
@@ -106,6 +109,6 @@ async fn nothing_holds_redis() {
     longest = longest.max(slowest(&world, "drop").await);
     let latency: redis::Value = world.query_redis(&["LATENCY", "LATEST"]).await;
     println!("latency latest: {latency:?}");
-    println!("longest: {longest:?}");
-    assert!(longest < PAUSE_MAX, "something held Redis for {longest:?}");
+    println!("longest p99: {longest:?}");
+    assert!(longest < PAUSE_MAX, "a command held Redis for {longest:?}");
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 
 use super::{Error, child, port::free_port};
 
@@ -108,6 +108,11 @@ pub(super) struct ServerProcess {
 impl ServerProcess {
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Sets the `nice` value of its main thread.
+    pub fn set_priority(&self, nice: i32) -> io::Result<()> {
+        Ok(setpriority_process(Some(Pid::from_child(&self.child)), nice)?)
     }
 
     pub fn is_running(&mut self) -> bool {

@@ -24,6 +24,10 @@ const PLACE: [&str; 4] = ["dir ./", "pidfile redis.pid", "daemonize no", "set-pr
 const SETTINGS: [&str; 5] =
     ["appendonly yes", "appendfsync everysec", "save \"\"", "maxmemory-policy noeviction", "loglevel notice"];
 
+/// Priority (`nice`) of its main thread. That thread decides for all shoppers: while it waits for a core, all of them
+/// wait.
+const PRIORITY: i32 = -10;
+
 /// A private Redis on 127.0.0.1 with a random password and its data in one directory. [`RedisServer::restart`] keeps its
 /// port and password. Dropping it stops it. Every method that starts or stops it blocks for a bounded time.
 #[derive(Debug)]
@@ -106,7 +110,11 @@ impl Setup {
             self.write_config(port)?;
             Ok(self.command())
         };
-        Launch { server: "Redis", log: &log, goodbye: GOODBYE, port }.run(command, |_, port| self.answers(port))
+        let launch = Launch { server: "Redis", log: &log, goodbye: GOODBYE, port };
+        let (process, port) = launch.run(command, |_, port| self.answers(port))?;
+        // Without the right to do so (CAP_SYS_NICE), it runs like any other process.
+        let _ignored = process.set_priority(PRIORITY);
+        Ok((process, port))
     }
 
     fn command(&self) -> Command {
