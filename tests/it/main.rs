@@ -7,6 +7,7 @@ mod buy_now;
 mod checkout;
 #[cfg(feature = "otlp")]
 mod export;
+mod failover;
 mod harness;
 mod health;
 

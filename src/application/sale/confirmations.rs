@@ -1,11 +1,12 @@
 //! Confirmations: the durable entries of a ledger, and the purchases that wait for theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::domain::shared::limits::CONFIRMED_MAX;
 use crate::domain::shared::{Epoch, LedgerId};
 
 use super::ports::RejectionReason;
@@ -17,13 +18,13 @@ pub enum Verdict {
     Persisted,
     /// Rejected by PostgreSQL, so it does not count.
     Rejected(RejectionReason),
-    /// Decided in another epoch than the one that is archived so far. Redis may have lost it since; only the archive
-    /// knows.
+    /// The archive is past its id, but this instance does not know that it has this very entry: Redis may have lost it
+    /// after a failover and given a later id to another one. Only the archive knows.
     Unsure,
 }
 
-/// The persisted watermark of one sale as this instance knows it, and the purchases that wait for it. Each is woken
-/// by its own ledger id.
+/// The archived entries of one sale as this instance knows them, and the purchases that wait for theirs. A purchase is
+/// confirmed by its own ledger id, never by a later one.
 #[derive(Debug, Default)]
 pub struct Confirmations {
     state: Mutex<State>,
@@ -31,9 +32,11 @@ pub struct Confirmations {
 
 #[derive(Debug)]
 struct State {
-    /// The epoch of the ledger that `persisted` belongs to.
+    /// The epoch of the ledger that `persisted` and `archived` belong to.
     epoch: Epoch,
     persisted: LedgerId,
+    /// The latest archived entries.
+    archived: BTreeSet<LedgerId>,
     rejected: BTreeMap<LedgerId, RejectionReason>,
     /// Entries of the ledger that are not archived, with the time since which this is known.
     unarchived: BTreeMap<LedgerId, Instant>,
@@ -54,6 +57,7 @@ impl Default for State {
         State {
             epoch: Epoch(0),
             persisted: LedgerId::ZERO,
+            archived: BTreeSet::new(),
             rejected: BTreeMap::new(),
             unarchived: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -66,7 +70,7 @@ impl State {
         match self.rejected.get(&id) {
             Some(reason) => Some(Verdict::Rejected(*reason)),
             None if id > self.persisted => None,
-            None if epoch == self.epoch => Some(Verdict::Persisted),
+            None if epoch == self.epoch && self.archived.contains(&id) => Some(Verdict::Persisted),
             None => Some(Verdict::Unsure),
         }
     }
@@ -115,12 +119,13 @@ impl Confirmations {
         self.state().verdict(epoch, id)
     }
 
-    /// Records that in this epoch everything up to `persisted` is archived, except for the rejected entries, and wakes
-    /// their waiters. Neither the watermark nor the epoch moves back.
+    /// Records that in this epoch the archive is as far as `persisted`, among others with the entries `archived`, and
+    /// except for the rejected ones. Wakes their waiters. Neither the watermark nor the epoch moves back.
     pub fn advance(
         &self,
         epoch: Epoch,
         persisted: LedgerId,
+        archived: impl IntoIterator<Item = LedgerId>,
         rejected: impl IntoIterator<Item = (LedgerId, RejectionReason)>,
     ) {
         let mut state = self.state();
@@ -128,7 +133,14 @@ impl Confirmations {
         if epoch < state.epoch || (epoch == state.epoch && persisted <= state.persisted) {
             return;
         }
-        state.epoch = epoch;
+        if epoch > state.epoch {
+            state.epoch = epoch;
+            state.archived.clear();
+        }
+        state.archived.extend(archived);
+        while state.archived.len() > CONFIRMED_MAX {
+            state.archived.pop_first();
+        }
         state.persisted = persisted.max(state.persisted);
         let persisted = state.persisted;
         let next = persisted.next();
@@ -150,7 +162,7 @@ impl Confirmations {
 
     /// Records that the sale is closed: the archive has all of it.
     pub fn close(&self) {
-        self.advance(Epoch(i64::MAX), LedgerId::MAX, []);
+        self.advance(Epoch(i64::MAX), LedgerId::MAX, [], []);
     }
 
     /// Returns the highest ledger id known to be archived.
@@ -222,7 +234,7 @@ mod tests {
             (confirmations.wait(ONE, id(1), LONG), confirmations.wait(ONE, id(3), Duration::from_millis(50)));
         let advance = async {
             tokio::task::yield_now().await;
-            confirmations.advance(ONE, id(2), []);
+            confirmations.advance(ONE, id(2), [id(1), id(2)], []);
         };
         let (early, late, ()) = tokio::join!(early, late, advance);
         assert_eq!(early, Some(Verdict::Persisted));
@@ -236,11 +248,11 @@ mod tests {
         let waiting = confirmations.wait(ONE, id(1), LONG);
         let advance = async {
             tokio::task::yield_now().await;
-            confirmations.advance(ONE, id(2), [(id(1), RejectionReason::UnitSold)]);
+            confirmations.advance(ONE, id(2), [id(2)], [(id(1), RejectionReason::UnitSold)]);
         };
         let (verdict, ()) = tokio::join!(waiting, advance);
         assert_eq!(verdict, Some(Verdict::Rejected(RejectionReason::UnitSold)));
-        confirmations.advance(ONE, id(1), []);
+        confirmations.advance(ONE, id(1), [id(1)], []);
         assert_eq!(confirmations.persisted(), id(2));
         assert_eq!(confirmations.verdict(ONE, id(1)), Some(Verdict::Rejected(RejectionReason::UnitSold)));
         assert_eq!(confirmations.verdict(ONE, id(2)), Some(Verdict::Persisted));
@@ -255,7 +267,7 @@ mod tests {
         let recovery = async {
             tokio::task::yield_now().await;
             confirmations.forget_ledger();
-            confirmations.advance(ONE, id(2), []);
+            confirmations.advance(ONE, id(2), [id(1)], []);
         };
         let (kept, lost, ()) = tokio::join!(kept, lost, recovery);
         assert_eq!((kept, lost), (Some(Verdict::Persisted), None));
@@ -269,14 +281,28 @@ mod tests {
         let later = async {
             tokio::task::yield_now().await;
             confirmations.forget_ledger();
-            confirmations.advance(Epoch(2), id(9), []);
+            confirmations.advance(Epoch(2), id(9), [id(4)], []);
         };
         let (lost, ()) = tokio::join!(lost, later);
         assert_eq!(lost, Some(Verdict::Unsure));
         assert_eq!(confirmations.verdict(ONE, id(3)), Some(Verdict::Unsure));
-        assert_eq!(confirmations.verdict(Epoch(2), id(3)), Some(Verdict::Persisted));
-        confirmations.advance(ONE, id(12), []);
+        assert_eq!(confirmations.verdict(Epoch(2), id(4)), Some(Verdict::Persisted));
+        confirmations.advance(ONE, id(12), [], []);
         assert_eq!(confirmations.verdict(Epoch(2), id(12)), None, "news of an older epoch");
+    }
+
+    #[tokio::test]
+    async fn a_purchase_is_not_confirmed_by_a_later_one() {
+        let confirmations = Confirmations::default();
+        let lost = confirmations.wait(ONE, id(2), LONG);
+        let later = async {
+            tokio::task::yield_now().await;
+            confirmations.advance(ONE, id(3), [id(1), id(3)], []);
+        };
+        let (lost, ()) = tokio::join!(lost, later);
+        assert_eq!(lost, Some(Verdict::Unsure));
+        assert_eq!(confirmations.verdict(ONE, id(2)), Some(Verdict::Unsure));
+        assert_eq!(confirmations.verdict(ONE, id(1)), Some(Verdict::Persisted));
     }
 
     #[tokio::test]
@@ -295,7 +321,7 @@ mod tests {
         confirmations.note([id(1), id(2)].into_iter());
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert!(confirmations.lag() >= Duration::from_millis(5));
-        confirmations.advance(ONE, id(2), []);
+        confirmations.advance(ONE, id(2), [id(1), id(2)], []);
         confirmations.note([id(2)].into_iter());
         assert_eq!((confirmations.lag(), confirmations.pending()), (Duration::ZERO, 0));
     }

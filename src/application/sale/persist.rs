@@ -69,10 +69,11 @@ impl LedgerWriter {
             let batch = batch_span(self.epoch, sale, &entries);
             let archived = self.write(shop, sale, after, &entries).instrument(batch).await?;
             self.cursor = Some(archived);
-            sale.confirmations.advance(self.epoch, archived, []);
+            let ids: Vec<LedgerId> = entries.iter().map(|entry| entry.id).collect();
+            sale.confirmations.advance(self.epoch, archived, ids.iter().copied(), []);
             let rejections = sale.confirmations.rejections();
             let (sale, epoch) = (sale.id(), self.epoch);
-            self.unannounced = Some(Watermark { sale, epoch, persisted: archived, rejections });
+            self.unannounced = Some(Watermark { sale, epoch, persisted: archived, archived: ids, rejections });
         }
         if !self.released_all {
             self.release_rejected(shop, sale).await?;
@@ -152,7 +153,7 @@ impl LedgerWriter {
                     let rejection = error.rejection();
                     tracing::error!(sale = %id, entry = %entry.id, %rejection, "PostgreSQL rejected a ledger entry");
                     shop.archive.reject(epoch, id, after, entry, &rejection).await?;
-                    sale.confirmations.advance(epoch, LedgerId::ZERO, [(entry.id, rejection.reason)]);
+                    sale.confirmations.advance(epoch, LedgerId::ZERO, [], [(entry.id, rejection.reason)]);
                     self.released_all = self.is_draining;
                 }
                 Err(error) => return Err(error),
@@ -240,7 +241,7 @@ impl Shop {
         let cursors = self.archive.cursors(id).await?;
         let rejections = self.archive.rejections(id).await?;
         let rejected = rejections.iter().map(|rejected| (rejected.id, rejected.reason));
-        sale.confirmations.advance(cursors.epoch, cursors.ledger, rejected);
+        sale.confirmations.advance(cursors.epoch, cursors.ledger, [], rejected);
         Ok(cursors)
     }
 
@@ -248,7 +249,7 @@ impl Shop {
     pub async fn apply_watermark(&self, watermark: Watermark) -> Result<(), StoreError> {
         let Some(sale) = self.sales.live(watermark.sale) else { return Ok(()) };
         if sale.confirmations.rejections() == watermark.rejections {
-            sale.confirmations.advance(watermark.epoch, watermark.persisted, []);
+            sale.confirmations.advance(watermark.epoch, watermark.persisted, watermark.archived, []);
             return Ok(());
         }
         self.catch_up(&sale).await.map(|_cursors| ())

@@ -38,6 +38,10 @@ pub const WAITING_PURCHASES_MAX: usize = 20_000;
 /// the ledger.
 pub const TAIL_MAX: usize = 2 * WAITING_PURCHASES_MAX;
 
+/// Archived ledger entries of one sale that an instance knows by their ids. A purchase that is older or that another
+/// instance archived unheard is looked up in PostgreSQL.
+pub const CONFIRMED_MAX: usize = 100_000;
+
 /// Characters of a user id or a request id.
 pub const ID_CHARS_MAX: usize = 128;
 

@@ -17,7 +17,7 @@ use super::metrics::{AUDIT_DURATION, AUDIT_REDIS_TIME, AUDIT_SKIPPED, AUDITS, Au
 
 /// Pause from one audit of a sale to the next. With the duration of an audit, a difference in a sale of 10,000 is found
 /// within ten seconds.
-const AUDIT_EVERY: Duration = Duration::from_secs(5);
+const AUDIT_EVERY: Duration = Duration::from_secs(3);
 
 /// Interval between checks for due audits.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -112,13 +112,13 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         agenda.update(ids.iter().copied().take(1), at(0));
         agenda.update(ids.iter().copied(), at(1));
-        assert_eq!((agenda.due(at(4)), agenda.due(at(7))), (None, Some(ids[0])));
-        agenda.done(ids[0], at(7));
-        assert_eq!(agenda.due(at(7)), Some(ids[1]));
-        agenda.done(ids[1], at(8));
-        assert_eq!((agenda.due(at(11)), agenda.due(at(12))), (None, Some(ids[0])));
-        agenda.update(ids.iter().copied().skip(1), at(12));
-        assert_eq!((agenda.due(at(12)), agenda.due(at(13))), (None, Some(ids[1])));
+        assert_eq!((agenda.due(at(2)), agenda.due(at(5))), (None, Some(ids[0])));
+        agenda.done(ids[0], at(5));
+        assert_eq!(agenda.due(at(5)), Some(ids[1]));
+        agenda.done(ids[1], at(6));
+        assert_eq!((agenda.due(at(7)), agenda.due(at(8))), (None, Some(ids[0])));
+        agenda.update(ids.iter().copied().skip(1), at(8));
+        assert_eq!((agenda.due(at(8)), agenda.due(at(9))), (None, Some(ids[1])));
     }
 
     #[test]

@@ -309,7 +309,7 @@ mod tests {
         let sale = sample(3);
         let at = |seconds: i64| format!("{}-0", sale.sale().window.starts_at.timestamp_millis() + seconds * 1_000);
         assert_eq!(filter_age(&sale, LedgerId::ZERO), 0.0);
-        sale.confirmations.advance(Epoch(1), at(30).parse().unwrap(), []);
+        sale.confirmations.advance(Epoch(1), at(30).parse().unwrap(), [], []);
         assert_eq!(filter_age(&sale, LedgerId::ZERO), 30.0);
         assert_eq!(filter_age(&sale, at(20).parse().unwrap()), 10.0);
         sale.confirmations.close();

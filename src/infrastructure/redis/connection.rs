@@ -18,6 +18,7 @@ use crate::domain::shared::SaleId;
 use crate::infrastructure::metrics::StoreErrorKind;
 
 use super::groups::Groups;
+use super::history::History;
 use super::keys::SaleKeys;
 use super::metrics::{ERRORS, SCRIPT_DURATION};
 use super::reply::{Reply, text};
@@ -35,6 +36,7 @@ pub struct RedisStore {
     pub(super) client: Client,
     pub(super) connection: ConnectionManager,
     pub(super) groups: Arc<Groups>,
+    pub(super) history: Arc<History>,
     scripts: Arc<ArcSwap<ScriptSet>>,
 }
 
@@ -68,7 +70,7 @@ impl RedisStore {
         let manager = ConnectionManager::new_with_config(client.clone(), config);
         let connection = manager.await.map_err(ConnectError::Unreachable)?;
         let scripts = Arc::new(ArcSwap::from_pointee(ScriptSet::new(Epoch(0))));
-        let store = RedisStore { client, connection, groups: Arc::default(), scripts };
+        let store = RedisStore { client, connection, groups: Arc::default(), history: Arc::default(), scripts };
         store.refuse_old_versions().await?;
         store.refuse_eviction().await?;
         Ok(store)
@@ -179,11 +181,11 @@ pub(super) fn store_error(error: RedisError) -> StoreError {
 
 fn classify(error: RedisError) -> StoreError {
     match error.kind() {
-        ErrorKind::Server(ServerErrorKind::NoScript) => StoreError::Fenced,
+        // A demoted primary may have lost what it decided last.
+        ErrorKind::Server(ServerErrorKind::NoScript | ServerErrorKind::ReadOnly) => StoreError::Fenced,
+        _ if error.code() == Some("UNBLOCKED") => StoreError::Fenced,
         ErrorKind::Server(ServerErrorKind::BusyLoading) => StoreError::Busy("Redis is loading its data"),
-        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => {
-            StoreError::Busy("this Redis does not take writes")
-        }
+        ErrorKind::Server(ServerErrorKind::MasterDown) => StoreError::Busy("this Redis does not take writes"),
         _ if error.code() == Some("OOM") => StoreError::Busy("Redis has no memory left"),
         _ if error.is_connection_refusal() => StoreError::Busy("Redis cannot be reached"),
         ErrorKind::Server(_) | ErrorKind::UnexpectedReturnType | ErrorKind::Extension => {

@@ -12,13 +12,12 @@ use crate::application::sale::ports::{
 };
 use crate::application::shared::StoreError;
 use crate::domain::sale::LedgerEntry;
-use crate::domain::shared::Epoch;
 use crate::domain::shared::{LedgerId, SaleId};
 
 use super::connection::{RedisStore, store_error};
 use super::keys::{Part, SaleKeys, WATERMARKS_CHANNEL};
 use super::reply::{text, texts};
-use super::text::{parse_attempts, parse_entries};
+use super::text::{parse_attempts, parse_entries, parse_watermark, print_watermark};
 
 /// Stream entries of a ledger that one command reads. Each may record a whole group of purchases.
 const ENTRIES_MAX: usize = 64;
@@ -78,9 +77,8 @@ impl AttemptLog for RedisStore {
 #[async_trait]
 impl Watermarks for RedisStore {
     async fn announce(&self, watermark: Watermark) -> Result<(), StoreError> {
-        let Watermark { sale, epoch, persisted, rejections } = watermark;
         let mut command = redis::cmd("PUBLISH");
-        command.arg(WATERMARKS_CHANNEL).arg(format!("{sale} {epoch} {persisted} {rejections}"));
+        command.arg(WATERMARKS_CHANNEL).arg(print_watermark(&watermark));
         self.query::<i64>(&command).await.map(|_listeners| ())
     }
 
@@ -134,20 +132,8 @@ impl WatermarkSubscription for Announcements {
         let message =
             message.ok_or_else(|| StoreError::Unreachable("the connection for announcements was closed".into()))?;
         let payload: String = message.get_payload().map_err(StoreError::corrupt)?;
-        watermark(&payload).ok_or_else(|| StoreError::corrupt(payload))
+        parse_watermark(&payload).ok_or_else(|| StoreError::corrupt(payload))
     }
-}
-
-/// `20261120T09 1 1763632800000-0 0`
-fn watermark(payload: &str) -> Option<Watermark> {
-    let mut words = payload.split(' ');
-    let (sale, epoch, persisted, rejections) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    Some(Watermark {
-        sale: sale.parse().ok()?,
-        epoch: Epoch(epoch.parse().ok()?),
-        persisted: persisted.parse().ok()?,
-        rejections: rejections.parse().ok()?,
-    })
 }
 
 fn range(sale: SaleId, part: Part, after: LedgerId, max: usize) -> Cmd {

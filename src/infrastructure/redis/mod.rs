@@ -4,6 +4,7 @@ mod calls;
 mod connection;
 mod decide;
 mod groups;
+mod history;
 mod inspect;
 mod keys;
 mod ledger;

@@ -9,11 +9,12 @@ use crate::domain::sale::{Purchase, Stock};
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
 
 use super::connection::{RedisStore, store_error};
+use super::history::Replication;
 use super::inspect::FIELDS_MAX;
 use super::keys::{Part, SaleKeys};
 use super::ledger::entries;
 use super::lifecycle::header;
-use super::text::{print_sold, print_taken};
+use super::text::{parse_entries, print_sold, print_taken};
 
 /// Purchases that are restored in one round trip, which takes Redis a fraction of a millisecond.
 const PURCHASES_MAX: usize = 64;
@@ -24,8 +25,9 @@ impl Restorer for RedisStore {
         let scripts = self.scripts(epoch);
         let mut pipeline = redis::pipe();
         pipeline.cmd("SCRIPT").arg("EXISTS").arg(scripts.all_hashes().collect::<Vec<_>>());
-        let (loaded,): (Vec<bool>,) = self.pipeline(&pipeline).await?;
-        if !loaded.iter().all(|loaded| *loaded) {
+        pipeline.cmd("INFO").arg("replication");
+        let (loaded, replication): (Vec<bool>, String) = self.pipeline(&pipeline).await?;
+        if !loaded.iter().all(|loaded| *loaded) || !self.history.is_of(epoch, &Replication::read(&replication)?) {
             return Ok(false);
         }
         for (sale, archived) in sales {
@@ -85,7 +87,10 @@ impl Restorer for RedisStore {
         for text in scripts.texts().chain([scripts.witness()]) {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
         }
-        self.pipeline(&pipeline).await
+        pipeline.cmd("INFO").arg("replication");
+        let (replication,): (String,) = self.pipeline(&pipeline).await?;
+        self.history.begin(epoch, &Replication::read(&replication)?);
+        Ok(())
     }
 
     async fn join(&self, epoch: Epoch) -> Result<(), StoreError> {
@@ -116,10 +121,14 @@ impl RedisStore {
         let keys = SaleKeys::of(sale);
         let mut pipeline = redis::pipe();
         pipeline.cmd("HGET").arg(keys.key(Part::Header)).arg("epoch");
-        pipeline.cmd("XREVRANGE").arg(keys.key(Part::Ledger)).arg("+").arg("-").arg("COUNT").arg(1);
-        let (held, last): (Option<String>, Value) = self.pipeline(&pipeline).await?;
-        let reached = entries(last)?.first().is_some_and(|(id, _)| *id >= archived);
-        Ok(held == Some(epoch.to_string()) && reached)
+        pipeline.cmd("EXISTS").arg(keys.key(Part::Ledger));
+        // The id of a stream entry is that of its last purchase.
+        pipeline.cmd("XRANGE").arg(keys.key(Part::Ledger)).arg(archived.to_string()).arg("+").arg("COUNT").arg(1);
+        let (held, has_ledger, found): (Option<String>, bool, Value) = self.pipeline(&pipeline).await?;
+        let found = entries(found)?;
+        let mut found = found.iter().flat_map(|(last, fields)| parse_entries(*last, fields));
+        let has_archived = archived == LedgerId::ZERO || found.any(|entry| entry.id == archived);
+        Ok(held == Some(epoch.to_string()) && has_ledger && has_archived)
     }
 
     /// Empties the sale but leaves a ledger, so that nobody takes it for one that was never opened. Carts and waiting

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::application::sale::ports::Attempt;
+use crate::application::sale::ports::{Attempt, Watermark};
 use crate::domain::sale::{
     Cart, CartLine, Catalog, Item, LedgerEntry, LedgerEvent, Purchase, Quantity, Release, SoldUnit,
 };
 use crate::domain::shared::limits::CART_UNITS;
-use crate::domain::shared::{CheckoutCode, LedgerId, Ordinal};
+use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal};
 
 /// An absent word: words are separated by spaces, so none may be empty.
 const ABSENT: &str = "-";
@@ -196,6 +196,25 @@ fn words<const N: usize>(text: &str) -> Option<[&str; N]> {
         *word = words.next()?;
     }
     words.next().is_none().then_some(found)
+}
+
+/// `20261120T09 1 1763632800000-5 0 1763632800000-4,1763632800000-5`: sale, epoch, the last archived id, the number of
+/// rejections, and the entries archived last.
+pub fn print_watermark(watermark: &Watermark) -> String {
+    let Watermark { sale, epoch, persisted, archived, rejections } = watermark;
+    format!("{sale} {epoch} {persisted} {rejections} {}", joined(archived.iter().map(LedgerId::to_string)))
+}
+
+/// Reads what [`print_watermark`] writes.
+pub fn parse_watermark(text: &str) -> Option<Watermark> {
+    let [sale, epoch, persisted, rejections, archived] = words(text)?;
+    Some(Watermark {
+        sale: sale.parse().ok()?,
+        epoch: Epoch(epoch.parse().ok()?),
+        persisted: persisted.parse().ok()?,
+        archived: parts(archived).map(|id| id.parse().ok()).collect::<Option<_>>()?,
+        rejections: rejections.parse().ok()?,
+    })
 }
 
 #[cfg(test)]

@@ -419,11 +419,12 @@ async fn a_reader_waits_for_the_next_entry(sale: Fixture<'_>) {
 async fn an_announcement_reaches_every_subscriber(sale: Fixture<'_>) {
     let store = sale.store();
     let (mut one, mut two) = (store.subscribe().await.unwrap(), store.subscribe().await.unwrap());
-    let persisted = "1763632800000-3".parse().unwrap();
-    let watermark = Watermark { sale: sale.id, epoch: EPOCH, persisted, rejections: 2 };
-    store.announce(watermark).await.unwrap();
+    let persisted: LedgerId = "1763632800000-3".parse().unwrap();
+    let archived = vec![LedgerId::ZERO.next(), persisted];
+    let watermark = Watermark { sale: sale.id, epoch: EPOCH, persisted, archived, rejections: 2 };
+    store.announce(watermark.clone()).await.unwrap();
     let (one, two) = tokio::join!(one.next(), two.next());
-    assert_eq!((one.unwrap(), two.unwrap()), (watermark, watermark));
+    assert_eq!((one.unwrap(), two.unwrap()), (watermark.clone(), watermark));
 }
 
 async fn what_a_store_holds_is_read_by_name_and_in_pages(sale: Fixture<'_>) {

@@ -9,8 +9,8 @@ use crate::domain::shared::{Epoch, LedgerId, SaleId};
 /// Checks the state of the store and replaces what it lost.
 #[async_trait]
 pub trait Restorer: Send + Sync {
-    /// Returns true if the store holds the scripts of the epoch and, for each sale, its state of that epoch with a
-    /// ledger that reaches at least as far as the archive.
+    /// Returns true if the store has written one history since the epoch began, holds the scripts of the epoch and, for
+    /// each sale, its state of that epoch with a ledger that has the last archived entry.
     async fn is_intact(&self, epoch: Epoch, sales: &[(SaleId, LedgerId)]) -> Result<bool, StoreError>;
 
     /// Makes a sale undecidable in every epoch until it is restored.

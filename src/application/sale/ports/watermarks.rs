@@ -6,12 +6,14 @@ use crate::application::shared::StoreError;
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
 
 /// The progress of the archive with one sale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watermark {
     pub sale: SaleId,
     /// The epoch of the ledger that it is about.
     pub epoch: Epoch,
     pub persisted: LedgerId,
+    /// The entries archived last. Those that the archive has rejected may be among them.
+    pub archived: Vec<LedgerId>,
     /// Entries of the sale that the archive has rejected so far.
     pub rejections: usize,
 }

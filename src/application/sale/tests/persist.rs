@@ -27,7 +27,7 @@ async fn a_batch_is_archived_in_one_call_and_announced() {
     let other = world.other();
     other.recover().await.unwrap();
     other.keep_schedule().await.unwrap();
-    other.apply_watermark(watermark).await.unwrap();
+    other.apply_watermark(watermark.clone()).await.unwrap();
     assert_eq!(other.current_sale().unwrap().confirmations.persisted(), watermark.persisted);
 }
 
