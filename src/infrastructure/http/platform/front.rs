@@ -127,19 +127,21 @@ impl Front {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
         let endpoint = self.check(caller, endpoint, &request.head)?;
-        let Load::Bounded(on_timeout) = endpoint.policy.load else {
-            return self.handle(endpoint, request, body).await;
-        };
+        // Before the request takes a place: bodies that never come must not keep others out.
+        let (headers, timeout) = (&request.head.headers, self.settings.head_timeout);
+        request.body = request_body::read(body, headers, endpoint.policy.accepts, timeout).await?;
+        let handling = (endpoint.handler)(&self.context, request);
+        let Load::Bounded(on_timeout) = endpoint.policy.load else { return handling.await };
         let Ok(_place) = self.in_flight.try_acquire() else {
             metrics::request_shed();
             let detail = "Too many requests are in flight. Nothing was changed. Try again in a second.";
             return Err(Problem::unavailable(detail));
         };
-        let answered = tokio::time::timeout(self.settings.request_timeout, self.handle(endpoint, request, body)).await;
+        let answered = tokio::time::timeout(self.settings.request_timeout, handling).await;
         answered.unwrap_or_else(|_| Err(timed_out(on_timeout)))
     }
 
-    /// Refuses a request without reading its body.
+    /// Refuses a request by its head.
     fn check(
         &self,
         caller: Caller,
@@ -160,15 +162,6 @@ impl Front {
             self.context.rates.check_address(caller.address)?;
         }
         Ok(endpoint)
-    }
-
-    async fn handle<B>(&self, endpoint: &Endpoint, request: &mut ApiRequest, body: B) -> Result<Answer, Problem>
-    where
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-    {
-        let (headers, timeout) = (&request.head.headers, self.settings.head_timeout);
-        request.body = request_body::read(body, headers, endpoint.policy.accepts, timeout).await?;
-        (endpoint.handler)(&self.context, request).await
     }
 }
 

@@ -18,6 +18,7 @@ use super::failing_stores::{StoreFault, shop};
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
 pub const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
 const BUFFERS_KEPT: Duration = Duration::from_millis(100);
+const IN_FLIGHT: usize = 16;
 pub const IDLE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 pub struct Server {
@@ -43,6 +44,7 @@ impl Server {
             head_timeout: HEAD_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             buffers_kept: BUFFERS_KEPT,
+            in_flight: IN_FLIGHT,
             ..HttpSettings::default()
         };
         let shop = shop(StoreFault::Unreachable);
@@ -88,6 +90,24 @@ async fn a_head_that_is_too_slow_ends_the_connection() {
         assert!(!peer.rest().await.contains("200 OK"), "{start:?}");
         assert!((HEAD_TIMEOUT..HEAD_TIMEOUT * 4).contains(&began.elapsed()), "{start:?} {:?}", began.elapsed());
     }
+}
+
+#[tokio::test]
+async fn bodies_that_never_come_keep_nobody_out() {
+    let server = Server::start(100).await;
+    let mut peers = Vec::new();
+    for _ in 0..2 * IN_FLIGHT {
+        let mut peer = server.connect().await;
+        let head =
+            "POST /api/purchase HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n";
+        peer.send(head).await;
+        peers.push(peer);
+    }
+    sleep(HEAD_TIMEOUT / 3).await;
+    let mut shopper = server.connect().await;
+    shopper.send("GET /sales/active HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(shopper.some().await.starts_with("HTTP/1.1 200"));
+    assert!(peers[0].some().await.starts_with("HTTP/1.1 408"));
 }
 
 #[tokio::test]
