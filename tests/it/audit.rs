@@ -66,6 +66,22 @@ async fn each_difference_is_found_and_counted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_vanishes_is_restored_without_an_operator() {
+    for part in ["units", "slots", "receipts"] {
+        let world = World::new().await;
+        let shop = world.start().await;
+        let code = shop.client.cart("bob", &["2", "3"]).await;
+        let receipt = shop.client.purchase(&code).await.expect(200).body;
+        let epoch = shop.epoch();
+        world.run_in_redis(&["DEL", &shop.key(part)]).await;
+        eventually("the sale is repaired", || async { shop.epoch() > epoch }).await;
+        shop.assert_sound(2).await;
+        assert_eq!(shop.client.purchase(&code).await.expect(200).body, receipt);
+        shop.client.buy_now("ann", "r", "2").await.expect_problem(410, "sold_out");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_audit_of_a_crowd_finds_the_one_difference_and_no_other() {
     let world = World::new().await.with(|world| world.settings.sale_items = 1_300);
     let shop = world.start().await;

@@ -85,7 +85,7 @@ async fn the_series_of_a_sale_are_removed_when_it_closes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_finds_a_drift_of_one_unit() {
+async fn the_audit_finds_a_drift_of_one_unit_and_has_it_repaired() {
     let world = World::new().await;
     let shop = world.start().await;
     shop.client.buy_now("ann", "r", "1").await.expect(200);
@@ -97,6 +97,8 @@ async fn the_audit_finds_a_drift_of_one_unit() {
     assert_eq!(drift().await, 0.0);
     world.run_in_redis(&["HSET", &shop.key("units"), "1", "0"]).await;
     eventually("the audit finds the sold unit that is free", || async { drift().await == 1.0 }).await;
+    eventually("the sale is repaired", || async { drift().await == 0.0 }).await;
+    shop.client.buy_now("bob", "r", "1").await.expect_problem(410, "sold_out");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::application::shared::StoreError;
+use crate::domain::shared::SaleId;
 
 use super::findings::Findings;
 use super::last_audit::LastAudit;
@@ -30,6 +31,20 @@ impl LiveSale {
 }
 
 impl Shop {
+    /// Has a sale rebuilt from PostgreSQL whose state in Redis differs from it: closes the fence, so that a recovery
+    /// follows. Returns false, and changes nothing, if that would destroy evidence or copy an error: a purchase is lost,
+    /// or PostgreSQL itself breaks a rule.
+    pub async fn repair(&self, sale: SaleId, findings: Findings) -> Result<bool, StoreError> {
+        let only_drift = Findings { drift: findings.drift, ..Findings::default() };
+        if findings.faults() != only_drift || !self.archive.check(sale).await?.is_sound() {
+            return Ok(false);
+        }
+        let epoch = self.fence.enter()?;
+        self.store.fence(sale).await?;
+        epoch.note_loss();
+        Ok(true)
+    }
+
     /// Verifies a live sale and keeps the result with it. Returns `None`, without a result, if Redis has lost its state
     /// or a recovery ran meanwhile: a sale that waits to be restored differs from PostgreSQL without being wrong.
     pub async fn audit(&self, sale: &LiveSale, pace: &mut Pace) -> Result<Option<Findings>, StoreError> {

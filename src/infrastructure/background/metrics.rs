@@ -25,6 +25,9 @@ metrics! {
     /// Differences that audits could not decide, because too many purchases waited for PostgreSQL.
     pub static AUDIT_SKIPPED: Metric<Counter> = "flashsale_audit_skipped_total";
 
+    /// Sales that were rebuilt because an audit found that Redis differed from PostgreSQL.
+    pub static REPAIRS: Metric<Counter> = "flashsale_repairs_total";
+
     /// Background tasks that ended unexpectedly and were restarted, by task.
     pub static TASK_RESTARTS: Metric<Counter, TaskName> = "flashsale_task_restarts_total" by "task";
 }

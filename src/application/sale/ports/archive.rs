@@ -128,6 +128,13 @@ pub struct ArchiveFindings {
     pub wrong_totals: u64,
 }
 
+impl ArchiveFindings {
+    /// Returns true if the archive breaks no rule.
+    pub fn is_sound(&self) -> bool {
+        (self.oversold, self.over_limit, self.wrong_totals) == (0, 0, 0)
+    }
+}
+
 /// Sales and their items.
 #[async_trait]
 pub trait SaleArchive: Send + Sync {
