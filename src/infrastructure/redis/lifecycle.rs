@@ -40,6 +40,7 @@ impl Lifecycle for RedisStore {
         let keys = SaleKeys::of(sale);
         let mut pipeline = redis::pipe();
         pipeline.cmd("ZADD").arg(RETIRED_SALES).arg(expires_at.timestamp()).arg(sale.to_string()).ignore();
+        pipeline.cmd("UNLINK").arg(keys.key(Part::Carts)).arg(keys.key(Part::Codes)).ignore();
         let backstop = (expires_at + UNATTENDED).timestamp();
         for part in Part::ALL {
             pipeline.cmd("EXPIREAT").arg(keys.key(part)).arg(backstop).ignore();

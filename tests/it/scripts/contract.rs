@@ -593,7 +593,9 @@ async fn only_a_store_that_lost_nothing_gets_new_scripts(sale: Fixture<'_>) {
 async fn a_retired_sale_is_forgotten_in_time(sale: Fixture<'_>) {
     let (store, now) = (sale.store(), sale.store().now().await.unwrap());
     sale.buy("ann", 1, &[(1, 1)]).await;
+    let cart = sale.checkout("bob", 2, &[(2, 1)]).await.unwrap();
     store.retire(sale.id, now + TimeDelta::hours(1)).await.unwrap();
+    assert_eq!(store.find(EPOCH, cart.code).await.unwrap(), None, "nobody can buy it any more");
     store.drop_retired(now + TimeDelta::minutes(59)).await.unwrap();
     assert!(matches!(store.find(EPOCH, sale.code(1)).await.unwrap(), Some(Found::Purchase(_))));
     store.drop_retired(now + TimeDelta::hours(1)).await.unwrap();

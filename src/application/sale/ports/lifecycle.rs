@@ -19,7 +19,7 @@ pub trait Lifecycle: Send + Sync {
     /// Moves the end of a sale to `ends_at` if that is earlier, never later. Idempotent.
     async fn end(&self, epoch: Epoch, sale: SaleId, ends_at: DateTime<Utc>) -> Result<(), StoreError>;
 
-    /// Sets the time at which the state of a completely archived sale may be dropped. Idempotent.
+    /// Drops the carts of a completely archived sale, and sets the time at which the rest may be dropped. Idempotent.
     async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Drops the state of some retired sales whose time has come, without holding up the store.

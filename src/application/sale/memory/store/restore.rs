@@ -44,6 +44,8 @@ impl Lifecycle for MemoryStore {
         self.run(StoreCall::Retire, |state| {
             if let Some(sale) = state.sales.get_mut(&sale) {
                 sale.expires_at = Some(expires_at);
+                sale.stock.carts.clear();
+                sale.stock.codes.clear();
             }
             Ok(())
         })
