@@ -150,7 +150,7 @@ check: fmt-check typos shellcheck lint doc deny machete compose-check monitoring
 test: stores watchers ## Run the tests against a private Redis, PostgreSQL and Prometheus
 	cargo test --workspace
 
-pauses-test: stores ## Sell, audit, restore and drop a large sale; fail if a command holds Redis for a millisecond (ITEMS=99999)
+pauses-test: stores ## Sell, audit, restore and drop a large sale; fail if a command holds Redis for a millisecond (ITEMS=100000)
 	cargo test --release --test it pauses -- --ignored --nocapture
 
 test-otlp: stores ## Run the tests that need the feature otlp

@@ -156,7 +156,7 @@ pub struct HttpConfig {
     pub max_connections: usize,
 
     /// Requests that are processed at the same time; more are refused with 503
-    #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 8_000)]
+    #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 10_000)]
     pub max_in_flight: usize,
 
     /// Requests per second of one user; 0 means no limit

@@ -4,7 +4,7 @@ use divan::{Bencher, black_box};
 use flashsale::application::sale::sold_filter::SoldFilter;
 use flashsale::domain::shared::{LedgerId, Ordinal};
 
-const ITEMS: [u32; 2] = [10_000, 99_999];
+const ITEMS: [u32; 2] = [10_000, 1_000_000];
 
 /// A filter of a sale in which every second item is sold, and the ordinals of all items.
 fn half_sold(items: u32) -> (SoldFilter, Vec<Ordinal>) {

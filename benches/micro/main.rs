@@ -2,7 +2,9 @@
 
 mod filter;
 mod ids;
+mod ledger;
 mod receipt;
+mod request;
 
 fn main() {
     divan::main();

@@ -43,7 +43,7 @@ pub struct Cli {
     #[arg(long, env = "GOAL_P99", value_parser = positive)]
     goal_p99: Option<Duration>,
     /// Number of items in the sale of a private service
-    #[arg(long, env = "ITEMS", conflicts_with = "base_url", value_parser = clap::value_parser!(u32).range(1..=99_999))]
+    #[arg(long, env = "ITEMS", conflicts_with = "base_url", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     items: Option<u32>,
     /// Seed of all random decisions: the same seed gives the same decisions
     #[arg(long, env = "SEED", default_value_t = 1)]

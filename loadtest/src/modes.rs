@@ -35,8 +35,8 @@ const MINUTE: u64 = 60;
 pub const ALL: [Mode; 5] = [
     crowd("realistic-light", 200, 2 * MINUTE, 10_000, 50, 0.0),
     crowd("realistic", 400, 5 * MINUTE, 10_000, 100, 0.0),
-    crowd("realistic-heavy", 800, 10 * MINUTE, 99_999, 250, 0.001),
-    crowd("realistic-stress", 1_500, 15 * MINUTE, 99_999, 500, 0.01),
+    crowd("realistic-heavy", 800, 10 * MINUTE, 100_000, 250, 0.001),
+    crowd("realistic-stress", 1_500, 15 * MINUTE, 100_000, 500, 0.01),
     Mode {
         name: "rush",
         arrivals: Arrivals::Rush { per_second: 2_000 },

@@ -66,7 +66,7 @@ fn resident_mb() -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a minute; run it with `make pauses-test`"]
 async fn nothing_holds_redis() {
-    let items = std::env::var("ITEMS").ok().and_then(|items| items.parse().ok()).unwrap_or(99_999);
+    let items = std::env::var("ITEMS").ok().and_then(|items| items.parse().ok()).unwrap_or(100_000);
     let world = World::new().await.with(|world| world.settings.sale_items = items);
     world.run_in_redis(&["CONFIG", "SET", "slowlog-log-slower-than", "1000", "slowlog-max-len", "1000"]).await;
     world.run_in_redis(&["CONFIG", "SET", "latency-monitor-threshold", "2"]).await;

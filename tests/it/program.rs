@@ -263,7 +263,7 @@ fn a_wrong_setting_is_reported_with_the_reason() {
     for (args, message) in [
         (["config", "--sale-every", "0s"], "greater than zero"),
         (["config", "--sale-every", "1500ms"], "whole seconds"),
-        (["config", "--sale-items", "0"], "0 is not in 1..=99999"),
+        (["config", "--sale-items", "0"], "0 is not in 1..=1000000"),
         (["verify", "--sale", "yesterday"], "must be a sale id"),
     ] {
         let output = run(dir.path(), &args);

@@ -294,3 +294,27 @@ async fn a_purchase_completes_after_its_client_has_disconnected() {
     assert_eq!(shop.client.purchase(&code).await.expect(200).header("idempotent-replayed"), Some("true"));
     shop.assert_sound(1).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_with_six_digits_is_sold_and_restored_like_every_other() {
+    let world = World::new().await.with(|world| world.settings.sale_items = 100_001);
+    let shop = world.start().await;
+    let [below, first, last] = [99_999, 100_000, 100_001].map(|number| shop.item(number));
+    let code = shop.client.cart("ann", &[&below, &first]).await;
+    let receipt = shop.client.purchase(&code).await.expect(200);
+    let bought: Vec<_> =
+        receipt.json()["purchased_items"].as_array().expect("a list").iter().map(|item| item["id"].clone()).collect();
+    assert_eq!(bought, [below.as_str(), &first]);
+    shop.client.buy_now("bob", "r", "100001").await.expect(200);
+    let sold = format!("/sales/{}/items?available=false", shop.sale());
+    eventually("the items are shown as sold", || async {
+        let page = shop.client.get(&sold).await.expect(200).json();
+        page["items"].as_array().is_some_and(|items| items.iter().map(|item| &item["id"]).eq([&below, &first, &last]))
+    })
+    .await;
+    world.run_in_redis(&["FLUSHALL"]).await;
+    eventually("Redis is restored", || async { shop.client.purchase(&code).await.status == 200 }).await;
+    assert_eq!(shop.client.purchase(&code).await.expect(200).body, receipt.body);
+    shop.client.buy_now("cat", "r", &last).await.expect_problem(410, "sold_out");
+    shop.assert_sound(3).await;
+}

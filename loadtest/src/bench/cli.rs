@@ -26,7 +26,7 @@ struct Cli {
     #[arg(long, env = "ROWS", value_delimiter = ',', value_parser = Row::find)]
     rows: Vec<Row>,
     /// Numbers of connections [default: 1,16,64,256,1024]
-    #[arg(long, env = "CONNECTIONS", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=9_000))]
+    #[arg(long, env = "CONNECTIONS", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=10_000))]
     connections: Vec<u32>,
     /// Length of each load in seconds [default: 1.5]
     #[arg(long, value_parser = seconds)]

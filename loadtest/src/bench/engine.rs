@@ -1,4 +1,5 @@
-//! The closed loop: every connection sends its next request as soon as it has the response to the last one.
+//! The closed loop: every connection sends its next request as soon as it has the response to the last one. A request that
+//! the service asks to send again is sent again, as every client does.
 
 use std::cell::RefCell;
 use std::io;
@@ -7,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Error;
 use super::connection::{Connection, Response};
@@ -16,6 +17,10 @@ use crate::latency::Latencies;
 
 /// Time for the responses to the last requests.
 const LAST_RESPONSES: Duration = Duration::from_secs(30);
+/// Pause before a request is sent again: the `Retry-After` of the service.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Time after which a request is not sent again. It leaves time for the last response.
+const RETRY_FOR: Duration = Duration::from_secs(15);
 
 /// The requests of one connection.
 pub trait Traffic {
@@ -33,6 +38,8 @@ pub struct Measured {
     /// The time from the first request to the last response.
     pub elapsed: Duration,
     pub latencies: Latencies,
+    /// Requests that were sent again.
+    pub retries: u64,
     pub unexpected: u64,
     /// The first unexpected response.
     pub sample: Option<String>,
@@ -51,10 +58,15 @@ impl Connections {
     /// Opens connections one after another, in turn to each of these addresses.
     pub async fn open(addresses: &[SocketAddr], count: usize) -> Result<Self, Error> {
         let mut connections = Vec::with_capacity(count);
-        for address in addresses.iter().cycle().take(count) {
-            let mut connection = Connection::open(*address).await?;
-            connection.exchange(&requests::get("/health/live")).await?;
-            connections.push(connection);
+        let deadline = Instant::now() + LAST_RESPONSES;
+        while connections.len() < count {
+            let mut connection = Connection::open(addresses[connections.len() % addresses.len()]).await?;
+            match connection.exchange(&requests::get("/health/live")).await?.status {
+                200 => connections.push(connection),
+                // The service may not have noticed yet that other connections are closed.
+                503 if Instant::now() < deadline => sleep(RETRY_AFTER).await,
+                status => return Err(Error::Unexpected(format!("GET /health/live -> {status}"))),
+            }
         }
         Ok(Connections(connections))
     }
@@ -84,6 +96,7 @@ impl Connections {
             requests: totals.latencies.count(),
             elapsed: totals.last_response - started,
             latencies: totals.latencies,
+            retries: totals.retries,
             unexpected: totals.unexpected,
             sample: totals.sample,
         })
@@ -92,6 +105,7 @@ impl Connections {
 
 struct Totals {
     latencies: Latencies,
+    retries: u64,
     last_response: Instant,
     unexpected: u64,
     sample: Option<String>,
@@ -99,7 +113,7 @@ struct Totals {
 
 impl Totals {
     fn new(started: Instant) -> Self {
-        Totals { latencies: Latencies::new(), last_response: started, unexpected: 0, sample: None }
+        Totals { latencies: Latencies::new(), retries: 0, last_response: started, unexpected: 0, sample: None }
     }
 }
 
@@ -112,7 +126,15 @@ async fn converse(
     let mut request = Vec::with_capacity(512);
     let mut sent = Instant::now();
     while sent < ends_at && traffic.write(&mut request) {
-        let response = connection.exchange(&request).await?;
+        let response = loop {
+            let response = connection.exchange(&request).await?;
+            // Refused for now, or not known yet.
+            if !matches!(response.status, 503 | 202) || sent.elapsed() > RETRY_FOR {
+                break response;
+            }
+            totals.borrow_mut().retries += 1;
+            sleep(RETRY_AFTER).await;
+        };
         let answered = Instant::now();
         let is_expected = traffic.take(response);
         let totals = &mut *totals.borrow_mut();
@@ -133,4 +155,45 @@ fn describe(request: &[u8], response: Response<'_>) -> String {
     let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let body: String = String::from_utf8_lossy(response.body).chars().take(300).collect();
     format!("{} -> {} {body}", String::from_utf8_lossy(line), response.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use tokio::task::LocalSet;
+
+    use super::super::traffic::numbered;
+    use super::*;
+
+    /// Serves one connection with these statuses, in turn.
+    fn serve(listener: &TcpListener, statuses: &[u16]) {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        for status in statuses {
+            assert!(stream.read(&mut [0; 1024]).expect("a request") > 0, "the connection ended before {status}");
+            write!(stream, "HTTP/1.1 {status} -\r\ncontent-length: 0\r\n\r\n").expect("a response is written");
+        }
+    }
+
+    #[test]
+    fn a_request_is_sent_again_until_its_outcome_is_known() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let server = std::thread::spawn(move || {
+            serve(&listener, &[503]);
+            serve(&listener, &[200, 503, 202, 200, 409]);
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let running = async {
+            let write = |_, request: &mut Vec<u8>| request.extend_from_slice(&requests::get("/"));
+            let traffic = numbered(1, 2, write, |_, response| response.status == 200);
+            Connections::open(&[address], 1).await?.run(traffic, Duration::from_secs(60)).await
+        };
+        let measured = LocalSet::new().block_on(&runtime, running).expect("all responses arrive");
+        assert_eq!((measured.requests, measured.retries, measured.unexpected), (2, 2, 1));
+        assert_eq!(measured.sample.as_deref(), Some("GET / HTTP/1.1 -> 409 "));
+        assert!(measured.latencies.quantile_ms(1.0) >= 2.0 * RETRY_AFTER.as_secs_f64() * 1e3 * 0.99);
+        server.join().expect("the server got all requests");
+    }
 }

@@ -37,14 +37,13 @@ impl Items {
         ItemId { sale: &self.sales[(number % sales) as usize], number: self.first + number / sales + 1 }
     }
 
-    /// Takes at least `wanted` items out of this range, or `None` if it has fewer.
-    pub fn take(&mut self, wanted: u64) -> Option<Items> {
+    /// Returns the first `wanted` items or a few more, and the rest; `None` if there are fewer.
+    pub fn split(&self, wanted: u64) -> Option<(Items, Items)> {
         let sales = self.sales.len() as u64;
         let each = wanted.div_ceil(sales);
-        let taken = Items { sales: self.sales.clone(), first: self.first, count: each * sales };
-        self.count = self.count.checked_sub(taken.count)?;
-        self.first += each;
-        Some(taken)
+        let taken = Items { count: each * sales, ..self.clone() };
+        let rest = Items { first: self.first + each, count: self.count.checked_sub(taken.count)?, ..self.clone() };
+        Some((taken, rest))
     }
 }
 
@@ -62,10 +61,11 @@ mod tests {
     fn no_item_is_taken_twice() {
         let mut rest = Items::all(vec!["a".to_owned(), "b".to_owned()], 3);
         let mut ids = Vec::new();
-        while let Some(items) = rest.take(3) {
+        while let Some((items, others)) = rest.split(3) {
             ids.extend((0..items.count).map(|number| items.id(number).to_string()));
+            rest = others;
         }
         assert_eq!(ids, ["a-00001", "b-00001", "a-00002", "b-00002"]);
-        assert_eq!(rest.take(2).unwrap().id(1).to_string(), "b-00003");
+        assert_eq!(rest.split(2).unwrap().0.id(1).to_string(), "b-00003");
     }
 }

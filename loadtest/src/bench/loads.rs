@@ -98,7 +98,7 @@ impl Loads {
         if let Some(items) = &self.unsold {
             return Ok(items.clone());
         }
-        let items = shop.items(self.plan.sale_items).await?;
+        let items = shop.unsold(self.plan.sale_items).await?;
         self.unsold = Some(items.clone());
         Ok(items)
     }

@@ -166,6 +166,7 @@ mod tests {
             p999_ms: 3.0,
             max_ms: 4.0,
             cpu_us: CpuTimes { service: 30.0, redis: 10.0, postgres: 20.0, client: 5.0 },
+            retries: 6,
             unexpected: 0,
         };
         Results {
@@ -197,7 +198,7 @@ mod tests {
     fn the_table_has_the_ratio_and_the_sum() {
         let text = table::markdown(&results());
         assert!(text.contains(
-            "| purchase, 1 unit | 64 | 50 | 0.50 | - | 1.00 | 2.00 | 3.00 | 30.0 | 10.0 | 20.0 | 60.0 | 5.0 |"
+            "| purchase, 1 unit | 64 | 50 | 0.50 | - | 1.00 | 2.00 | 3.00 | 30.0 | 10.0 | 20.0 | 60.0 | 5.0 | 6 |"
         ));
         assert!(text.contains("nothing held Redis"), "{text}");
     }

@@ -39,11 +39,11 @@ impl Plan {
             length: Duration::from_millis(1_500),
             reference_length: Duration::from_millis(400),
             shares_service: false,
-            sale_items: 99_999,
+            sale_items: 100_000,
             hot_stock: 100_000,
             sold_items: 10_000,
             sell_outs: 3,
-            opened: vec![10_000, 99_999],
+            opened: vec![10_000, 100_000],
             idle: vec![1_500, 10_000],
             bursts: vec![500, 1_000, 2_000, 4_000],
         }

@@ -55,6 +55,8 @@ pub struct LoadResult {
     pub max_ms: f64,
     /// CPU time of a request in microseconds.
     pub cpu_us: CpuTimes,
+    /// Requests that were sent again, because the answer was 503 or 202.
+    pub retries: u64,
     pub unexpected: u64,
 }
 
@@ -94,6 +96,7 @@ impl LoadResult {
             p999_ms: latency(0.999),
             max_ms: latency(1.0),
             cpu_us: cpu,
+            retries: measured.retries,
             unexpected: measured.unexpected,
         }
     }

@@ -33,7 +33,7 @@ pub struct Bench<'a> {
     pub reference: &'a Reference,
     pub failures: Vec<String>,
     pub loads: Vec<LoadResult>,
-    figures: Vec<Figure>,
+    pub figures: Vec<Figure>,
     pauses: Vec<(String, Pauses)>,
 }
 
@@ -131,15 +131,21 @@ impl Bench<'_> {
                 Vec::new()
             }
         };
+        self.check(shop, row.name()).await?;
+        Ok(figures)
+    }
+
+    /// Verifies what was sold, and notes what held Redis.
+    pub async fn check(&mut self, shop: &mut Shop<'_>, name: &str) -> Result<(), Error> {
         if let Some(fault) = shop.verify().await? {
-            self.fail(&format!("{}: {fault}", row.name()));
+            self.fail(&format!("{name}: {fault}"));
         }
         let pauses = shop.pauses()?;
         shop.redis.forget_pauses()?;
         if pauses != Pauses::default() {
-            self.pauses.push((row.name().to_owned(), pauses));
+            self.pauses.push((name.to_owned(), pauses));
         }
-        Ok(figures)
+        Ok(())
     }
 
     /// Measures a load and prints its line.

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::Error;
 use super::connection::Connection;
-use super::engine::{Connections, Measured, Traffic};
+use super::engine::{Connections, Measured, RETRY_AFTER, Traffic};
 use super::items::Items;
 use super::processes::Processes;
 use super::redis_server::{Pauses, RedisServer};
@@ -17,16 +17,20 @@ use super::requests;
 use super::services::Services;
 use crate::verify::{self, Findings};
 
-/// The periodic sale is not used: a bench that crosses the hour would lose it.
-const PERIODIC_SALE_ITEMS: &str = "1";
+/// The periodic sale is not used, so it is small, and so long that no other follows it during a bench.
+const PERIODIC_SALE: [&str; 4] = ["--sale-items", "1", "--sale-every", "365days"];
 /// Time for a new sale or instance to serve.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(1);
-const RETRY: Duration = Duration::from_secs(1);
 /// Connections for what a row needs before it is measured.
 const PREPARING_CONNECTIONS: usize = 64;
 /// No preparation takes this long.
 const PREPARING_TIME: Duration = Duration::from_secs(600);
+
+/// Returns the settings that all instances must share.
+fn settings(token: &str) -> Vec<&str> {
+    [&PERIODIC_SALE[..], &["--admin-token", token]].concat()
+}
 
 /// A running service.
 pub struct Shop<'a> {
@@ -49,7 +53,7 @@ impl<'a> Shop<'a> {
     /// Starts a service. Its items will come from `sales` sales at a time, each with `sale_items` items.
     pub async fn open(services: &'a Services, sales: usize, sale_items: u64) -> Result<Self, Error> {
         let token = format!("{:032x}", rand::random::<u128>());
-        let state = services.start(&["--sale-items", PERIODIC_SALE_ITEMS, "--admin-token", &token]).await?;
+        let state = services.start(&settings(&token)).await?;
         let shop = Shop {
             services,
             addresses: vec![state.service.listen],
@@ -68,7 +72,7 @@ impl<'a> Shop<'a> {
 
     /// Starts another instance with the same stores, before any sale is created.
     pub async fn add_instance(&mut self) -> Result<(), Error> {
-        let (pid, address) = self.services.start_instance(&["--admin-token", &self.token]).await?;
+        let (pid, address) = self.services.start_instance(&settings(&self.token)).await?;
         self.processes.service.push(pid);
         self.addresses.push(address);
         self.wait_for_instance(address).await
@@ -89,28 +93,34 @@ impl<'a> Shop<'a> {
 
     /// Takes `wanted` items that are not sold, or all items of new sales if these have fewer.
     pub async fn items(&mut self, wanted: u64) -> Result<Items, Error> {
+        let (items, rest) = self.first_unsold(wanted).await?;
+        self.rest = rest;
+        Ok(items)
+    }
+
+    /// Returns the same items without taking them, for loads that sell none.
+    pub async fn unsold(&mut self, wanted: u64) -> Result<Items, Error> {
+        Ok(self.first_unsold(wanted).await?.0)
+    }
+
+    /// Returns the items that are sold next, and those that are left then.
+    async fn first_unsold(&mut self, wanted: u64) -> Result<(Items, Items), Error> {
         let wanted = wanted.min(self.sale_items * self.sales as u64);
-        if let Some(items) = self.rest.take(wanted) {
-            return Ok(items);
+        if let Some(split) = self.rest.split(wanted) {
+            return Ok(split);
         }
         let mut sales = Vec::with_capacity(self.sales);
         for _ in 0..self.sales {
             sales.push(self.create_sale(&format!(r#"{{"total_items":{}}}"#, self.sale_items)).await?);
         }
         self.rest = Items::all(sales, self.sale_items);
-        self.rest.take(wanted).ok_or(Error::NotRunning)
+        self.rest.split(wanted).ok_or(Error::NotRunning)
     }
 
     /// Creates a sale and waits until all instances sell it. Returns its id.
     pub async fn create_sale(&self, body: &str) -> Result<String, Error> {
+        let created = self.post_sale(body).await?;
         let deadline = Instant::now() + START_TIMEOUT;
-        let created = loop {
-            match self.post_sale(body).await {
-                // A busy machine may need another attempt.
-                Err(Error::Unexpected(_)) if Instant::now() < deadline => sleep(RETRY).await,
-                result => break result?,
-            }
-        };
         let item = Items::all(vec![created.clone()], 1);
         for address in self.addresses.clone() {
             let mut connection = Connection::open(address).await?;
@@ -131,7 +141,14 @@ impl<'a> Shop<'a> {
         let mut request = Vec::new();
         requests::post_json(&mut request, "/admin/sales", &format!("authorization: Bearer {}\r\n", self.token), body);
         let mut connection = Connection::open(self.addresses[0]).await?;
-        let response = connection.exchange(&request).await?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        let response = loop {
+            let response = connection.exchange(&request).await?;
+            if response.status != 503 || Instant::now() > deadline {
+                break response;
+            }
+            sleep(RETRY_AFTER).await;
+        };
         let sale: Option<serde_json::Value> = serde_json::from_slice(response.body).ok();
         match sale.as_ref().and_then(|sale| sale["id"].as_str()).filter(|_| response.status == 201) {
             Some(id) => Ok(id.to_owned()),
@@ -174,7 +191,14 @@ impl<'a> Shop<'a> {
 
     /// Compares the stores with each other and with what was acknowledged. Returns the fault, if there is one.
     pub async fn verify(&self) -> Result<Option<String>, Error> {
-        let found = verify::run(&mut self.services.verify_command().await?).await.map_err(Error::Verify)?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        let found = loop {
+            match verify::run(&mut self.services.verify_command().await?).await {
+                // A busy machine may need another attempt.
+                Err(_) if Instant::now() < deadline => sleep(RETRY_AFTER).await,
+                result => break result.map_err(Error::Verify)?,
+            }
+        };
         let acknowledged = self.sold.get();
         Ok(match found {
             Findings { sold, lost: 0, oversold: 0, over_limit: 0, drift: 0 } if sold == acknowledged => None,

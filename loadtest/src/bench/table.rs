@@ -3,7 +3,7 @@
 use super::redis_server::Pauses;
 use super::results::{Figure, LoadResult, Results};
 
-pub const HEADS: [&str; 12] = [
+pub const HEADS: [&str; 13] = [
     "conns",
     "requests/s",
     "ratio",
@@ -16,6 +16,7 @@ pub const HEADS: [&str; 12] = [
     "PG us",
     "sum us",
     "client us",
+    "retries",
 ];
 const TITLE_WIDTH: usize = 34;
 const WIDTH: usize = 11;
@@ -73,7 +74,7 @@ pub fn markdown(results: &Results) -> String {
 }
 
 /// Returns the columns of a load.
-pub fn cells(load: &LoadResult) -> [String; 12] {
+pub fn cells(load: &LoadResult) -> [String; 13] {
     let cpu = load.cpu_us;
     [
         load.connections.to_string(),
@@ -88,10 +89,11 @@ pub fn cells(load: &LoadResult) -> [String; 12] {
         format!("{:.1}", cpu.postgres),
         format!("{:.1}", cpu.without_client()),
         format!("{:.1}", cpu.client),
+        load.retries.to_string(),
     ]
 }
 
-fn line(title: &str, cells: [String; 12]) -> String {
+fn line(title: &str, cells: [String; 13]) -> String {
     let cells: String = cells.iter().map(|cell| format!("{cell:>WIDTH$}")).collect();
     format!("{title:<TITLE_WIDTH$}{cells}")
 }

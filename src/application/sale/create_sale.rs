@@ -3,6 +3,7 @@
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 
 use crate::application::shared::StoreError;
+use crate::application::shared::blocking::apart;
 use crate::domain::sale::{Catalog, Item, Sale, Window};
 use crate::domain::shared::limits::{LIVE_SALES_MAX, SALE_DAYS_MAX};
 use crate::domain::shared::{Currency, Invalid, SaleId};
@@ -54,7 +55,7 @@ impl Shop {
             return Err(NewSaleError::TooMany);
         }
         let catalog = match wanted.offer {
-            Offer::Generated(items) => Catalog::generated(items)?,
+            Offer::Generated(items) => apart(move || Catalog::generated(items)).await?,
             Offer::Listed(currency, items) => Catalog::new(currency, items)?,
         };
         let user_limit = wanted.user_limit.unwrap_or(self.settings.user_limit);
@@ -63,7 +64,7 @@ impl Shop {
             let sale = Sale::new(id, window, user_limit, &catalog);
             if self.archive.create_sale(&sale, &catalog).await? {
                 // The sale exists now. If it cannot be activated here at once, the schedule will do it.
-                if let Err(error) = self.activate(sale.clone()).await {
+                if let Err(error) = self.activate_with(sale.clone(), catalog).await {
                     tracing::warn!(sale = %id, %error, "the new sale is not open yet");
                 }
                 return Ok(sale);

@@ -7,12 +7,15 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 
 use crate::domain::sale::{Sale, SaleStatus};
+use crate::domain::shared::limits::SALE_ITEMS_MAX;
 use crate::domain::shared::{SaleId, SaleKind};
 
 use super::live_sale::LiveSale;
 
-/// Past sales that are kept in memory after a request for them.
+/// Past sales that are kept in memory after a request for them, and the items that they may have together. Each item
+/// takes about 150 bytes.
 const PAST_SALES_KEPT: usize = 8;
+const PAST_ITEMS_KEPT: u32 = SALE_ITEMS_MAX;
 
 /// The live sales by id, and a few past ones.
 #[derive(Default)]
@@ -90,10 +93,35 @@ impl SaleRegistry {
         past.iter().find(|sale| sale.id() == id).cloned()
     }
 
-    /// Keeps a past sale in memory; the oldest makes room.
+    /// Keeps a past sale in memory; the oldest ones make room.
     pub fn keep(&self, sale: Arc<LiveSale>) {
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         past.push_front(sale);
-        past.truncate(PAST_SALES_KEPT);
+        let kept = kept(past.iter().map(|sale| sale.catalog.items()));
+        past.truncate(kept);
+    }
+}
+
+/// Returns how many past sales stay in memory, by their numbers of items.
+fn kept(items: impl Iterator<Item = u32>) -> usize {
+    let mut sum = 0;
+    items
+        .take(PAST_SALES_KEPT)
+        .take_while(|items| {
+            sum += items;
+            sum <= PAST_ITEMS_KEPT
+        })
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_sales_are_bounded_by_their_number_and_by_their_items() {
+        for (items, expected) in [(10_000, PAST_SALES_KEPT), (250_000, 4), (600_000, 1), (SALE_ITEMS_MAX, 1)] {
+            assert_eq!(kept([items; 20].into_iter()), expected, "{items}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::application::shared::StoreError;
+use crate::application::shared::blocking::apart;
 use crate::domain::sale::{Catalog, Sale, Window};
 use crate::domain::shared::{LedgerId, SaleId};
 
@@ -57,7 +58,9 @@ impl Shop {
     }
 
     async fn create_hourly(&self, window: Window) -> Result<(), StoreError> {
-        let catalog = Catalog::generated(self.settings.sale_items)
+        let items = self.settings.sale_items;
+        let catalog = apart(move || Catalog::generated(items))
+            .await
             .unwrap_or_else(|invalid| unreachable!("the number of items is checked at the start: {invalid}"));
         let sale = Sale::new(SaleId::hourly(window.starts_at), window, self.settings.user_limit, &catalog);
         if self.archive.create_sale(&sale, &catalog).await? {

@@ -8,8 +8,9 @@ use chrono::TimeDelta;
 use futures::TryStreamExt;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::application::shared::blocking::apart;
 use crate::application::shared::{StoreError, Tasks};
-use crate::domain::sale::{LedgerEntry, LedgerEvent, Sale, Stock};
+use crate::domain::sale::{Catalog, LedgerEntry, LedgerEvent, Sale, Stock};
 use crate::domain::shared::{LedgerId, SaleId};
 
 use super::clock::Clock;
@@ -128,8 +129,13 @@ impl Shop {
 
     /// Makes a sale live on this instance, and opens it in Redis if no instance has.
     pub async fn activate(&self, sale: Sale) -> Result<Arc<LiveSale>, StoreError> {
+        let catalog = self.archive.catalog(sale.id).await?;
+        self.activate_with(sale, catalog).await
+    }
+
+    /// Does the same with the catalog of the sale at hand.
+    pub(super) async fn activate_with(&self, sale: Sale, catalog: Catalog) -> Result<Arc<LiveSale>, StoreError> {
         let (id, epoch) = (sale.id, self.fence.enter()?);
-        let catalog = Arc::new(self.archive.catalog(id).await?);
         let cursors = self.archive.cursors(id).await?;
         // A sale with archived entries has been opened before: a Redis without it has lost it, and only recovery may
         // restore it.
@@ -137,7 +143,10 @@ impl Shop {
             let stock = Stock::new(sale.clone(), &catalog);
             epoch.check(self.store.open(epoch.number(), &stock).await)?;
         }
-        let live = Arc::new(LiveSale::new(sale, catalog));
+        if let Some(live) = self.sales.live(id) {
+            return Ok(live);
+        }
+        let live = apart(|| Arc::new(LiveSale::new(sale, Arc::new(catalog)))).await;
         self.catch_up(&live).await?;
         let live = self.sales.add(live);
         self.sale_added.notify_one();
@@ -147,7 +156,7 @@ impl Shop {
     /// Reads a sale from the archive: everything in it is durable.
     async fn load_past(&self, sale: Sale) -> Result<LiveSale, StoreError> {
         let (id, catalog) = (sale.id, self.archive.catalog(sale.id).await?);
-        let past = LiveSale::new(sale, Arc::new(catalog));
+        let past = apart(|| LiveSale::new(sale, Arc::new(catalog))).await;
         let entry =
             |recorded: RecordedPurchase| LedgerEntry { id: recorded.id, event: LedgerEvent::Sold(recorded.purchase) };
         let mut pages = pin!(self.archived_purchases(id));

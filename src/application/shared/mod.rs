@@ -1,5 +1,6 @@
 //! The types that the use cases of every context share.
 
+pub mod blocking;
 mod store_error;
 mod tasks;
 

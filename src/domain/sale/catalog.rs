@@ -92,7 +92,7 @@ mod tests {
         assert_eq!((catalog.items(), catalog.units()), (100, 100));
         assert_eq!(catalog, Catalog::generated(100).unwrap());
         assert!(Catalog::generated(0).is_err());
-        assert!(Catalog::generated(100_000).is_err());
+        assert!(Catalog::generated(SALE_ITEMS_MAX + 1).is_err());
         assert!(Catalog::generated(u32::MAX).is_err());
     }
 }

@@ -50,7 +50,8 @@ impl fmt::Display for Ordinal {
     }
 }
 
-/// The name of an item: `20261120T09-00042`. It contains its sale.
+/// The name of an item: `20261120T09-00042`. It contains its sale. An ordinal has at least five digits, and no zeros in
+/// front beyond that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ItemId {
     pub sale: SaleId,
@@ -69,7 +70,9 @@ impl FromStr for ItemId {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let wrong = || Invalid::new("must be an item id such as 20261120T09-00042");
         let (sale, digits) = text.rsplit_once('-').ok_or_else(wrong)?;
-        if digits.len() != 5 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Each item has one name: a sixth digit is no leading zero.
+        let is_padded = digits.len() == 5 || (digits.len() > 5 && !digits.starts_with('0'));
+        if !is_padded || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong());
         }
         let number = digits.parse::<u32>().map_err(|_| wrong())?;
@@ -89,6 +92,17 @@ mod tests {
         assert_eq!(id.sale.to_string(), "20261120T0930-7f3a");
         assert_eq!(id.ordinal.get(), 42);
         assert_eq!(id.to_string(), "20261120T0930-7f3a-00042");
-        assert_eq!("20261120T09-99999".parse::<ItemId>().unwrap().ordinal.get(), 99_999);
+    }
+
+    #[test]
+    fn an_item_has_one_id() {
+        for text in ["20261120T09-00001", "20261120T09-99999", "20261120T09-100000", "20261120T09-1000000"] {
+            assert_eq!(text.parse::<ItemId>().unwrap().to_string(), text);
+        }
+        for text in
+            ["20261120T09-1", "20261120T09-0001", "20261120T09-000001", "20261120T09-0100000", "20261120T09-1000001"]
+        {
+            assert!(text.parse::<ItemId>().is_err(), "{text}");
+        }
     }
 }

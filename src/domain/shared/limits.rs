@@ -9,8 +9,8 @@ pub const USER_UNITS: u32 = 10;
 /// The highest limit per user that a sale may set. Slots are kept as one character each.
 pub const USER_UNITS_MAX: u32 = 100;
 
-/// Items of one sale. An ordinal has five digits.
-pub const SALE_ITEMS_MAX: u32 = 99_999;
+/// Items of one sale.
+pub const SALE_ITEMS_MAX: u32 = 1_000_000;
 
 /// Units of one item.
 pub const ITEM_STOCK_MAX: u32 = 100_000;

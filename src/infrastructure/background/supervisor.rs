@@ -1,7 +1,6 @@
 //! The supervisor: restarts a background task that panics or ends unexpectedly.
 
 use std::any::Any;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::application::shared::Tasks;
+use crate::application::shared::blocking::result_of;
 use crate::infrastructure::backoff::Backoff;
 
 use super::metrics::TASK_RESTARTS;
@@ -56,12 +56,7 @@ impl Supervisor {
 
     /// Runs blocking work on a thread of its own. A panic of the work is a panic of the caller.
     pub async fn run_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        match self.running.spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
-            Ok(result) => result,
-            Err(Ok(panic)) => resume_unwind(panic),
-            // The runtime shuts down, and the caller with it.
-            Err(Err(_cancelled)) => std::future::pending().await,
-        }
+        result_of(self.running.spawn_blocking(work)).await
     }
 
     /// Waits until a task has lost its supervision, so that nothing would restart it.

@@ -28,6 +28,10 @@ pub use platform::endpoint::{Api, Endpoint};
 pub use platform::limits::settings::{HttpSettings, Rate, Surface};
 pub use platform::listener::bind;
 
+// For benches/micro.
+#[doc(hidden)]
+pub use {platform::request::ApiRequest, sale::checkout::read as read_checkout, sale::receipt_body::PurchaseBody};
+
 /// Serves a part of the interface on this listener until `shutdown`, and then drains its connections.
 pub async fn serve(
     listener: TcpListener,

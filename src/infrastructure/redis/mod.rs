@@ -16,3 +16,7 @@ mod scripts;
 mod text;
 
 pub use connection::{ConnectError, RedisStore};
+
+// For benches/micro.
+#[doc(hidden)]
+pub use text::parse_entries;

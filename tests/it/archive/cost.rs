@@ -7,7 +7,7 @@ use super::*;
 use crate::harness::stores::{Postgres, migrate};
 
 /// Items of the sale.
-const ITEMS: u32 = 99_999;
+const ITEMS: u32 = 100_000;
 
 /// Purchases in the tables before the first measurement.
 const FILLED: usize = 50_000;

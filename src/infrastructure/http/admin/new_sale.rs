@@ -196,7 +196,7 @@ mod tests {
         for (body, field) in [
             ("{}", "total_items"),
             (r#"{"total_items":0}"#, "total_items"),
-            (r#"{"total_items":100000}"#, "total_items"),
+            (r#"{"total_items":1000001}"#, "total_items"),
             (r#"{"total_items":1,"items":[]}"#, "total_items"),
             (r#"{"items":[]}"#, "items"),
             (r#"{"total_items":1,"per_user_limit":0}"#, "per_user_limit"),

@@ -108,7 +108,7 @@ async fn checkout(context: &Context, request: &ApiRequest) -> Result<Answer, Pro
 type Wanted = (UserId, Vec<(ItemRef, Quantity)>);
 
 /// Reads the user and the items from the query or the body.
-fn read(request: &ApiRequest) -> Result<Wanted, Problem> {
+pub fn read(request: &ApiRequest) -> Result<Wanted, Problem> {
     let [user_id, id, item_id, quantity] = query::read(request.query(), ["user_id", "id", "item_id", "quantity"])?;
     let body: CheckoutRequest = request.json()?.unwrap_or_default();
     let mut errors = FieldErrors::default();

@@ -18,6 +18,13 @@ macro_rules! sale_id {
     };
 }
 
+/// The pattern of the ordinal in an item id: at least five digits.
+macro_rules! ordinal {
+    () => {
+        "([0-9]{5}|[1-9][0-9]{5}|1000000)"
+    };
+}
+
 /// Implements the schema of values that are written as text: type, pattern, example, description.
 macro_rules! texts {
     ($($value:ty: $pattern:expr, $example:literal, $description:literal;)*) => {
@@ -37,9 +44,9 @@ macro_rules! texts {
 texts! {
     SaleId: concat!("^", sale_id!(), "$"), "20261120T09",
         "The id of a sale: its start in UTC, and a suffix if an administrator created it";
-    ItemId: concat!("^", sale_id!(), "-[0-9]{5}$"), "20261120T09-00042",
+    ItemId: concat!("^", sale_id!(), "-", ordinal!(), "$"), "20261120T09-00042",
         "The id of an item: its sale, and its number there";
-    ItemRef: concat!("^((item_)?0*[1-9][0-9]{0,4}|", sale_id!(), "-[0-9]{5})$"), "42",
+    ItemRef: concat!("^((item_)?0*([1-9][0-9]{0,5}|1000000)|", sale_id!(), "-", ordinal!(), ")$"), "42",
         "An item by its id, or by its number (`42`, `item_42`) in the current hourly sale";
     OrderId: concat!("^", sale_id!(), "-[0-9]{1,13}-[0-9]{1,7}$"), "20261120T09-1795168800123-0",
         "The id of a purchase: its sale and its ledger id";
@@ -86,7 +93,21 @@ mod tests {
         assert_same::<SaleId>(&sales);
         assert_same::<SaleId>(&["20261120T0900", "20261320T09", "20261120T24", "20261120T093000", "20261120", "x", ""]);
         assert_same::<ItemId>(&["20261120T09-00042", "20261120T09-7f3a-00042", "20261120T09-42", "42", ""]);
-        assert_same::<ItemRef>(&["42", "item_42", "0042", "99999", "20261120T09-00042", "0", "100000", "item_", "-1"]);
+        let ids = ["99999", "100000", "000042", "1000000", "0100000", "1000001"].map(|id| format!("20261120T09-{id}"));
+        let ids = ids.each_ref().map(String::as_str);
+        assert_same::<ItemId>(&ids);
+        assert_same::<ItemRef>(&ids);
+        assert_same::<ItemRef>(&[
+            "42",
+            "item_42",
+            "0042",
+            "1000000",
+            "20261120T09-00042",
+            "0",
+            "1000001",
+            "item_",
+            "-1",
+        ]);
         let code = format!("20261120T09-{:032x}", 7);
         assert_same::<CheckoutCode>(&[&code, &code.to_uppercase(), &code[..30], ""]);
         assert_same::<UserId>(&["ann", "a.b_c:d@e+f-g", "a b", "é", "", &"x".repeat(128), &"x".repeat(129)]);
