@@ -59,7 +59,7 @@ async fn repair(shop: &Shop, sale: SaleId, findings: Findings) {
             tracing::error!(%sale, %findings, "Redis differed from PostgreSQL: the sale is rebuilt");
         }
         Ok(false) => {
-            tracing::error!(%sale, %findings, "these differences cannot be repaired: see the runbook SaleUnsound")
+            tracing::error!(%sale, %findings, "these differences cannot be repaired: see the runbook SaleUnsound");
         }
         Err(error) => log::<(), _>(Err(error), "a sale that differs could not be repaired"),
     }
