@@ -19,9 +19,6 @@ use super::scripts::ScriptName;
 /// Requests of one call. More would save little, and hold Redis for longer than a millisecond.
 pub const GROUP_MAX: usize = 32;
 
-/// Units that one call allots, for the same reason. The script leaves further requests to the next call.
-pub const GROUP_UNITS: u32 = 96;
-
 /// Calls of a script that may be under way at the same time.
 const CALLS_MAX: usize = 2;
 

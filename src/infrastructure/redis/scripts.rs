@@ -10,8 +10,11 @@ use strum::{IntoStaticStr, VariantArray};
 use crate::domain::shared::Epoch;
 use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, CART_UNITS, OPEN_CARTS_MAX};
 
-use super::groups::GROUP_UNITS;
 use super::keys::Part;
+
+/// Units that one call of a script allots, so that it does not hold Redis for longer than a millisecond. It leaves further
+/// requests to the next call.
+const GROUP_UNITS: u32 = 96;
 
 const PRELUDE: &str = include_str!("lua/prelude.lua");
 const SELLING: &str = include_str!("lua/selling.lua");
