@@ -2,6 +2,8 @@
 
 mod store_error;
 mod tasks;
+mod turns;
 
 pub use store_error::StoreError;
 pub use tasks::{TaskState, Tasks};
+pub use turns::{Turn, Turns};

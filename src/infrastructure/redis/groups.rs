@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -26,7 +27,7 @@ pub struct Groups {
     waiting: Mutex<HashMap<Call, Vec<Waiting>>>,
 }
 
-/// The script that decides, of one sale in one epoch.
+/// A script, of one sale in one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Call {
     pub epoch: Epoch,
@@ -38,6 +39,7 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Waiting {
     pub args: Vec<String>,
+    pub since: Instant,
     pub span: Span,
     pub reply: oneshot::Sender<Result<Reply, StoreError>>,
 }

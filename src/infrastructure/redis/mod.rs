@@ -8,6 +8,7 @@ mod inspect;
 mod keys;
 mod ledger;
 mod lifecycle;
+mod link;
 pub mod metrics;
 mod reply;
 mod restore;
