@@ -36,7 +36,7 @@ pub struct StoreConfig {
 /// The pool of connections to PostgreSQL.
 #[derive(Debug, Clone, Args)]
 pub struct PoolConfig {
-    /// Connections to PostgreSQL for requests
+    /// Connections to PostgreSQL for requests that read
     #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_connections: u32,
 }

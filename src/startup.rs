@@ -67,7 +67,8 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, 
         return Err(ServiceError::OldSchema(missing.description));
     }
     let redis = Arc::new(connect_redis(&stores.redis).await?);
-    Ok(Service { shop: Arc::new(Shop::new(redis, archive.clone(), settings)), archive })
+    let reads = Arc::new(archive.for_requests());
+    Ok(Service { shop: Arc::new(Shop::new(redis, archive.clone(), reads, settings)), archive })
 }
 
 /// Connects to PostgreSQL, and waits for one that is still starting.

@@ -22,5 +22,6 @@ mod purchase;
 mod recover;
 mod schedule;
 mod scripts;
+mod store_connections;
 mod supervision;
 mod tracing;

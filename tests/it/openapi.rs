@@ -199,6 +199,8 @@ async fn page_through_lists(survey: &mut Survey, world: &World, client: &Client)
     ] {
         sqlx::query(insert).execute(&world.database).await.expect("the rows are valid");
     }
+    let has_pages = || async { client.get("/sales").await.json()["next_cursor"].is_string() };
+    eventually("the list of sales shows them", has_pages).await;
     for (path, list, id) in [("/sales", "sales", "id"), ("/users/pat/purchases", "purchases", "order_id")] {
         let mut seen = BTreeSet::new();
         let mut next = format!("GET {path}");

@@ -5,22 +5,19 @@ use futures::stream::{self, Stream};
 use crate::application::shared::StoreError;
 use crate::domain::shared::{LedgerId, SaleId};
 
-use super::ports::RecordedPurchase;
-use super::shop::Shop;
+use super::ports::{PurchaseArchive, RecordedPurchase};
 
 /// Purchases of one page.
 const PAGE: usize = 5_000;
 
-impl Shop {
-    /// Reads the archived purchases of a sale in the order of the ledger. Purchases archived meanwhile are on the last
-    /// pages.
-    pub(super) fn archived_purchases(
-        &self,
-        sale: SaleId,
-    ) -> impl Stream<Item = Result<Vec<RecordedPurchase>, StoreError>> {
-        stream::try_unfold(LedgerId::ZERO, move |after| async move {
-            let page = self.archive.purchases_in(sale, after, PAGE).await?;
-            Ok(page.last().map(|last| last.id).map(|last| (page, last)))
-        })
-    }
+/// Reads the archived purchases of a sale in the order of the ledger. Purchases archived meanwhile are on the last
+/// pages.
+pub(super) fn archived_purchases(
+    archive: &(impl PurchaseArchive + ?Sized),
+    sale: SaleId,
+) -> impl Stream<Item = Result<Vec<RecordedPurchase>, StoreError>> {
+    stream::try_unfold(LedgerId::ZERO, move |after| async move {
+        let page = archive.purchases_in(sale, after, PAGE).await?;
+        Ok(page.last().map(|last| last.id).map(|last| (page, last)))
+    })
 }

@@ -6,12 +6,10 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::{ItemRef, Receipt, Sale, SaleStatus};
 use crate::domain::shared::{ItemId, OrderId, Ordinal, SaleId, UserId};
 
+use super::list_page::{LIST_PAGE, ListPage};
 use super::live_sale::LiveSale;
 use super::ports::{PurchasePage, SaleFilter, SalePage};
 use super::shop::Shop;
-
-/// Entries of one page of a list.
-pub const LIST_PAGE: usize = 100;
 
 /// Items that are counted together on the way to a page.
 const BLOCK: usize = 64;
@@ -25,35 +23,21 @@ pub struct ItemsPage {
     pub total: usize,
 }
 
-/// One page of a list.
-#[derive(Debug, Clone)]
-pub struct ListPage<T, Cursor> {
-    pub entries: Vec<T>,
-    /// The place from which the next page continues; `None` on the last page.
-    pub next: Option<Cursor>,
-}
-
-impl<T, Cursor> ListPage<T, Cursor> {
-    /// A page of entries that were read with one more than fits.
-    fn new(mut entries: Vec<T>, cursor: impl Fn(&T) -> Cursor) -> Self {
-        let has_more = entries.len() > LIST_PAGE;
-        entries.truncate(LIST_PAGE);
-        let next = entries.last().filter(|_| has_more).map(cursor);
-        ListPage { entries, next }
-    }
-}
-
 impl Shop {
-    /// Lists sales, latest start first, after a sale of the list.
+    /// Lists sales, latest start first, after a sale of the list. Changes that other instances made appear within a
+    /// second.
     pub async fn list_sales(
         &self,
         status: Option<SaleStatus>,
         after: Option<SaleId>,
-    ) -> Result<ListPage<Sale, SaleId>, StoreError> {
-        let status = status.map(|status| (status, self.clock.now()));
-        let page = SalePage { status, after, limit: LIST_PAGE + 1 };
-        let sales = self.archive.sales(SaleFilter::Page(page)).await?;
-        Ok(ListPage::new(sales, |sale| sale.id))
+    ) -> Result<Arc<ListPage<Sale, SaleId>>, StoreError> {
+        let read = async {
+            let status = status.map(|status| (status, self.clock.now()));
+            let page = SalePage { status, after, limit: LIST_PAGE + 1 };
+            let sales = self.reads.sales(SaleFilter::Page(page)).await?;
+            Ok(ListPage::new(sales, |sale| sale.id))
+        };
+        self.sale_lists.page((status, after), read).await
     }
 
     /// Lists all sales, latest start first.
@@ -62,7 +46,7 @@ impl Shop {
         let mut after = None;
         loop {
             let page = self.list_sales(status, after).await?;
-            sales.extend(page.entries);
+            sales.extend_from_slice(&page.entries);
             match page.next {
                 Some(next) => after = Some(next),
                 None => return Ok(sales),
@@ -93,7 +77,7 @@ impl Shop {
         after: Option<OrderId>,
     ) -> Result<ListPage<Receipt, OrderId>, StoreError> {
         let page = PurchasePage { sale, after, limit: LIST_PAGE + 1 };
-        let receipts = self.archive.receipts_of(user, page).await?;
+        let receipts = self.reads.receipts_of(user, page).await?;
         Ok(ListPage::new(receipts, |receipt| receipt.order_id))
     }
 }

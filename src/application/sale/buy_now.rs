@@ -139,7 +139,7 @@ impl Shop {
         {
             return Ok(recorded);
         }
-        self.archive.purchase_by_request(sale, user, request).await
+        self.reads.purchase_by_request(sale, user, request).await
     }
 }
 

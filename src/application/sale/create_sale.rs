@@ -63,6 +63,7 @@ impl Shop {
             let id = SaleId::special(window.starts_at, rand::random());
             let sale = Sale::new(id, window, user_limit, &catalog);
             if self.archive.create_sale(&sale, &catalog).await? {
+                self.sale_lists.forget();
                 // The sale exists now. If it cannot be activated here at once, the schedule will do it.
                 if let Err(error) = self.activate_with(sale.clone(), catalog).await {
                     tracing::warn!(sale = %id, %error, "the new sale is not open yet");

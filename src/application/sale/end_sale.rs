@@ -12,6 +12,7 @@ impl Shop {
         let epoch = self.fence.enter()?;
         let now = self.store.now().await?;
         let Some(sale) = self.archive.end_sale(id, now).await? else { return Ok(None) };
+        self.sale_lists.forget();
         if !sale.closed {
             epoch.check(self.store.end(epoch.number(), id, sale.window.ends_at).await)?;
         }

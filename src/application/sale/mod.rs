@@ -16,6 +16,7 @@ pub mod fence;
 pub mod findings;
 pub mod follow;
 pub mod last_audit;
+mod list_page;
 pub mod live_sale;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
@@ -27,6 +28,7 @@ pub mod purchase;
 pub mod recover;
 pub mod refusals;
 pub mod registry;
+mod sale_lists;
 pub mod schedule;
 pub mod shop;
 pub mod sold_filter;

@@ -173,7 +173,7 @@ impl Shop {
                 Err(_) => {}
             }
         }
-        self.archive.purchase_by_code(code).await
+        self.reads.purchase_by_code(code).await
     }
 
     /// Returns true if PostgreSQL is so far behind that nothing may be sold until it has caught up.

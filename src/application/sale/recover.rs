@@ -8,6 +8,7 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::{Sale, Stock};
 use crate::domain::shared::{Epoch, LedgerId};
 
+use super::archived::archived_purchases;
 use super::live_sale::LiveSale;
 use super::persist::{LedgerWriter, Progress};
 use super::ports::{Cursors, Lock, LockName, PersistError, SaleFilter};
@@ -102,7 +103,7 @@ impl Shop {
             Err(_) => return Err(StoreError::Fenced),
         }
         let Cursors { ledger, attempts, .. } = self.archive.cursors(id).await?;
-        let archived = self.archived_purchases(id).try_concat().await?;
+        let archived = archived_purchases(self.archive.as_ref(), id).try_concat().await?;
         let archived = archived.into_iter().map(|recorded| (recorded.id, recorded.purchase));
         let stock = Stock::with_purchases(sale, &live.catalog, archived)
             .map_err(|broken| StoreError::Corrupt(format!("sale {id} in PostgreSQL: {broken}")))?;

@@ -6,27 +6,32 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures::TryStreamExt;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::application::shared::blocking::apart;
-use crate::application::shared::{StoreError, Tasks};
+use crate::application::shared::{StoreError, Tasks, Turns};
 use crate::domain::sale::{Catalog, LedgerEntry, LedgerEvent, Sale, Stock};
 use crate::domain::shared::{LedgerId, SaleId};
 
+use super::archived::archived_purchases;
 use super::clock::Clock;
 use super::fence::Fence;
 use super::live_sale::LiveSale;
-use super::ports::{Archive, RecordedPurchase, Store};
+use super::ports::{Archive, Reads, RecordedPurchase, Store};
 use super::refusals::Refusals;
 use super::registry::SaleRegistry;
+use super::sale_lists::SaleLists;
 
-/// Loads of past sales at once, so that requests for many cannot take all connections to PostgreSQL.
+/// Sales that are looked up at once.
 const LOADS_MAX: usize = 2;
+
+/// Requests that wait for their turn to look up a sale.
+const WAITING_LOADS_MAX: usize = 64;
 
 /// The answer to a request for the current sale while this instance cannot name it.
 pub(super) const NO_CURRENT_SALE: StoreError = StoreError::Busy("no hourly sale is open on this instance yet");
 
-/// Longest wait for a turn to load a sale.
+/// Longest wait for a turn to look up a sale.
 const LOAD_WAIT: Duration = Duration::from_millis(500);
 
 /// The settings of a shop.
@@ -67,6 +72,8 @@ fn in_range(duration: Duration) -> TimeDelta {
 pub struct Shop {
     pub store: Arc<dyn Store>,
     pub archive: Arc<dyn Archive>,
+    /// The archive for requests that read: a flood of them takes nothing from the work that needs `archive`.
+    pub reads: Arc<dyn Reads>,
     pub fence: Fence,
     pub settings: Settings,
     pub sales: SaleRegistry,
@@ -76,15 +83,17 @@ pub struct Shop {
     pub sale_added: Notify,
     /// The background tasks of this instance.
     pub tasks: Arc<Tasks>,
-    loading: Semaphore,
+    pub(super) sale_lists: SaleLists,
+    loading: Turns,
 }
 
 impl Shop {
     /// A shop with these stores. It knows no sale and decides nothing until it has recovered.
-    pub fn new(store: Arc<dyn Store>, archive: Arc<dyn Archive>, settings: Settings) -> Self {
+    pub fn new(store: Arc<dyn Store>, archive: Arc<dyn Archive>, reads: Arc<dyn Reads>, settings: Settings) -> Self {
         Shop {
             store,
             archive,
+            reads,
             fence: Fence::default(),
             settings,
             sales: SaleRegistry::default(),
@@ -92,7 +101,8 @@ impl Shop {
             refusals: Refusals::default(),
             sale_added: Notify::new(),
             tasks: Arc::default(),
-            loading: Semaphore::new(LOADS_MAX),
+            sale_lists: SaleLists::default(),
+            loading: Turns::new(LOADS_MAX, WAITING_LOADS_MAX, LOAD_WAIT),
         }
     }
 
@@ -107,12 +117,11 @@ impl Shop {
         if let Some(sale) = self.known(id) {
             return Ok(Some(sale));
         }
-        let turn = tokio::time::timeout(LOAD_WAIT, self.loading.acquire()).await;
-        let _turn = turn.map_err(|_| StoreError::Busy("too many sales are being looked up"))?;
+        let _turn = self.loading.take().await.ok_or(StoreError::Busy("too many sales are being looked up"))?;
         if let Some(sale) = self.known(id) {
             return Ok(Some(sale));
         }
-        match self.archive.sale(id).await? {
+        match self.reads.sale(id).await? {
             None => Ok(None),
             Some(sale) if sale.closed => {
                 let past = Arc::new(self.load_past(sale).await?);
@@ -155,11 +164,11 @@ impl Shop {
 
     /// Reads a sale from the archive: everything in it is durable.
     async fn load_past(&self, sale: Sale) -> Result<LiveSale, StoreError> {
-        let (id, catalog) = (sale.id, self.archive.catalog(sale.id).await?);
+        let (id, catalog) = (sale.id, self.reads.catalog(sale.id).await?);
         let past = apart(|| LiveSale::new(sale, Arc::new(catalog))).await;
         let entry =
             |recorded: RecordedPurchase| LedgerEntry { id: recorded.id, event: LedgerEvent::Sold(recorded.purchase) };
-        let mut pages = pin!(self.archived_purchases(id));
+        let mut pages = pin!(archived_purchases(self.reads.as_ref(), id));
         while let Some(page) = pages.try_next().await? {
             past.apply(&page.into_iter().map(entry).collect::<Vec<_>>());
         }

@@ -3,6 +3,8 @@
 pub mod blocking;
 mod store_error;
 mod tasks;
+mod turns;
 
 pub use store_error::StoreError;
 pub use tasks::{TaskState, Tasks};
+pub use turns::{Turn, Turns};

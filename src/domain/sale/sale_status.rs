@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::domain::shared::Invalid;
 
 /// The state of a sale as shoppers see it. It depends on the time alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, Display, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema, Display, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum SaleStatus {

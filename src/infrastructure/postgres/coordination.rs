@@ -1,14 +1,32 @@
 //! Locks and epochs.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::application::sale::ports::{Coordination, Lock, LockName, Probe};
 use crate::application::shared::StoreError;
 use crate::domain::shared::Epoch;
 
-use super::connection::{PgArchive, store_error};
+use super::connection::PgArchive;
+use super::errors::store_error;
+use super::pool::Pool;
 use super::statement::Statement;
+
+/// Time without a sign of life after which PostgreSQL ends the session of a lock, which frees the lock: its holder has
+/// stopped, or cannot be reached.
+const HOLDER_SILENCE_MAX: &str = "5s";
+
+/// Interval between signs of life of the holder of a lock.
+const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(1);
+
+/// Longest wait for the answer to a sign of life.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl Probe for PgArchive {
@@ -41,22 +59,52 @@ impl Coordination for PgArchive {
     }
 }
 
-async fn lock(pool: &PgPool, name: String) -> Result<Option<Box<dyn Lock>>, StoreError> {
-    let mut connection = pool.acquire().await.map_err(store_error)?;
-    let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "locked!""#, name);
-    let locked = Statement::TryLock.run(locked.fetch_one(&mut *connection)).await?;
-    // The lock belongs to the connection, which leaves the pool while the lock is held.
-    Ok(locked.then(|| Box::new(HeldLock { connection: connection.detach() }) as Box<dyn Lock>))
+async fn lock(pool: &Pool, name: String) -> Result<Option<Box<dyn Lock>>, StoreError> {
+    let mut lease = pool.lease().await.map_err(store_error)?;
+    let locked = sqlx::query_file_scalar!("src/infrastructure/postgres/queries/try_lock.sql", name, HOLDER_SILENCE_MAX);
+    match Statement::TryLock.time(locked.fetch_one(&mut *lease)).await {
+        // The lock belongs to the connection, which leaves the pool while the lock is held.
+        Ok(true) => Ok(Some(Box::new(HeldLock::new(lease.detach())))),
+        Ok(false) => {
+            let _returned = lease.end(Ok(()));
+            Ok(None)
+        }
+        Err(error) => {
+            // The connection may have the lock.
+            drop(lease.detach());
+            Err(store_error(error))
+        }
+    }
 }
 
 /// A session-level advisory lock: PostgreSQL gives it up when the connection ends, however it ends.
 struct HeldLock {
-    connection: PgConnection,
+    connection: Arc<Mutex<PgConnection>>,
+    _signs_of_life: AbortOnDropHandle<()>,
+}
+
+impl HeldLock {
+    fn new(connection: PgConnection) -> Self {
+        let connection = Arc::new(Mutex::new(connection));
+        let signs_of_life = tokio::spawn(give_signs_of_life(connection.clone()));
+        HeldLock { connection, _signs_of_life: AbortOnDropHandle::new(signs_of_life) }
+    }
 }
 
 #[async_trait]
 impl Lock for HeldLock {
     async fn is_held(&mut self) -> bool {
-        self.connection.ping().await.is_ok()
+        is_alive(&self.connection).await
     }
+}
+
+async fn give_signs_of_life(connection: Arc<Mutex<PgConnection>>) {
+    while is_alive(&connection).await {
+        sleep(SIGN_OF_LIFE_EVERY).await;
+    }
+}
+
+async fn is_alive(connection: &Mutex<PgConnection>) -> bool {
+    let mut connection = connection.lock().await;
+    matches!(timeout(ANSWER_TIMEOUT, connection.ping()).await, Ok(Ok(())))
 }

@@ -11,7 +11,8 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::{CartLine, LedgerEntry, LedgerEvent, Purchase, Release, SoldUnit};
 use crate::domain::shared::{Epoch, LedgerId, RequestId, SaleId};
 
-use super::connection::{PgArchive, store_error};
+use super::connection::PgArchive;
+use super::errors::store_error;
 use super::metrics;
 use super::statement::Statement;
 

@@ -15,7 +15,7 @@ metrics! {
     /// Failed operations of PostgreSQL, by kind of failure.
     pub static ERRORS: Metric<Counter, StoreErrorKind> = "flashsale_postgres_errors_total" by "kind";
 
-    /// Connections to PostgreSQL, by pool (requests, writers, bulk) and state (idle, in_use).
+    /// Connections to PostgreSQL, by pool (requests, past, control, writers, bulk) and state (idle, in_use).
     pub static POOL_CONNECTIONS: Metric<Gauge, (Pool, PoolState)> =
         "flashsale_postgres_pool_connections" by "pool", "state";
 
@@ -38,11 +38,13 @@ impl Label for Pool {}
 impl Label for PoolState {}
 impl Label for Guard {}
 
-/// A pool of connections: see [`PgArchive`](super::PgArchive).
+/// A pool of connections: see [`Pools`](super::pools::Pools).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Pool {
     Requests,
+    Past,
+    Control,
     Writers,
     Bulk,
 }

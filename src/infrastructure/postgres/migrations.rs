@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::connection::PgArchive;
+use super::pool::Pool;
+use super::statement::Statement;
 
 /// The migrations, each with its way up and its way down.
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -29,7 +30,7 @@ pub struct Loss {
 impl PgArchive {
     /// Applies all pending migrations.
     pub async fn migrate_up(&self) -> Result<(), MigrateError> {
-        MIGRATOR.run(&self.pool).await
+        MIGRATOR.run(&mut *self.pool.lease().await?).await
     }
 
     /// Reverts the last applied migration and drops the data in its tables. Does nothing on an empty schema.
@@ -37,8 +38,8 @@ impl PgArchive {
         let applied: Vec<Migration> = self.migrations().await?.into_iter().filter(|step| step.is_applied).collect();
         match applied.as_slice() {
             [] => Ok(()),
-            [.., before, _last] => MIGRATOR.undo(&self.pool, before.version).await,
-            [_only] => MIGRATOR.undo(&self.pool, 0).await,
+            [.., before, _last] => self.undo(before.version).await,
+            [_only] => self.undo(0).await,
         }
     }
 
@@ -53,6 +54,10 @@ impl PgArchive {
             tables.push((table.to_owned(), sqlx::query_scalar(count).fetch_one(&self.pool).await?));
         }
         Ok(Some(Loss { migration: description, tables }))
+    }
+
+    async fn undo(&self, target: i64) -> Result<(), MigrateError> {
+        MIGRATOR.undo(&mut *self.pool.lease().await?, target).await
     }
 
     /// Lists all migrations, first to last.
@@ -75,14 +80,14 @@ fn dropped_tables(version: i64) -> impl Iterator<Item = &'static str> {
     statements.filter_map(|statement| statement.trim().strip_prefix("DROP TABLE "))
 }
 
-async fn applied(pool: &PgPool) -> Result<HashSet<i64>, sqlx::Error> {
+async fn applied(pool: &Pool) -> Result<HashSet<i64>, sqlx::Error> {
     let table = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#);
-    if !table.fetch_one(pool).await? {
+    if !Statement::Migrations.time(table.fetch_one(pool)).await? {
         return Ok(HashSet::new());
     }
     // Not checked at compile time: the table belongs to sqlx.
     let versions = sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations WHERE success");
-    Ok(versions.fetch_all(pool).await?.into_iter().collect())
+    Ok(Statement::Migrations.time(versions.fetch_all(pool)).await?.into_iter().collect())
 }
 
 #[cfg(test)]

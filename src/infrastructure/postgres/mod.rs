@@ -3,10 +3,12 @@
 mod attempts;
 mod connection;
 mod coordination;
+mod errors;
 mod held;
 mod ledger;
 pub mod metrics;
 mod migrations;
+mod pool;
 mod pools;
 mod purchases;
 mod sales;

@@ -3,13 +3,15 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use sqlx::Connection;
 
 use crate::application::sale::ports::{SaleArchive, SaleFilter, SalePage};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Catalog, Item, Sale, SaleStatus, Window};
 use crate::domain::shared::{Money, Ordinal, SaleId, SaleKind};
 
-use super::connection::{PgArchive, store_error};
+use super::connection::PgArchive;
+use super::errors::store_error;
 use super::statement::Statement;
 
 /// Items that one statement creates or reads. A statement must end before the timeout of its connection.
@@ -59,7 +61,8 @@ impl ItemRow {
 #[async_trait]
 impl SaleArchive for PgArchive {
     async fn create_sale(&self, sale: &Sale, catalog: &Catalog) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut lease = self.pool.lease().await.map_err(store_error)?;
+        let mut transaction = Statement::Begin.run(lease.begin()).await?;
         let key = sqlx::query_file_scalar!(
             "src/infrastructure/postgres/queries/create_sale.sql",
             sale.id.to_string(),
@@ -87,8 +90,8 @@ impl SaleArchive for PgArchive {
             );
             Statement::CreateItems.run(created.execute(&mut *transaction)).await?;
         }
-        transaction.commit().await.map_err(store_error)?;
-        Ok(true)
+        Statement::Commit.run(transaction.commit()).await?;
+        lease.end(Ok(true)).map_err(store_error)
     }
 
     async fn sales(&self, filter: SaleFilter) -> Result<Vec<Sale>, StoreError> {

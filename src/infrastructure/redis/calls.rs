@@ -1,29 +1,25 @@
 //! The calls of the scripts that decide for groups of requests.
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
 use crate::application::shared::StoreError;
-use crate::domain::shared::{Epoch, SaleId};
 
 use super::connection::RedisStore;
 use super::groups::{Call, GROUP_MAX, Groups, Waiting};
 use super::metrics::REQUESTS;
 use super::reply::Reply;
-use super::scripts::ScriptName;
+
+/// Longest wait of a request for its call. It passes only while Redis does not answer.
+const WAIT_MAX: Duration = Duration::from_secs(1);
 
 impl RedisStore {
     /// Has a script decide a request, together with others that arrive at the same time.
-    pub(super) async fn decide(
-        &self,
-        epoch: Epoch,
-        sale: SaleId,
-        script: ScriptName,
-        args: Vec<String>,
-    ) -> Result<Reply, StoreError> {
-        let call = Call { epoch, sale, script };
+    pub(super) async fn decide(&self, call: Call, args: Vec<String>) -> Result<Reply, StoreError> {
         let (sender, receiver) = oneshot::channel();
-        if self.groups.add(call, Waiting { args, span: Span::current(), reply: sender }) {
+        if self.groups.add(call, Waiting { args, since: Instant::now(), span: Span::current(), reply: sender }) {
             // A task of its own: the caller may give up, and others wait for the same call.
             let store = self.clone();
             tokio::spawn(async move { store.run_groups(call).await });
@@ -47,10 +43,16 @@ impl RedisStore {
         let _idle = Idle { groups: &self.groups, call };
         loop {
             self.gather(call).await;
-            let mut group = self.groups.take(call);
-            let Some(first) = group.first() else { return };
+            let group = self.groups.take(call);
+            if group.is_empty() {
+                return;
+            }
+            let (late, mut group): (Vec<_>, Vec<_>) =
+                group.into_iter().partition(|request| request.since.elapsed() > WAIT_MAX);
+            late.into_iter().for_each(|request| request.answer(Err(StoreError::Busy("Redis does not answer in time"))));
+            let Some(first) = group.first() else { continue };
             let args = group.iter().flat_map(|request| request.args.iter().map(String::as_str));
-            let reply = self.eval(call.epoch, call.sale, call.script, args).instrument(first.span.clone()).await;
+            let reply = self.eval(&self.requests, call, args).instrument(first.span.clone()).await;
             match reply.and_then(|reply| Reply::lines(&reply, group.len())) {
                 Ok(replies) => {
                     REQUESTS.of(call.script).increment(replies.len() as u64);

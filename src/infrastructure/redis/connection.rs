@@ -1,40 +1,31 @@
 //! Connections to Redis.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::io::tcp::TcpSettings;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, ServerErrorKind,
-    Value,
-};
+use redis::{Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, ServerErrorKind, Value};
 use tracing::Instrument;
 
 use crate::application::shared::StoreError;
 use crate::domain::shared::Epoch;
-use crate::domain::shared::SaleId;
 use crate::infrastructure::metrics::StoreErrorKind;
 
-use super::groups::Groups;
+use super::groups::{Call, Groups};
 use super::history::History;
 use super::keys::SaleKeys;
+use super::link::{Link, with_probes};
 use super::metrics::{ERRORS, SCRIPT_DURATION};
 use super::reply::{Reply, text};
-use super::scripts::{ScriptName, ScriptSet};
+use super::scripts::ScriptSet;
 
-/// Longest time for a command. A command that takes longer may or may not have happened.
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Longest time to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Redis, on one connection that pipelines and reconnects by itself.
+/// Redis. Requests and the work that keeps sales going have a connection each, so that no number of requests delays that
+/// work.
 #[derive(Clone)]
 pub struct RedisStore {
     pub(super) client: Client,
-    pub(super) connection: ConnectionManager,
+    pub(super) requests: Link,
+    pub(super) control: Link,
     pub(super) groups: Arc<Groups>,
     pub(super) history: Arc<History>,
     scripts: Arc<ArcSwap<ScriptSet>>,
@@ -60,17 +51,12 @@ impl RedisStore {
     /// Connects, and refuses a Redis that is too old or evicts keys.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
         let info = url.into_connection_info().map_err(ConnectError::Url)?;
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let client = Client::open(info).map_err(ConnectError::Url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_number_of_retries(1)
-            .set_max_delay(Duration::from_millis(100));
-        let manager = ConnectionManager::new_with_config(client.clone(), config);
-        let connection = manager.await.map_err(ConnectError::Unreachable)?;
+        let client = Client::open(with_probes(info)).map_err(ConnectError::Url)?;
+        let open = async || Link::open(client.clone()).await.map_err(ConnectError::Unreachable);
+        let (requests, control) = (open().await?, open().await?);
         let scripts = Arc::new(ArcSwap::from_pointee(ScriptSet::new(Epoch(0))));
-        let store = RedisStore { client, connection, groups: Arc::default(), history: Arc::default(), scripts };
+        let history = Arc::default();
+        let store = RedisStore { client, requests, control, groups: Arc::default(), history, scripts };
         store.refuse_old_versions().await?;
         store.refuse_eviction().await?;
         Ok(store)
@@ -80,8 +66,7 @@ impl RedisStore {
     async fn refuse_old_versions(&self) -> Result<(), ConnectError> {
         let mut command = redis::cmd("INFO");
         command.arg("server");
-        let info: String =
-            command.query_async(&mut self.connection.clone()).await.map_err(ConnectError::Unreachable)?;
+        let info: String = self.control.query(&command).await.map_err(ConnectError::Unreachable)?;
         let version =
             info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("of no known version");
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
@@ -91,8 +76,7 @@ impl RedisStore {
     async fn refuse_eviction(&self) -> Result<(), ConnectError> {
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg("maxmemory-policy");
-        let mut connection = self.connection.clone();
-        let policy: Vec<String> = match command.query_async(&mut connection).await {
+        let policy: Vec<String> = match self.control.query(&command).await {
             Ok(policy) => policy,
             Err(error) if matches!(error.kind(), ErrorKind::Server(_)) => {
                 tracing::warn!("Redis does not show its maxmemory-policy: make sure that it is noeviction");
@@ -106,43 +90,29 @@ impl RedisStore {
         }
     }
 
-    /// Opens a connection for commands that wait for up to `wait`.
-    pub(super) async fn dedicated(&self, wait: Duration) -> Result<MultiplexedConnection, StoreError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(wait + RESPONSE_TIMEOUT));
-        self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(store_error)
-    }
-
-    /// Runs one command.
+    /// Runs one command of the work that keeps sales going.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        command.query_async(&mut self.connection.clone()).await.map_err(store_error)
+        self.control.query(command).await.map_err(store_error)
     }
 
-    /// Runs several commands in one round trip.
+    /// Runs several of its commands in one round trip.
     pub(super) async fn pipeline<T: FromRedisValue>(&self, pipeline: &redis::Pipeline) -> Result<T, StoreError> {
-        pipeline.query_async(&mut self.connection.clone()).await.map_err(store_error)
+        self.control.pipeline(pipeline).await.map_err(store_error)
     }
 
-    /// Runs a script of an epoch for one request, in one round trip.
-    pub(super) async fn run(
-        &self,
-        epoch: Epoch,
-        sale: SaleId,
-        script: ScriptName,
-        args: &[&str],
-    ) -> Result<Reply, StoreError> {
-        Reply::new(self.eval(epoch, sale, script, args.iter().copied()).await?)
+    /// Runs a script once, in one round trip.
+    pub(super) async fn run(&self, link: &Link, call: Call, args: &[&str]) -> Result<Reply, StoreError> {
+        Reply::new(self.eval(link, call, args.iter().copied()).await?)
     }
 
-    /// Calls a script of an epoch.
+    /// Calls a script.
     pub(super) async fn eval<'a>(
         &self,
-        epoch: Epoch,
-        sale: SaleId,
-        script: ScriptName,
+        link: &Link,
+        call: Call,
         args: impl Iterator<Item = &'a str>,
     ) -> Result<String, StoreError> {
+        let Call { epoch, sale, script } = call;
         let scripts = self.scripts(epoch);
         let (keys, parts) = (SaleKeys::of(sale), script.keys());
         let mut command = redis::cmd("EVALSHA");
@@ -155,9 +125,9 @@ impl RedisStore {
         }
         let started = Instant::now();
         let span = tracing::debug_span!("script", ?script, %sale);
-        let reply = self.query::<Value>(&command).instrument(span).await;
+        let reply = link.query::<Value>(&command).instrument(span).await;
         SCRIPT_DURATION.of(script).record(started.elapsed().as_secs_f64());
-        text(reply?)
+        text(reply.map_err(store_error)?)
     }
 
     /// Returns the scripts of an epoch, hashed once.

@@ -12,6 +12,7 @@ use crate::domain::sale::{
 use crate::domain::shared::{CheckoutCode, Epoch, Ordinal, RequestId, SaleId, UserId};
 
 use super::connection::RedisStore;
+use super::groups::Call;
 use super::scripts::ScriptName;
 use super::text::{parse_lines, parse_ordinals, print_numbers, print_stocked_lines, print_units};
 
@@ -26,7 +27,7 @@ impl Decider for RedisStore {
         wanted: &[CartLine],
     ) -> Result<Cart, DecideError<CheckoutRefusal>> {
         let args = vec![user.to_string(), new_code.to_string(), print_stocked_lines(catalog, wanted)];
-        let reply = self.decide(epoch, new_code.sale, ScriptName::Checkout, args).await?;
+        let reply = self.decide(Call { epoch, sale: new_code.sale, script: ScriptName::Checkout }, args).await?;
         let refusal = match reply.tag() {
             "CART" => return Ok(reply.cart()?),
             "NOT_STARTED" => CheckoutRefusal::SaleNotStarted,
@@ -49,8 +50,9 @@ impl Decider for RedisStore {
         code: CheckoutCode,
         ordinal: Ordinal,
     ) -> Result<Cart, DecideError<RemoveRefusal>> {
+        let call = Call { epoch, sale: code.sale, script: ScriptName::Remove };
         let args = [code.to_string(), ordinal.to_string()];
-        let reply = self.run(epoch, code.sale, ScriptName::Remove, &args.each_ref().map(String::as_str)).await?;
+        let reply = self.run(&self.requests, call, &args.each_ref().map(String::as_str)).await?;
         let refusal = match reply.tag() {
             "CART" => return Ok(reply.cart()?),
             "NOT_FOUND" => RemoveRefusal::CheckoutNotFound,
@@ -68,7 +70,7 @@ impl Decider for RedisStore {
         partial: bool,
     ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
         let args = vec![code.to_string(), u8::from(partial).to_string()];
-        let reply = self.decide(epoch, code.sale, ScriptName::Purchase, args).await?;
+        let reply = self.decide(Call { epoch, sale: code.sale, script: ScriptName::Purchase }, args).await?;
         let ordinals = |text: &str| Some(parse_lines(text)?.iter().map(|line| line.ordinal).collect());
         let refusal = match reply.tag() {
             "SOLD" => return Ok(reply.purchase()?),
@@ -97,7 +99,7 @@ impl Decider for RedisStore {
         let stock = catalog.item(wanted.ordinal).map_or(0, Item::stock);
         let [ordinal, quantity, stock] = [wanted.ordinal.get(), wanted.quantity.get(), stock].map(|n| n.to_string());
         let args = vec![user.to_string(), request.to_string(), new_code.to_string(), ordinal, quantity, stock];
-        let reply = self.decide(epoch, new_code.sale, ScriptName::BuyNow, args).await?;
+        let reply = self.decide(Call { epoch, sale: new_code.sale, script: ScriptName::BuyNow }, args).await?;
         let refusal = match reply.tag() {
             "SOLD" => return Ok(reply.purchase()?),
             "MISMATCH" => BuyNowRefusal::RequestMismatch,
@@ -112,7 +114,8 @@ impl Decider for RedisStore {
     }
 
     async fn find(&self, epoch: Epoch, code: CheckoutCode) -> Result<Option<Found>, StoreError> {
-        let reply = self.run(epoch, code.sale, ScriptName::Find, &[&code.to_string()]).await?;
+        let call = Call { epoch, sale: code.sale, script: ScriptName::Find };
+        let reply = self.run(&self.requests, call, &[&code.to_string()]).await?;
         match reply.tag() {
             "SOLD" => Ok(Some(Found::Purchase(reply.purchase()?))),
             "CART" => Ok(Some(Found::Cart(reply.cart()?))),
@@ -128,7 +131,8 @@ impl Decider for RedisStore {
         user: &UserId,
         request: &RequestId,
     ) -> Result<Option<RecordedPurchase>, StoreError> {
-        let reply = self.run(epoch, sale, ScriptName::Find, &[&format!("{user} {request}")]).await?;
+        let call = Call { epoch, sale, script: ScriptName::Find };
+        let reply = self.run(&self.requests, call, &[&format!("{user} {request}")]).await?;
         match reply.tag() {
             "SOLD" => Ok(Some(reply.purchase()?)),
             "NOT_FOUND" => Ok(None),
@@ -138,7 +142,7 @@ impl Decider for RedisStore {
 
     async fn release(&self, epoch: Epoch, sale: SaleId, release: &Release) -> Result<(), StoreError> {
         let args = [release.purchase.to_string(), print_units(&release.units), print_numbers(&release.slots)];
-        let reply = self.run(epoch, sale, ScriptName::Release, &args.each_ref().map(String::as_str)).await?;
-        reply.expect_ok()
+        let call = Call { epoch, sale, script: ScriptName::Release };
+        self.run(&self.control, call, &args.each_ref().map(String::as_str)).await?.expect_ok()
     }
 }

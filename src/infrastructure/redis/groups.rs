@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -37,7 +38,7 @@ struct Queue {
     requests: Vec<Waiting>,
 }
 
-/// The script that decides, of one sale in one epoch.
+/// A script, of one sale in one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Call {
     pub epoch: Epoch,
@@ -49,6 +50,7 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Waiting {
     pub args: Vec<String>,
+    pub since: Instant,
     pub span: Span,
     pub reply: oneshot::Sender<Result<Reply, StoreError>>,
 }
@@ -120,7 +122,7 @@ mod tests {
     }
 
     fn request(name: usize) -> Waiting {
-        Waiting { args: vec![name.to_string()], span: Span::none(), reply: oneshot::channel().0 }
+        Waiting { args: vec![name.to_string()], since: Instant::now(), span: Span::none(), reply: oneshot::channel().0 }
     }
 
     /// Adds requests with these names. Returns the names of those that had to start a task.

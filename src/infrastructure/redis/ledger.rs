@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{Cmd, Value};
+use tokio::time::timeout;
 
 use crate::application::sale::ports::{
     Attempt, AttemptLog, Attempts, Ledger, LedgerReader, Watermark, WatermarkSubscription, Watermarks,
@@ -16,6 +17,7 @@ use crate::domain::shared::{LedgerId, SaleId};
 
 use super::connection::{RedisStore, store_error};
 use super::keys::{Part, SaleKeys, WATERMARKS_CHANNEL};
+use super::link::{RESPONSE_TIMEOUT, open_blocking, open_subscription, within};
 use super::reply::{text, texts};
 use super::text::{parse_attempts, parse_entries, parse_watermark, print_watermark};
 
@@ -25,8 +27,8 @@ const ENTRIES_MAX: usize = 64;
 /// Stream entries of attempts that one command reads. Each may record a whole group of checkouts.
 const ATTEMPT_ENTRIES_MAX: usize = 256;
 
-/// Longest wait of a reader in one call.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+/// Time without an announcement after which a subscription is checked.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Ledger for RedisStore {
@@ -45,7 +47,7 @@ impl Ledger for RedisStore {
     }
 
     async fn follow(&self, sale: SaleId) -> Result<Box<dyn LedgerReader>, StoreError> {
-        let connection = self.dedicated(WAIT_MAX).await?;
+        let connection = open_blocking(&self.client).await.map_err(store_error)?;
         Ok(Box::new(StreamReader { connection, key: SaleKeys::of(sale).key(Part::Ledger) }))
     }
 }
@@ -83,8 +85,7 @@ impl Watermarks for RedisStore {
     }
 
     async fn subscribe(&self) -> Result<Box<dyn WatermarkSubscription>, StoreError> {
-        let mut connection = self.client.get_async_pubsub().await.map_err(store_error)?;
-        connection.subscribe(WATERMARKS_CHANNEL).await.map_err(store_error)?;
+        let connection = open_subscription(&self.client, WATERMARKS_CHANNEL).await.map_err(store_error)?;
         Ok(Box::new(Announcements { connection }))
     }
 }
@@ -97,7 +98,8 @@ struct StreamReader {
 #[async_trait]
 impl LedgerReader for StreamReader {
     async fn next(&mut self, after: LedgerId, max: usize, timeout: Duration) -> Result<Vec<LedgerEntry>, StoreError> {
-        let timeout_ms = timeout.min(WAIT_MAX).as_millis().max(1) as u64;
+        self.connection.set_response_timeout(timeout + RESPONSE_TIMEOUT);
+        let timeout_ms = timeout.as_millis().max(1) as u64;
         let mut command = redis::cmd("XREAD");
         command
             .arg("COUNT")
@@ -128,11 +130,24 @@ struct Announcements {
 #[async_trait]
 impl WatermarkSubscription for Announcements {
     async fn next(&mut self) -> Result<Watermark, StoreError> {
-        let message = self.connection.on_message().next().await;
+        let message = loop {
+            let arrived = timeout(SILENCE_MAX, self.connection.on_message().next()).await;
+            match arrived {
+                Ok(message) => break message,
+                Err(_silence) => self.check().await?,
+            }
+        };
         let message =
             message.ok_or_else(|| StoreError::Unreachable("the connection for announcements was closed".into()))?;
         let payload: String = message.get_payload().map_err(StoreError::corrupt)?;
         parse_watermark(&payload).ok_or_else(|| StoreError::corrupt(payload))
+    }
+}
+
+impl Announcements {
+    /// Fails unless Redis answers on this connection.
+    async fn check(&mut self) -> Result<(), StoreError> {
+        within(RESPONSE_TIMEOUT, self.connection.ping::<Value>()).await.map(|_pong| ()).map_err(store_error)
     }
 }
 

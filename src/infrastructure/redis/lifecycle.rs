@@ -9,6 +9,7 @@ use crate::domain::sale::{Sale, Stock};
 use crate::domain::shared::{Epoch, SaleId};
 
 use super::connection::RedisStore;
+use super::groups::Call;
 use super::keys::{Part, RETIRED_SALES, SaleKeys};
 use super::scripts::ScriptName;
 
@@ -28,12 +29,14 @@ impl Lifecycle for RedisStore {
 
     async fn open(&self, epoch: Epoch, stock: &Stock) -> Result<(), StoreError> {
         let header = header(&stock.sale);
-        self.run(epoch, stock.sale.id, ScriptName::OpenSale, &header.each_ref().map(String::as_str)).await?.expect_ok()
+        let call = Call { epoch, sale: stock.sale.id, script: ScriptName::OpenSale };
+        self.run(&self.control, call, &header.each_ref().map(String::as_str)).await?.expect_ok()
     }
 
     async fn end(&self, epoch: Epoch, sale: SaleId, ends_at: DateTime<Utc>) -> Result<(), StoreError> {
         let ends_at_ms = ends_at.timestamp_millis().to_string();
-        self.run(epoch, sale, ScriptName::EndSale, &[&ends_at_ms]).await?.expect_ok()
+        let call = Call { epoch, sale, script: ScriptName::EndSale };
+        self.run(&self.control, call, &[&ends_at_ms]).await?.expect_ok()
     }
 
     async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError> {

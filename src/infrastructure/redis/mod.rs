@@ -9,6 +9,7 @@ mod inspect;
 mod keys;
 mod ledger;
 mod lifecycle;
+mod link;
 pub mod metrics;
 mod reply;
 mod restore;

@@ -150,7 +150,7 @@ impl RedisStore {
     async fn raise_attempt_ids(&self, keys: &SaleKeys, archived: LedgerId) -> Result<(), StoreError> {
         let mut command = redis::cmd("XADD");
         command.arg(keys.key(Part::Attempts)).arg("MAXLEN").arg(0).arg(archived.next().to_string()).arg(&[("-", "-")]);
-        match command.query_async::<Value>(&mut self.connection.clone()).await {
+        match self.control.query::<Value>(&command).await {
             Ok(_) => Ok(()),
             Err(error) if error.to_string().contains(IDS_ARE_HIGHER) => Ok(()),
             Err(error) => Err(store_error(error)),

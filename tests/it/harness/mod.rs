@@ -6,6 +6,7 @@ pub mod collector;
 pub mod http_process;
 pub mod program;
 pub mod prometheus;
+pub mod proxy;
 pub mod service;
 pub mod stores;
 

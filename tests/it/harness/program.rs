@@ -27,7 +27,7 @@ impl Program {
             .args(["serve", "--listen", "127.0.0.1:0", "--sale-items", "50"])
             .args(patient_settings())
             .env("DATABASE_URL", &world.database_url)
-            .env("REDIS_URL", world.redis.url())
+            .env("REDIS_URL", &world.redis_url)
             .env("LOG_FORMAT", "json")
             .env_remove("LOG")
             .envs(settings.iter().copied())

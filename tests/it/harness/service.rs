@@ -26,7 +26,10 @@ use super::{PATIENCE, eventually, until_ok};
 /// Stores that instances share, and the settings of new instances.
 pub struct World {
     pub redis: Redis,
+    /// The addresses that new instances connect to.
+    pub redis_url: String,
     pub database_url: String,
+    /// Connections of the test itself.
     pub database: PgPool,
     pub settings: Settings,
     pub http: HttpSettings,
@@ -71,7 +74,8 @@ impl World {
             drain_timeout: Duration::from_secs(60),
             ..HttpSettings::default()
         };
-        World { redis: Redis::start(), database_url, database, settings, http }
+        let redis = Redis::start();
+        World { redis_url: redis.url(), redis, database_url, database, settings, http }
     }
 
     /// The same with a change.
@@ -89,7 +93,7 @@ impl World {
 
     /// Starts an instance without waiting until it sells.
     pub async fn launch(&self) -> Instance {
-        let urls = StoreUrls { postgres: self.database_url.clone(), redis: self.redis.url(), connections: 8 };
+        let urls = StoreUrls { postgres: self.database_url.clone(), redis: self.redis_url.clone(), connections: 8 };
         let service = until_ok(async || startup::connect(&urls, self.settings.clone()).await).await;
         let shop = service.shop.clone();
         let shopping = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -200,7 +204,7 @@ impl Instance {
     /// Verifies the current sale.
     pub async fn verify(&self) -> Findings {
         let sale = self.shop.current_sale().expect("a sale is open").sale();
-        self.shop.verify(&sale, &mut Pace::without_pauses()).await.expect("the stores answer")
+        until_ok(async || self.shop.verify(&sale, &mut Pace::without_pauses()).await).await
     }
 
     /// Fails unless exactly this number of units is sold and every invariant holds.

@@ -187,7 +187,7 @@ pub trait PurchaseArchive: Send + Sync {
     /// receipts and requests, which may be others.
     async fn held(&self, sale: SaleId, of: &Holdings) -> Result<Holdings, StoreError>;
 
-    /// Checks the rows of a sale against the rules of the schema.
+    /// Checks the rows of a sale against the rules of the schema. Takes minutes at most, since it reads all of them.
     async fn check(&self, sale: SaleId) -> Result<ArchiveFindings, StoreError>;
 }
 

@@ -2,6 +2,9 @@
 //!
 //! They are split by user: deciding, following the ledger, restoring, archiving. [`Store`] and [`Archive`] bundle what
 //! one adapter provides.
+//!
+//! Every call ends within seconds, also if the store has vanished: with [`StoreError::Busy`] if nothing was done, and with
+//! [`StoreError::Unreachable`] if it may have been done.
 
 mod archive;
 mod attempts;
@@ -43,3 +46,8 @@ impl<S: Decider + Ledger + Watermarks + AttemptLog + Lifecycle + Inspector + Res
 pub trait Archive: SaleArchive + PurchaseArchive + LedgerArchive + AttemptArchive + Coordination + Probe {}
 
 impl<A: SaleArchive + PurchaseArchive + LedgerArchive + AttemptArchive + Coordination + Probe> Archive for A {}
+
+/// The part of the durable truth that requests read.
+pub trait Reads: SaleArchive + PurchaseArchive {}
+
+impl<A: SaleArchive + PurchaseArchive> Reads for A {}

@@ -68,6 +68,11 @@ fn item(number: u32) -> ItemRef {
     ItemRef::InCurrentSale(number.try_into().unwrap())
 }
 
+fn shop(store: &MemoryStore, archive: &MemoryArchive, settings: Settings) -> Shop {
+    let (store, archive) = (Arc::new(store.clone()), Arc::new(archive.clone()));
+    Shop::new(store, archive.clone(), archive, settings)
+}
+
 #[track_caller]
 fn durable(outcome: PurchaseOutcome) -> Receipt {
     match outcome {
@@ -80,7 +85,7 @@ impl World {
     /// Stores without a sale, and an instance that has just started.
     fn started(settings: Settings) -> Self {
         let (store, archive) = (MemoryStore::new(at("09:30:00")), MemoryArchive::default());
-        let shop = Shop::new(Arc::new(store.clone()), Arc::new(archive.clone()), settings);
+        let shop = shop(&store, &archive, settings);
         World { store, archive, shop }
     }
 
@@ -100,8 +105,7 @@ impl World {
 
     /// Another instance over the same stores.
     fn other(&self) -> Shop {
-        let (store, archive) = (Arc::new(self.store.clone()), Arc::new(self.archive.clone()));
-        Shop::new(store, archive, self.shop.settings.clone())
+        shop(&self.store, &self.archive, self.shop.settings.clone())
     }
 
     fn sale(&self) -> Arc<LiveSale> {

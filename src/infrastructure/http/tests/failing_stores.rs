@@ -51,7 +51,7 @@ pub fn empty_shop(fault: StoreFault) -> Arc<Shop> {
         lag_limit: Duration::from_secs(1),
     };
     let store = Arc::new(fault);
-    let shop = Shop::new(store.clone(), store, settings);
+    let shop = Shop::new(store.clone(), store.clone(), store, settings);
     shop.fence.open(Epoch(1));
     Arc::new(shop)
 }
