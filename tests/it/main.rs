@@ -24,3 +24,4 @@ mod schedule;
 mod scripts;
 mod supervision;
 mod tracing;
+mod void;

@@ -102,9 +102,8 @@ impl Shop {
             Err(_) => return Err(StoreError::Fenced),
         }
         let Cursors { ledger, attempts, .. } = self.archive.cursors(id).await?;
-        let archived = self.archived_purchases(id).try_concat().await?;
-        let archived = archived.into_iter().map(|recorded| (recorded.id, recorded.purchase));
-        let stock = Stock::with_purchases(sale, &live.catalog, archived)
+        let archived = self.archived_entries(id).try_concat().await?;
+        let stock = Stock::with_entries(sale, &live.catalog, archived)
             .map_err(|broken| StoreError::Corrupt(format!("sale {id} in PostgreSQL: {broken}")))?;
         if !lock.is_held().await || self.archive.epoch().await? != epoch {
             return Err(StoreError::Busy("another instance has begun to recover"));

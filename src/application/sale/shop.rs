@@ -9,13 +9,13 @@ use futures::TryStreamExt;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::application::shared::{StoreError, Tasks};
-use crate::domain::sale::{LedgerEntry, LedgerEvent, Sale, Stock};
+use crate::domain::sale::{Sale, Stock};
 use crate::domain::shared::{LedgerId, SaleId};
 
 use super::clock::Clock;
 use super::fence::Fence;
 use super::live_sale::LiveSale;
-use super::ports::{Archive, RecordedPurchase, Store};
+use super::ports::{Archive, Store};
 use super::refusals::Refusals;
 use super::registry::SaleRegistry;
 
@@ -148,11 +148,9 @@ impl Shop {
     async fn load_past(&self, sale: Sale) -> Result<LiveSale, StoreError> {
         let (id, catalog) = (sale.id, self.archive.catalog(sale.id).await?);
         let past = LiveSale::new(sale, Arc::new(catalog));
-        let entry =
-            |recorded: RecordedPurchase| LedgerEntry { id: recorded.id, event: LedgerEvent::Sold(recorded.purchase) };
-        let mut pages = pin!(self.archived_purchases(id));
+        let mut pages = pin!(self.archived_entries(id));
         while let Some(page) = pages.try_next().await? {
-            past.apply(&page.into_iter().map(entry).collect::<Vec<_>>());
+            past.apply(&page);
         }
         past.refresh_filter();
         past.confirmations.close();

@@ -36,6 +36,10 @@ impl Lifecycle for RedisStore {
         self.run(epoch, sale, ScriptName::EndSale, &[&ends_at_ms]).await?.expect_ok()
     }
 
+    async fn seal(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError> {
+        self.run(epoch, sale, ScriptName::SealSale, &[]).await?.expect_ok()
+    }
+
     async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError> {
         let keys = SaleKeys::of(sale);
         let mut pipeline = redis::pipe();
