@@ -1,4 +1,4 @@
--- The two tables of a purchase have no foreign keys: one statement writes a batch to both, moves the cursor of the sale,
+-- The tables of a purchase have no foreign keys: one statement writes a batch to both, moves the cursor of the sale,
 -- and checks units and slots against the items and the sale. Every byte and every index costs each purchase, so nothing
 -- stands here that follows from another column, and the columns are in an order that needs no padding.
 
@@ -35,11 +35,39 @@ CREATE TABLE purchase_units (
     CONSTRAINT purchase_units_one_per_slot UNIQUE (user_id, sale, slot)
 );
 
--- A purchase as the ledger records it. Slots are filled in the order of the cart. A purchase that lost units shows:
--- unit_count is the number that it was written with.
+-- The units that a committed purchase gave back. One statement moves them here from purchase_units, so each is in one of
+-- the two tables, and a purchase is released once.
+CREATE TABLE released_units (
+    ledger_id  bigint           NOT NULL,
+    -- The ledger id of the release.
+    release_id bigint           NOT NULL,
+    sale       integer          NOT NULL,
+    -- NULL, which the table rejects, for the release of a purchase that owns nothing.
+    ordinal    integer          NOT NULL,
+    unit       integer          NOT NULL,
+    slot       smallint         NOT NULL,
+    user_id    text COLLATE "C" NOT NULL,
+    reason     text             NOT NULL CHECK (reason IN ('void', 'cancelled', 'expired')),
+    -- The words of the operator who voided the purchase.
+    note       text,
+    PRIMARY KEY (sale, ledger_id, slot)
+);
+
+CREATE INDEX released_units_by_release ON released_units (sale, release_id);
+CREATE INDEX released_units_by_user ON released_units (user_id, sale);
+
+-- A purchase as the ledger records it, released or not. Slots are filled in the order of the cart. A purchase that lost
+-- units shows: unit_count is the number that it was written with.
 CREATE VIEW recorded_purchases AS
 SELECT sale, ledger_id, code, user_id, request_id, missed, units AS unit_count,
        (SELECT json_agg(json_build_object('ordinal', ordinal, 'unit', unit, 'slot', slot) ORDER BY slot)
-        FROM purchase_units
-        WHERE user_id = purchases.user_id AND sale = purchases.sale AND ledger_id = purchases.ledger_id) AS units
+        FROM (
+            SELECT ordinal, unit, slot
+            FROM purchase_units
+            WHERE user_id = purchases.user_id AND sale = purchases.sale AND ledger_id = purchases.ledger_id
+            UNION ALL
+            SELECT ordinal, unit, slot
+            FROM released_units
+            WHERE sale = purchases.sale AND ledger_id = purchases.ledger_id
+        ) AS bought) AS units
 FROM purchases;

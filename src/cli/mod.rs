@@ -4,16 +4,22 @@ mod config;
 mod healthcheck;
 mod local;
 mod migrate;
+mod purchase;
 mod sale;
 mod serve;
 mod verify;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{LogConfig, TraceConfig};
+use crate::application::sale::Shop;
+use crate::application::sale::recover::Recovered;
+use crate::config::{LogConfig, SaleConfig, StoreConfig, TraceConfig};
 use crate::infrastructure::telemetry::{self, Traces};
+use crate::startup;
 
 /// A flash-sale service: nothing sold twice, nothing acknowledged and lost.
 #[derive(Debug, Parser)]
@@ -37,6 +43,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Create, list and end sales
     Sale(sale::SaleCommand),
+    /// Void purchases
+    Purchase(purchase::PurchaseCommand),
     /// Compare Redis with PostgreSQL and check every invariant of all sales; exits 1 if one is broken
     Verify(verify::Verify),
     /// Check if a running service is ready; exits 1 if not
@@ -70,6 +78,7 @@ impl Cli {
                 Command::Serve(serve) => serve.run().await,
                 Command::Migrate(migrate) => migrate.run().await,
                 Command::Sale(sale) => sale.run().await,
+                Command::Purchase(purchase) => purchase.run().await,
                 Command::Verify(verify) => verify.run().await,
                 Command::Healthcheck(healthcheck) => healthcheck.run().await,
                 Command::Config(config) => config.run(),
@@ -80,6 +89,15 @@ impl Cli {
         }
         result
     }
+}
+
+/// Connects a shop and waits until recovery has checked Redis, which every change of a sale needs.
+async fn connect_recovered(stores: &StoreConfig, sales: &SaleConfig) -> Result<Arc<Shop>, Failure> {
+    let shop = startup::connect(&stores.urls()?, sales.settings()).await?.shop;
+    while shop.recover().await? == Recovered::Elsewhere {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(shop)
 }
 
 fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {

@@ -2,23 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
-use crate::application::sale::Shop;
 use crate::application::sale::create_sale::{NewSale, Offer};
-use crate::application::sale::recover::Recovered;
 use crate::config::{SaleConfig, StoreConfig};
 use crate::domain::sale::{Item, Sale, SaleStatus};
 use crate::domain::shared::limits::USER_UNITS_MAX;
 use crate::domain::shared::{Currency, Money, SaleId};
 use crate::startup;
 
-use super::Failure;
+use super::{Failure, connect_recovered};
 
 #[derive(Debug, Args)]
 pub struct SaleCommand {
@@ -141,15 +137,6 @@ impl WindowArgs {
         print(&sale, shop.clock.now());
         Ok(())
     }
-}
-
-/// Connects a shop and waits until recovery has checked Redis, which creating and ending sales needs.
-async fn connect_recovered(stores: &StoreConfig, sales: &SaleConfig) -> Result<Arc<Shop>, Failure> {
-    let shop = startup::connect(&stores.urls()?, sales.settings()).await?.shop;
-    while shop.recover().await? == Recovered::Elsewhere {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(shop)
 }
 
 fn read_items(file: &PathBuf) -> Result<Vec<Item>, Failure> {

@@ -44,6 +44,8 @@ contract! {
     guards::a_code_and_a_request_buy_once,
     guards::a_rejected_entry_is_filed_and_the_cursor_moves_past_it,
     guards::a_rejected_purchase_gives_back_only_units_and_slots_without_an_owner,
+    guards::a_release_frees_units_and_slots_once,
+    guards::a_release_of_a_purchase_that_owns_nothing_is_rejected,
     guards::a_lock_has_one_holder_until_it_is_dropped,
     guards::attempts_are_archived_exactly_once,
     guards::refusals_are_added_up,
@@ -52,7 +54,8 @@ contract! {
     lists::a_sale_ends_earlier_and_never_before_its_start,
     lists::a_closed_sale_is_no_longer_live,
     lists::a_purchase_is_found_by_code_and_by_request,
-    lists::the_purchases_of_a_sale_are_read_in_pages,
+    lists::the_purchases_and_releases_of_a_sale_are_read_in_pages,
+    lists::a_released_purchase_is_found_and_listed_complete,
     lists::receipts_are_listed_newest_first_over_all_sales,
 }
 
@@ -115,8 +118,14 @@ impl Fixture {
         self.archive.cursors(self.sale.id).await.expect("it answers").ledger
     }
 
-    async fn purchases(&self) -> Vec<RecordedPurchase> {
-        self.archive.purchases_in(self.sale.id, LedgerId::ZERO, 9).await.expect("it answers")
+    /// The release of everything that an entry sold.
+    fn released(&self, at: LedgerId, sold: &LedgerEntry, reason: ReleaseReason) -> LedgerEntry {
+        let LedgerEvent::Sold(purchase) = &sold.event else { panic!("{sold:?} sells nothing") };
+        LedgerEntry { id: at, event: LedgerEvent::Released(Release::of(sold.id, purchase, reason)) }
+    }
+
+    async fn entries(&self) -> Vec<LedgerEntry> {
+        self.archive.entries_in(self.sale.id, LedgerId::ZERO, 9).await.expect("it answers")
     }
 }
 
@@ -134,7 +143,7 @@ async fn a_purchase_that_lost_a_unit_is_corrupt_and_not_smaller() {
             .execute("DELETE FROM purchase_units WHERE slot = (SELECT max(slot) FROM purchase_units)")
             .await
             .unwrap();
-        let read = fixture.archive.purchases_in(fixture.sale.id, LedgerId::ZERO, 9).await;
+        let read = fixture.archive.entries_in(fixture.sale.id, LedgerId::ZERO, 9).await;
         assert!(matches!(read, Err(StoreError::Corrupt(_))), "{units_left} units left: {read:?}");
     }
 }

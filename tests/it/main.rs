@@ -25,3 +25,4 @@ mod scripts;
 mod store_connections;
 mod supervision;
 mod tracing;
+mod void;

@@ -15,6 +15,7 @@ use flashsale::domain::{sale::*, shared::*};
 use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use strum::VariantArray;
 
 use subject::{MemorySubject, RedisSubject, Subject, holdings};
 
@@ -45,11 +46,14 @@ enum Step {
         user: usize,
         request: usize,
     },
-    /// PostgreSQL rejects a purchase. The unit that is kept, if any, belongs to another user.
+    /// A purchase gives its units back. If PostgreSQL rejected it, the unit that is kept, if any, belongs to another user.
     Release {
         purchase: usize,
         kept: usize,
+        reason: ReleaseReason,
     },
+    /// The store is rebuilt from what PostgreSQL has: every purchase and release.
+    Restore,
     /// Time passes: the sale is scheduled, open or over.
     Time(SaleStatus),
 }
@@ -67,7 +71,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => group((user.clone(), request.clone(), item, prop_oneof![6 => 1..=4u32, 1 => 5..=10u32])).prop_map(Step::BuyNows),
         2 => cart.prop_map(|cart| Step::Find { cart }),
         1 => (user, request).prop_map(|(user, request)| Step::FindRequest { user, request }),
-        1 => (0..8usize, 0..4usize).prop_map(|(purchase, kept)| Step::Release { purchase, kept }),
+        3 => (0..8usize, 0..4usize, prop::sample::select(ReleaseReason::VARIANTS))
+            .prop_map(|(purchase, kept, reason)| Step::Release { purchase, kept, reason }),
+        1 => Just(Step::Restore),
         1 => time.prop_map(Step::Time),
     ]
 }
@@ -126,7 +132,8 @@ impl<'a> Pair<'a> {
             Step::BuyNows(purchases) => self.buy_nows(purchases).await,
             Step::Find { cart } => self.find(*cart).await,
             Step::FindRequest { user, request } => self.find_request(*user, *request).await,
-            Step::Release { purchase, kept } => self.release(*purchase, *kept).await,
+            Step::Release { purchase, kept, reason } => self.release(*purchase, *kept, *reason).await,
+            Step::Restore => self.restore().await,
             Step::Time(status) => {
                 self.set_time(*status).await;
                 Ok(())
@@ -240,19 +247,38 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    async fn release(&mut self, purchase: usize, kept: usize) -> Result<(), TestCaseError> {
+    async fn release(&mut self, purchase: usize, kept: usize, reason: ReleaseReason) -> Result<(), TestCaseError> {
         let Some((id, sold)) = self.model.purchases.iter().nth(purchase) else { return Ok(()) };
-        let units: Vec<SoldUnit> =
-            sold.units.iter().enumerate().filter(|(index, _)| *index != kept).map(|(_, unit)| *unit).collect();
-        let slots = units.iter().map(|unit| unit.slot).collect();
-        let release = Release { purchase: *id, units, slots };
-        for _again in 0..2 {
-            self.subject.store().release(EPOCH, self.model.sale.id, &release).await.unwrap();
+        let mut release = Release::of(*id, sold, reason);
+        if reason == ReleaseReason::Rejected && kept < release.units.len() {
+            release.units.remove(kept);
+            release.slots.remove(kept);
         }
-        let released = self.subject.store().read(self.model.sale.id, self.last, 2).await.unwrap();
-        prop_assert_eq!(released.len(), 1);
-        self.last = released[0].id;
-        self.model.apply(&LedgerEntry { id: LedgerId::MAX, event: LedgerEvent::Released(release) });
+        let (store, sale) = (self.subject.store(), self.model.sale.id);
+        for _again in 0..2 {
+            let real = decided(store.release(EPOCH, sale, &release).await);
+            match (real, self.model.release(&release)) {
+                (Ok(id), Ok(())) => {
+                    prop_assert!(self.last.precedes(id), "{} does not follow {}", id, self.last);
+                    self.last = id;
+                    let entry = LedgerEntry { id, event: LedgerEvent::Released(release.clone()) };
+                    prop_assert_eq!(store.read_one(sale, id).await.unwrap(), Some(entry.clone()));
+                    self.model.apply(&entry);
+                }
+                (real, expected) => prop_assert_eq!(real.err(), expected.err()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn restore(&mut self) -> Result<(), TestCaseError> {
+        let (store, sale) = (self.subject.store(), &self.model.sale);
+        let rebuilt = Stock::with_entries(sale.clone(), &catalog(), self.model.entries());
+        let rebuilt = rebuilt.map_err(|broken| TestCaseError::fail(broken.to_string()))?;
+        store.fence(sale.id).await.unwrap();
+        store.restore(EPOCH, &rebuilt, self.last, LedgerId::ZERO).await.unwrap();
+        // A kept unit has no owner among the purchases of the test.
+        self.model.holdings = rebuilt.holdings;
         Ok(())
     }
 

@@ -142,7 +142,7 @@ async fn every_call_of_postgresql_ends_although_its_connection_hangs() {
     };
     let purchases = async {
         let (proxy, archive) = archive().await;
-        ends(&proxy, async || archive.purchases_in(sale, LedgerId::ZERO, 1).await).await;
+        ends(&proxy, async || archive.entries_in(sale, LedgerId::ZERO, 1).await).await;
     };
     let lists = async {
         let (proxy, archive) = archive().await;

@@ -1,23 +1,24 @@
-//! The archived purchases of a sale, page by page.
+//! The archived purchases and releases of a sale, page by page.
 
 use futures::stream::{self, Stream};
 
 use crate::application::shared::StoreError;
+use crate::domain::sale::LedgerEntry;
 use crate::domain::shared::{LedgerId, SaleId};
 
-use super::ports::{PurchaseArchive, RecordedPurchase};
+use super::ports::PurchaseArchive;
 
-/// Purchases of one page.
+/// Entries of one page.
 const PAGE: usize = 5_000;
 
-/// Reads the archived purchases of a sale in the order of the ledger. Purchases archived meanwhile are on the last
-/// pages.
-pub(super) fn archived_purchases(
+/// Reads the archived purchases and releases of a sale in the order of the ledger. Those archived meanwhile are on the
+/// last pages.
+pub(super) fn archived_entries(
     archive: &(impl PurchaseArchive + ?Sized),
     sale: SaleId,
-) -> impl Stream<Item = Result<Vec<RecordedPurchase>, StoreError>> {
+) -> impl Stream<Item = Result<Vec<LedgerEntry>, StoreError>> {
     stream::try_unfold(LedgerId::ZERO, move |after| async move {
-        let page = archive.purchases_in(sale, after, PAGE).await?;
+        let page = archive.entries_in(sale, after, PAGE).await?;
         Ok(page.last().map(|last| last.id).map(|last| (page, last)))
     })
 }

@@ -5,7 +5,7 @@ use std::fmt;
 /// The findings about a sale. All but `sold` should be zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Findings {
-    /// Units that PostgreSQL says are sold.
+    /// Units that PostgreSQL says are sold, without released ones.
     pub sold: u64,
     /// Purchases that the cursor counts as archived and that are not.
     pub lost: u64,
@@ -13,8 +13,8 @@ pub struct Findings {
     pub oversold: u64,
     /// Users who own more than the limit.
     pub over_limit: u64,
-    /// Differences between Redis and PostgreSQL in units, slots, receipts and requests, and purchases whose totals differ
-    /// from those of their units.
+    /// Differences between Redis and PostgreSQL in units, slots, receipts, requests and releases, and purchases whose totals
+    /// differ from those of their units.
     pub drift: u64,
 }
 

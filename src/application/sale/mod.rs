@@ -37,5 +37,6 @@ pub mod tail;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+pub mod void;
 
 pub use shop::{Settings, Shop};

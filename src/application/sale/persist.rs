@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 use crate::application::shared::StoreError;
-use crate::domain::sale::{LedgerEntry, LedgerEvent};
+use crate::domain::sale::{Holdings, LedgerEntry, LedgerEvent};
 use crate::domain::shared::limits::LEDGER_BATCH;
-use crate::domain::shared::{Epoch, LedgerId};
+use crate::domain::shared::{Epoch, LedgerId, SaleId};
 
 use super::live_sale::LiveSale;
-use super::ports::{Cursors, PersistError, Rejection, RejectionReason, Watermark};
+use super::ports::{Cursors, DecideError, PersistError, Rejection, RejectionReason, Watermark};
 use super::shop::Shop;
 
 /// The result of one step of a writer.
@@ -54,15 +54,16 @@ impl LedgerWriter {
 
     /// Archives one batch of entries after the cursor, and wakes the purchases that wait for them.
     ///
-    /// While a batch commits, the next accumulates. A batch that the archive rejects is written entry by entry, so that
-    /// only entries that are rejected for themselves are affected. Two writers at once are safe: the cursor moves only
-    /// from where it was read.
+    /// A batch ends before an entry of another kind: a release needs the rows of its purchase, and a purchase may need
+    /// the units of a release. While a batch commits, the next accumulates. A batch that the archive rejects is written
+    /// entry by entry, so that only entries that are rejected for themselves are affected. Two writers at once are safe:
+    /// the cursor moves only from where it was read.
     pub async fn step(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
         let (after, unannounced) = (self.cursor(shop, sale).await?, self.unannounced.take());
         let reading = self.next_entries(shop, sale, after);
         // The watermark is announced while the next batch is read.
         let (entries, ()) = tokio::join!(reading, announce(shop, unannounced));
-        let entries = entries?;
+        let entries = of_one_kind(entries?);
         if !entries.is_empty() {
             // After a failure the cursor is read again.
             self.cursor = None;
@@ -144,8 +145,8 @@ impl LedgerWriter {
             };
             match written {
                 Ok(()) => committed(one, begun.elapsed()),
-                // A repeated purchase is a duplicate, whichever constraint it met first.
-                Err(PersistError::Duplicate | PersistError::Rejected(_)) if is_archived(shop, entry).await? => {
+                // A repeated entry is a duplicate, whichever constraint it met first.
+                Err(PersistError::Duplicate | PersistError::Rejected(_)) if is_archived(shop, id, entry).await? => {
                     let nothing = LedgerEntry { id: entry.id, event: LedgerEvent::Opened };
                     shop.archive.persist(epoch, id, after, &[nothing]).await?;
                 }
@@ -171,7 +172,11 @@ impl LedgerWriter {
             let entry = shop.store.read_one(id, rejected.id).await?;
             if let Some(LedgerEntry { event: LedgerEvent::Sold(purchase), .. }) = entry {
                 let release = shop.archive.unowned(id, rejected.id, &purchase).await?;
-                shop.store.release(self.epoch, id, &release).await?;
+                match shop.store.release(self.epoch, id, &release).await {
+                    // A refused release has been made before.
+                    Ok(_) | Err(DecideError::Refused(_)) => {}
+                    Err(DecideError::Failed(error)) => return Err(error.into()),
+                }
             }
             // Nothing else has units to free: a ledger without the entry was restored without its purchase.
             shop.archive.mark_released(id, rejected.id).await?;
@@ -216,11 +221,27 @@ async fn announce(shop: &Shop, watermark: Option<Watermark>) {
     }
 }
 
-/// Returns true if the archive holds this very purchase under this id.
-async fn is_archived(shop: &Shop, entry: &LedgerEntry) -> Result<bool, StoreError> {
-    let LedgerEvent::Sold(purchase) = &entry.event else { return Ok(false) };
-    let archived = shop.archive.purchase_by_code(purchase.code).await?;
-    Ok(archived.is_some_and(|archived| archived.id == entry.id && archived.purchase == *purchase))
+/// Returns the entries before the first of another kind.
+fn of_one_kind(mut entries: Vec<LedgerEntry>) -> Vec<LedgerEntry> {
+    let kind = entries.first().is_some_and(LedgerEntry::is_release);
+    let other = entries.iter().position(|entry| entry.is_release() != kind);
+    entries.truncate(other.unwrap_or(entries.len()));
+    entries
+}
+
+/// Returns true if the archive holds this very purchase or release under this id.
+async fn is_archived(shop: &Shop, sale: SaleId, entry: &LedgerEntry) -> Result<bool, StoreError> {
+    match &entry.event {
+        LedgerEvent::Sold(purchase) => {
+            let archived = shop.archive.purchase_by_code(purchase.code).await?;
+            Ok(archived.is_some_and(|archived| archived.id == entry.id && archived.purchase == *purchase))
+        }
+        LedgerEvent::Released(release) => {
+            let release = Holdings { released: [(release.purchase, entry.id)].into(), ..Holdings::default() };
+            Ok(shop.archive.held(sale, &release).await? == release)
+        }
+        LedgerEvent::Opened | LedgerEvent::Unreadable(_) => Ok(false),
+    }
 }
 
 /// The rejection of an entry that cannot be read.

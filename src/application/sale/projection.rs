@@ -165,7 +165,7 @@ impl Projection {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::sale::{Item, Purchase, Release};
+    use crate::domain::sale::{Item, Purchase, Release, ReleaseReason};
     use crate::domain::shared::{CheckoutCode, Currency, Money};
 
     use super::*;
@@ -189,7 +189,8 @@ mod tests {
     }
 
     fn released(id: i64, units: &[SoldUnit]) -> LedgerEntry {
-        let release = Release { purchase: LedgerId::ZERO, units: units.to_vec(), slots: Vec::new() };
+        let reason = ReleaseReason::Rejected;
+        let release = Release { purchase: LedgerId::ZERO, units: units.to_vec(), slots: Vec::new(), reason };
         LedgerEntry { id: id.try_into().unwrap(), event: LedgerEvent::Released(release) }
     }
 

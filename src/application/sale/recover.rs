@@ -8,7 +8,7 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::{Sale, Stock};
 use crate::domain::shared::{Epoch, LedgerId};
 
-use super::archived::archived_purchases;
+use super::archived::archived_entries;
 use super::live_sale::LiveSale;
 use super::persist::{LedgerWriter, Progress};
 use super::ports::{Cursors, Lock, LockName, PersistError, SaleFilter};
@@ -103,9 +103,8 @@ impl Shop {
             Err(_) => return Err(StoreError::Fenced),
         }
         let Cursors { ledger, attempts, .. } = self.archive.cursors(id).await?;
-        let archived = archived_purchases(self.archive.as_ref(), id).try_concat().await?;
-        let archived = archived.into_iter().map(|recorded| (recorded.id, recorded.purchase));
-        let stock = Stock::with_purchases(sale, &live.catalog, archived)
+        let archived = archived_entries(self.archive.as_ref(), id).try_concat().await?;
+        let stock = Stock::with_entries(sale, &live.catalog, archived)
             .map_err(|broken| StoreError::Corrupt(format!("sale {id} in PostgreSQL: {broken}")))?;
         if !lock.is_held().await || self.archive.epoch().await? != epoch {
             return Err(StoreError::Busy("another instance has begun to recover"));

@@ -93,7 +93,11 @@ impl Shop {
             live.update(sale.clone());
         }
         if is_over && self.is_archived(&live).await? {
-            self.close(sale, now).await?;
+            epoch.check(self.store.seal(epoch.number(), sale.id).await)?;
+            // A release may have come before the seal.
+            if self.is_archived(&live).await? {
+                self.close(sale, now).await?;
+            }
         }
         Ok(())
     }

@@ -10,14 +10,14 @@ use tokio::sync::Notify;
 
 use crate::application::shared::blocking::apart;
 use crate::application::shared::{StoreError, Tasks, Turns};
-use crate::domain::sale::{Catalog, LedgerEntry, LedgerEvent, Sale, Stock};
+use crate::domain::sale::{Catalog, Sale, Stock};
 use crate::domain::shared::{LedgerId, SaleId};
 
-use super::archived::archived_purchases;
+use super::archived::archived_entries;
 use super::clock::Clock;
 use super::fence::Fence;
 use super::live_sale::LiveSale;
-use super::ports::{Archive, Reads, RecordedPurchase, Store};
+use super::ports::{Archive, Reads, Store};
 use super::refusals::Refusals;
 use super::registry::SaleRegistry;
 use super::sale_lists::SaleLists;
@@ -166,11 +166,9 @@ impl Shop {
     async fn load_past(&self, sale: Sale) -> Result<LiveSale, StoreError> {
         let (id, catalog) = (sale.id, self.reads.catalog(sale.id).await?);
         let past = apart(|| LiveSale::new(sale, Arc::new(catalog))).await;
-        let entry =
-            |recorded: RecordedPurchase| LedgerEntry { id: recorded.id, event: LedgerEvent::Sold(recorded.purchase) };
-        let mut pages = pin!(archived_purchases(self.reads.as_ref(), id));
+        let mut pages = pin!(archived_entries(self.reads.as_ref(), id));
         while let Some(page) = pages.try_next().await? {
-            past.apply(&page.into_iter().map(entry).collect::<Vec<_>>());
+            past.apply(&page);
         }
         past.refresh_filter();
         past.confirmations.close();

@@ -17,10 +17,12 @@ pub struct Holdings {
     pub receipts: BTreeMap<CheckoutCode, LedgerId>,
     /// The ledger id of the purchase by each request.
     pub requests: BTreeMap<(UserId, RequestId), LedgerId>,
+    /// The ledger id of the release of each committed purchase that gave its units back.
+    pub released: BTreeMap<LedgerId, LedgerId>,
 }
 
 impl Holdings {
-    /// Counts the units, slots, receipts and requests that differ.
+    /// Counts the units, slots, receipts, requests and releases that differ.
     pub fn drift(&self, other: &Holdings) -> u64 {
         let sets = |a: &BTreeSet<u32>, b: &BTreeSet<u32>| a.symmetric_difference(b).count() as u64;
         let ids = |a: &LedgerId, b: &LedgerId| u64::from(a != b);
@@ -28,6 +30,7 @@ impl Holdings {
             + differences(&self.slots, &other.slots, sets)
             + differences(&self.receipts, &other.receipts, ids)
             + differences(&self.requests, &other.requests, ids)
+            + differences(&self.released, &other.released, ids)
     }
 
     /// Adds the units, slots, receipt and request of a purchase.
@@ -46,16 +49,18 @@ impl Holdings {
         other.slots.into_iter().for_each(|(user, slots)| self.slots.entry(user).or_default().extend(slots));
         self.receipts.extend(other.receipts);
         self.requests.extend(other.requests);
+        self.released.extend(other.released);
     }
 
-    /// Returns what these are of `of`: the units and slots among its own, and the ledger ids of its receipts and
-    /// requests, which may be others.
+    /// Returns what these are of `of`: the units and slots among its own, and the ledger ids of its receipts, requests and
+    /// releases, which may be others.
     pub fn among(&self, of: &Holdings) -> Holdings {
         Holdings {
             units: numbers_among(&self.units, &of.units),
             slots: numbers_among(&self.slots, &of.slots),
             receipts: ids_among(&self.receipts, &of.receipts),
             requests: ids_among(&self.requests, &of.requests),
+            released: ids_among(&self.released, &of.released),
         }
     }
 
@@ -67,20 +72,22 @@ impl Holdings {
             slots: numbers_missing(&self.slots, &other.slots),
             receipts: ids_where(&self.receipts, &other.receipts, differs),
             requests: ids_where(&self.requests, &other.requests, differs),
+            released: ids_where(&self.released, &other.released, differs),
         }
     }
 
-    /// Returns everything that `other` lacks. It has a receipt or a request whatever the ledger id.
+    /// Returns everything that `other` lacks. It has a receipt, a request or a release whatever the ledger id.
     pub fn unknown_to(&self, other: &Holdings) -> Holdings {
         let lacks = |_: &LedgerId, other: Option<&LedgerId>| other.is_none();
         Holdings {
             receipts: ids_where(&self.receipts, &other.receipts, lacks),
             requests: ids_where(&self.requests, &other.requests, lacks),
+            released: ids_where(&self.released, &other.released, lacks),
             ..self.missing_in(other)
         }
     }
 
-    /// Counts the units, slots, receipts and requests.
+    /// Counts the units, slots, receipts, requests and releases.
     pub fn count(&self) -> u64 {
         self.drift(&Holdings::default())
     }

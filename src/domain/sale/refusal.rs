@@ -2,7 +2,7 @@
 
 use strum::IntoStaticStr;
 
-use crate::domain::shared::Ordinal;
+use crate::domain::shared::{LedgerId, Ordinal};
 
 /// A checkout that adds nothing to the cart. As a text it is the name of the refusal in tables, metrics and problems.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, IntoStaticStr)]
@@ -69,4 +69,17 @@ pub enum BuyNowRefusal {
     /// The user's request of this id bought something else.
     #[error("the request was made before with another item or quantity")]
     RequestMismatch,
+}
+
+/// A release that frees nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReleaseRefusal {
+    /// No purchase has this ledger id, or it was rejected and is undone.
+    #[error("there is no such purchase")]
+    NotBought,
+    /// The entry with this id freed the units.
+    #[error("the purchase was released by entry {0}")]
+    ReleasedBefore(LedgerId),
+    #[error("the sale is closed")]
+    SaleClosed,
 }

@@ -12,7 +12,7 @@ use crate::domain::shared::{CheckoutCode, LedgerId, Ordinal, RequestId, UserId};
 
 use super::{
     BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Holdings, LedgerEntry, LedgerEvent, Purchase,
-    PurchaseRefusal, Quantity, Release, RemoveRefusal, Sale, SaleStatus, SoldUnit,
+    PurchaseRefusal, Quantity, Release, ReleaseRefusal, RemoveRefusal, Sale, SaleStatus, SoldUnit,
 };
 
 /// A purchase that the rules allow.
@@ -42,7 +42,10 @@ pub struct Stock {
     pub carts: BTreeMap<CheckoutCode, Cart>,
     /// The code of each user's open cart.
     pub codes: BTreeMap<UserId, CheckoutCode>,
+    /// The purchases that stand, released or not.
     pub purchases: BTreeMap<LedgerId, Purchase>,
+    /// The releases of committed purchases.
+    pub releases: BTreeMap<LedgerId, Release>,
 }
 
 impl Stock {
@@ -55,24 +58,36 @@ impl Stock {
             carts: BTreeMap::new(),
             codes: BTreeMap::new(),
             purchases: BTreeMap::new(),
+            releases: BTreeMap::new(),
         }
     }
 
-    /// A sale with these purchases. Fails if one of them takes a unit or a slot that does not exist or is taken: such a
-    /// state must not sell anything.
-    pub fn with_purchases(
+    /// A sale with these purchases and releases, in the order of the ledger. Fails if a purchase takes a unit or a slot
+    /// that does not exist or is taken: such a state must not sell anything.
+    pub fn with_entries(
         sale: Sale,
         catalog: &Catalog,
-        purchases: impl IntoIterator<Item = (LedgerId, Purchase)>,
+        entries: impl IntoIterator<Item = LedgerEntry>,
     ) -> Result<Self, BrokenRule> {
         let mut stock = Stock::new(sale, catalog);
-        for (id, purchase) in purchases {
-            if let Some(unit) = stock.first_broken(&purchase) {
-                return Err(BrokenRule { purchase: id, unit });
+        for entry in entries {
+            if let LedgerEvent::Sold(purchase) = &entry.event
+                && let Some(unit) = stock.first_broken(purchase)
+            {
+                return Err(BrokenRule { purchase: entry.id, unit });
             }
-            stock.apply_sold(id, &purchase);
+            stock.apply(&entry);
         }
         Ok(stock)
+    }
+
+    /// Returns the purchases and their releases, in the order of the ledger.
+    pub fn entries(&self) -> Vec<LedgerEntry> {
+        let sold = self.purchases.iter().map(|(id, purchase)| (*id, LedgerEvent::Sold(purchase.clone())));
+        let released = self.releases.iter().map(|(id, release)| (*id, LedgerEvent::Released(release.clone())));
+        let mut entries: Vec<_> = sold.chain(released).map(|(id, event)| LedgerEntry { id, event }).collect();
+        entries.sort_by_key(|entry| entry.id);
+        entries
     }
 
     /// Puts the wanted lines into the cart of `user`. A new cart gets `new_code`.
@@ -200,16 +215,29 @@ impl Stock {
         }))
     }
 
+    /// Decides a release. A purchase is released once, whatever the reason.
+    pub fn release(&self, release: &Release) -> Result<(), ReleaseRefusal> {
+        match self.holdings.released.get(&release.purchase) {
+            Some(before) => Err(ReleaseRefusal::ReleasedBefore(*before)),
+            None if self.sale.closed && release.reason.is_of_committed() => Err(ReleaseRefusal::SaleClosed),
+            None if self.purchases.contains_key(&release.purchase) => Ok(()),
+            None => Err(ReleaseRefusal::NotBought),
+        }
+    }
+
     /// Applies a ledger entry. Applying it again changes nothing.
     pub fn apply(&mut self, entry: &LedgerEntry) {
         match &entry.event {
             LedgerEvent::Opened | LedgerEvent::Unreadable(_) => {}
             LedgerEvent::Sold(purchase) => self.apply_sold(entry.id, purchase),
-            LedgerEvent::Released(release) => self.apply_release(release),
+            LedgerEvent::Released(release) => self.apply_release(entry.id, release),
         }
     }
 
     fn apply_sold(&mut self, id: LedgerId, purchase: &Purchase) {
+        if self.purchases.contains_key(&id) {
+            return;
+        }
         for unit in &purchase.units {
             // The archive rejects an entry with a unit that does not exist, so the entry adds none.
             if unit.unit <= self.stock_of(unit.ordinal) {
@@ -228,8 +256,11 @@ impl Stock {
         self.purchases.insert(id, purchase.clone());
     }
 
-    fn apply_release(&mut self, release: &Release) {
-        let Some(purchase) = self.purchases.remove(&release.purchase) else { return };
+    fn apply_release(&mut self, id: LedgerId, release: &Release) {
+        if self.release(release).is_err() {
+            return;
+        }
+        let purchase = self.purchases[&release.purchase].clone();
         for unit in &release.units {
             if let Some(sold) = self.holdings.units.get_mut(&unit.ordinal) {
                 sold.remove(&unit.unit);
@@ -238,6 +269,17 @@ impl Stock {
         if let Some(slots) = self.holdings.slots.get_mut(&purchase.user) {
             slots.retain(|slot| !release.slots.contains(slot));
         }
+        if release.reason.is_of_committed() {
+            self.holdings.released.insert(release.purchase, id);
+            self.releases.insert(id, release.clone());
+        } else {
+            self.undo(release.purchase, purchase);
+        }
+    }
+
+    /// Forgets a purchase, so that its code and its request may buy again.
+    fn undo(&mut self, id: LedgerId, purchase: Purchase) {
+        self.purchases.remove(&id);
         self.holdings.receipts.remove(&purchase.code);
         if let Some(request) = purchase.request {
             self.holdings.requests.remove(&(purchase.user, request));
@@ -312,7 +354,7 @@ fn units(lines: &[CartLine]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::sale::Window;
+    use crate::domain::sale::{ReleaseReason, Window};
     use crate::domain::shared::SaleId;
 
     use super::*;
@@ -334,8 +376,12 @@ mod tests {
         let sale = Sale::new(SaleId::hourly(start), Window::new(start, start).unwrap(), 2, &catalog);
         let with = |last: (&str, &[(u32, u32, u32)])| {
             let purchases = [("ann", &[(1, 1, 1)][..]), last].map(|(user, units)| purchase(&sale, user, units));
-            let entries = (1..).map(|id| LedgerId::try_from(id).unwrap()).zip(purchases);
-            Stock::with_purchases(sale.clone(), &catalog, entries).map_err(|broken| broken.unit.ordinal.get())
+            let sold = |(id, purchase): (i64, Purchase)| LedgerEntry {
+                id: id.try_into().unwrap(),
+                event: LedgerEvent::Sold(purchase),
+            };
+            let entries = (1..).zip(purchases).map(sold);
+            Stock::with_entries(sale.clone(), &catalog, entries).map_err(|broken| broken.unit.ordinal.get())
         };
         let stock = with(("ann", &[(2, 1, 2)])).unwrap();
         assert_eq!((stock.free_units(3.try_into().unwrap()), stock.purchases.len()), (1, 2));
@@ -350,5 +396,58 @@ mod tests {
         ] {
             assert_eq!(with((user, units)).err(), Some(broken), "{units:?}");
         }
+    }
+
+    fn stock(user_limit: u32) -> (Sale, Catalog) {
+        let start: DateTime<Utc> = "2026-11-20T09:00:00Z".parse().unwrap();
+        let catalog = Catalog::generated(5).unwrap();
+        let window = Window::new(start, start + chrono::TimeDelta::hours(1)).unwrap();
+        (Sale::new(SaleId::hourly(start), window, user_limit, &catalog), catalog)
+    }
+
+    #[test]
+    fn a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request() {
+        let (sale, catalog) = stock(2);
+        let id = |number: i64| LedgerId::try_from(number).unwrap();
+        let user: UserId = "ann".parse().unwrap();
+        for reason in [ReleaseReason::Void, ReleaseReason::Cancelled, ReleaseReason::Expired] {
+            let bought = purchase(&sale, "ann", &[(1, 1, 1), (2, 1, 2)]);
+            let bought = Purchase { request: Some("r".parse().unwrap()), ..bought };
+            let release = Release::of(id(1), &bought, reason);
+            let other = Purchase { code: CheckoutCode::new(sale.id, 9), ..purchase(&sale, "bob", &[(1, 1, 1)]) };
+            let entries = [
+                LedgerEntry { id: id(1), event: LedgerEvent::Sold(bought.clone()) },
+                LedgerEntry { id: id(2), event: LedgerEvent::Released(release.clone()) },
+                // Its unit is sold again, and stays sold after another release.
+                LedgerEntry { id: id(3), event: LedgerEvent::Sold(other) },
+                LedgerEntry { id: id(4), event: LedgerEvent::Released(release.clone()) },
+            ];
+            let mut stock = Stock::with_entries(sale.clone(), &catalog, entries.clone()).unwrap();
+            assert_eq!(stock.release(&release), Err(ReleaseRefusal::ReleasedBefore(id(2))));
+            assert_eq!((stock.owned(&user), stock.is_sold(Ordinal::try_from(1).unwrap(), 1)), (0, true));
+            assert_eq!(stock.free_units(Ordinal::try_from(2).unwrap()), 1);
+            assert_eq!(stock.holdings.receipts[&bought.code], id(1));
+            assert_eq!(stock.holdings.requests.values().collect::<Vec<_>>(), [&id(1)]);
+            assert_eq!(stock.entries(), entries[..3]);
+            stock.sale.closed = true;
+            let late = Release { purchase: id(3), ..release };
+            assert_eq!(stock.release(&late), Err(ReleaseRefusal::SaleClosed));
+        }
+    }
+
+    #[test]
+    fn a_rejected_purchase_is_undone_completely() {
+        let (sale, catalog) = stock(2);
+        let id = |number: i64| LedgerId::try_from(number).unwrap();
+        let bought = purchase(&sale, "ann", &[(1, 1, 1)]);
+        let release = Release::of(id(1), &bought, ReleaseReason::Rejected);
+        let entries = [
+            LedgerEntry { id: id(1), event: LedgerEvent::Sold(bought) },
+            LedgerEntry { id: id(2), event: LedgerEvent::Released(release.clone()) },
+        ];
+        let stock = Stock::with_entries(sale, &catalog, entries).unwrap();
+        assert_eq!(stock.holdings.count(), 0);
+        assert_eq!(stock.release(&release), Err(ReleaseRefusal::NotBought));
+        assert_eq!(stock.entries(), []);
     }
 }

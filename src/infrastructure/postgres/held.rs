@@ -1,4 +1,4 @@
-//! What the archive holds of given units, slots, receipts and requests.
+//! What the archive holds of given units, slots, receipts, requests and releases.
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::Holdings;
@@ -21,6 +21,9 @@ impl PgArchive {
         }
         if !of.requests.is_empty() {
             self.add_requests(sale, of, &mut held).await?;
+        }
+        if !of.released.is_empty() {
+            self.add_released(sale, of, &mut held).await?;
         }
         Ok(held)
     }
@@ -98,6 +101,21 @@ impl PgArchive {
             let user = row.user_id.parse().map_err(StoreError::corrupt)?;
             let request = row.request_id.parse().map_err(StoreError::corrupt)?;
             held.requests.insert((user, request), row.ledger_id.try_into().map_err(StoreError::corrupt)?);
+        }
+        Ok(())
+    }
+
+    async fn add_released(&self, sale: SaleId, of: &Holdings, held: &mut Holdings) -> Result<(), StoreError> {
+        let purchases: Vec<i64> = of.released.keys().map(|id| id.to_i64()).collect();
+        let rows = sqlx::query!(
+            "SELECT DISTINCT ledger_id, release_id FROM released_units
+             WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = ANY($2)",
+            sale.to_string(),
+            &purchases,
+        );
+        for row in Statement::Held.run(rows.fetch_all(&self.pool)).await? {
+            let purchase = row.ledger_id.try_into().map_err(StoreError::corrupt)?;
+            held.released.insert(purchase, row.release_id.try_into().map_err(StoreError::corrupt)?);
         }
         Ok(())
     }

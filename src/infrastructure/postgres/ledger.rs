@@ -8,7 +8,7 @@ use crate::application::sale::ports::{
     Cursors, LedgerArchive, PersistError, RejectedEntry, Rejection, RejectionReason,
 };
 use crate::application::shared::StoreError;
-use crate::domain::sale::{CartLine, LedgerEntry, LedgerEvent, Purchase, Release, SoldUnit};
+use crate::domain::sale::{CartLine, LedgerEntry, LedgerEvent, Purchase, Release, ReleaseReason, SoldUnit};
 use crate::domain::shared::{Epoch, LedgerId, RequestId, SaleId};
 
 use super::connection::PgArchive;
@@ -37,6 +37,12 @@ impl LedgerArchive for PgArchive {
         entries: &[LedgerEntry],
     ) -> Result<(), PersistError> {
         let Some(last) = entries.last() else { return Ok(()) };
+        let releases = Releases::of(entries);
+        if !releases.ledger_ids.is_empty() {
+            // The cursor would pass purchases that are not written.
+            assert_eq!(releases.ledger_ids.len(), entries.len(), "a batch mixes purchases and releases");
+            return self.persist_releases(epoch, sale, (after, last.id), &releases).await;
+        }
         let batch = Batch::of(entries);
         let row = sqlx::query_file!(
             "src/infrastructure/postgres/queries/persist.sql",
@@ -116,7 +122,8 @@ impl LedgerArchive for PgArchive {
             &column(|unit| unit.slot),
         );
         let rows = Statement::Unowned.run(rows.fetch_all(&self.pool)).await?;
-        let mut release = Release { purchase: id, units: Vec::new(), slots: Vec::new() };
+        let mut release =
+            Release { purchase: id, units: Vec::new(), slots: Vec::new(), reason: ReleaseReason::Rejected };
         for unit in &purchase.units {
             let is_unit =
                 |ordinal: i32, number: i32| (ordinal, number) == (unit.ordinal.get() as i32, unit.unit as i32);
@@ -128,6 +135,17 @@ impl LedgerArchive for PgArchive {
         Ok(release)
     }
 
+    async fn note_release(&self, sale: SaleId, release: LedgerId, note: &str) -> Result<(), StoreError> {
+        let noted = sqlx::query!(
+            "UPDATE released_units SET note = $3
+             WHERE sale = (SELECT key FROM sales WHERE id = $1) AND release_id = $2",
+            sale.to_string(),
+            release.to_i64(),
+            note,
+        );
+        Statement::NoteRelease.run(noted.execute(&self.pool)).await.map(|_done| ())
+    }
+
     async fn mark_released(&self, sale: SaleId, id: LedgerId) -> Result<(), StoreError> {
         let released = sqlx::query!(
             "UPDATE rejected_entries SET released_at = now()
@@ -136,6 +154,56 @@ impl LedgerArchive for PgArchive {
             id.to_i64(),
         );
         Statement::MarkReleased.run(released.execute(&self.pool)).await.map(|_done| ())
+    }
+}
+
+impl PgArchive {
+    /// Archives releases and moves the cursor.
+    async fn persist_releases(
+        &self,
+        epoch: Epoch,
+        sale: SaleId,
+        (after, last): (LedgerId, LedgerId),
+        releases: &Releases,
+    ) -> Result<(), PersistError> {
+        let row = sqlx::query_file!(
+            "src/infrastructure/postgres/queries/persist_releases.sql",
+            epoch.0,
+            sale.to_string(),
+            after.to_i64(),
+            last.to_i64(),
+            &releases.ledger_ids,
+            &releases.purchases,
+            &releases.reasons as &[&str],
+        );
+        let row = Statement::PersistReleases.time(row.fetch_one(&self.writers)).await.map_err(persist_error)?;
+        written(row.in_epoch, row.moved)?;
+        metrics::LEDGER_BATCH.record(releases.ledger_ids.len() as f64);
+        Ok(())
+    }
+}
+
+/// The releases of committed purchases in a batch, by column.
+#[derive(Default)]
+struct Releases {
+    ledger_ids: Vec<i64>,
+    purchases: Vec<i64>,
+    reasons: Vec<&'static str>,
+}
+
+impl Releases {
+    fn of(entries: &[LedgerEntry]) -> Self {
+        let mut releases = Releases::default();
+        for entry in entries {
+            if let LedgerEvent::Released(release) = &entry.event
+                && release.reason.is_of_committed()
+            {
+                releases.ledger_ids.push(entry.id.to_i64());
+                releases.purchases.push(release.purchase.to_i64());
+                releases.reasons.push(release.reason.into());
+            }
+        }
+        releases
     }
 }
 

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn the_tables_that_a_way_down_drops_are_known() {
         let of_purchases: Vec<_> = dropped_tables(2).collect();
-        assert_eq!(of_purchases, ["purchase_units", "purchases"]);
+        assert_eq!(of_purchases, ["released_units", "purchase_units", "purchases"]);
         assert_eq!(dropped_tables(99).count(), 0);
     }
 }

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use crate::application::sale::ports::{ArchiveFindings, PurchaseArchive, PurchasePage, RecordedPurchase};
 use crate::application::shared::StoreError;
-use crate::domain::sale::{CartLine, Holdings, Item, Purchase, Receipt, SoldUnit};
+use crate::domain::sale::{CartLine, Holdings, Item, LedgerEntry, LedgerEvent, Purchase, Receipt, Release, SoldUnit};
 use crate::domain::shared::limits::CART_UNITS;
 use crate::domain::shared::{CheckoutCode, Currency, ItemId, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
@@ -119,23 +119,16 @@ impl PurchaseArchive for PgArchive {
         recorded.iter().map(|recorded| receipt(recorded).ok_or_else(|| StoreError::corrupt(recorded))).collect()
     }
 
-    async fn purchases_in(
-        &self,
-        sale: SaleId,
-        after: LedgerId,
-        max: usize,
-    ) -> Result<Vec<RecordedPurchase>, StoreError> {
-        let records = sqlx::query_as!(
-            PurchaseRow,
-            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, units AS "units: _"
-               FROM recorded_purchases
-               WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id > $2 ORDER BY ledger_id LIMIT $3"#,
-            sale.to_string(),
-            after.to_i64(),
-            max as i64,
-        );
-        let records = Statement::PurchasesIn.run(records.fetch_all(&self.bulk)).await?;
-        records.into_iter().map(|row| row.into_recorded(sale)).collect()
+    async fn entries_in(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        // In this order: the purchase of each release is archived by then.
+        let releases = self.releases_in(sale, after, max).await?;
+        let purchases = self.purchases_in(sale, after, max).await?;
+        let sold =
+            |recorded: RecordedPurchase| LedgerEntry { id: recorded.id, event: LedgerEvent::Sold(recorded.purchase) };
+        let mut entries: Vec<_> = purchases.into_iter().map(sold).chain(releases).collect();
+        entries.sort_by_key(|entry| entry.id);
+        entries.truncate(max);
+        Ok(entries)
     }
 
     async fn held(&self, sale: SaleId, of: &Holdings) -> Result<Holdings, StoreError> {
@@ -155,6 +148,50 @@ impl PurchaseArchive for PgArchive {
 }
 
 impl PgArchive {
+    /// Reads the first `max` purchases of a sale after `after`.
+    async fn purchases_in(
+        &self,
+        sale: SaleId,
+        after: LedgerId,
+        max: usize,
+    ) -> Result<Vec<RecordedPurchase>, StoreError> {
+        let records = sqlx::query_as!(
+            PurchaseRow,
+            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, units AS "units: _"
+               FROM recorded_purchases
+               WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id > $2 ORDER BY ledger_id LIMIT $3"#,
+            sale.to_string(),
+            after.to_i64(),
+            max as i64,
+        );
+        let records = Statement::EntriesIn.run(records.fetch_all(&self.bulk)).await?;
+        records.into_iter().map(|row| row.into_recorded(sale)).collect()
+    }
+
+    /// Reads the first `max` releases of a sale after `after`.
+    async fn releases_in(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT release_id, ledger_id, reason,
+                      json_agg(json_build_object('ordinal', ordinal, 'unit', unit, 'slot', slot) ORDER BY slot)
+                          AS "units!: Json<Vec<SoldUnit>>"
+               FROM released_units
+               WHERE sale = (SELECT key FROM sales WHERE id = $1) AND release_id > $2
+               GROUP BY release_id, ledger_id, reason ORDER BY release_id LIMIT $3"#,
+            sale.to_string(),
+            after.to_i64(),
+            max as i64,
+        );
+        let rows = Statement::EntriesIn.run(rows.fetch_all(&self.bulk)).await?;
+        let entry = |id: i64, purchase: i64, reason: &str, units: Vec<SoldUnit>| {
+            let purchase = purchase.try_into().map_err(StoreError::corrupt)?;
+            let reason = reason.parse().map_err(|_| StoreError::corrupt(reason))?;
+            let slots = units.iter().map(|unit| unit.slot).collect();
+            let event = LedgerEvent::Released(Release { purchase, units, slots, reason });
+            Ok(LedgerEntry { id: id.try_into().map_err(StoreError::corrupt)?, event })
+        };
+        rows.into_iter().map(|row| entry(row.release_id, row.ledger_id, &row.reason, row.units.0)).collect()
+    }
+
     /// Reads the items of these purchases, sold or missed, each with its currency.
     async fn items_in(&self, recorded: &[RecordedPurchase]) -> Result<HashMap<ItemId, (Currency, Item)>, StoreError> {
         let ids = recorded.iter().flat_map(|recorded| {

@@ -7,14 +7,15 @@ use async_trait::async_trait;
 use crate::application::sale::ports::{DecideError, Decider, Found, RecordedPurchase};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{
-    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Item, PurchaseRefusal, Release, RemoveRefusal,
+    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Item, PurchaseRefusal, Release, ReleaseRefusal,
+    RemoveRefusal,
 };
-use crate::domain::shared::{CheckoutCode, Epoch, Ordinal, RequestId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
 use super::connection::RedisStore;
 use super::groups::Call;
 use super::scripts::ScriptName;
-use super::text::{parse_lines, parse_ordinals, print_numbers, print_stocked_lines, print_units};
+use super::text::{parse_lines, parse_ordinals, print_stocked_lines, release_words};
 
 #[async_trait]
 impl Decider for RedisStore {
@@ -140,9 +141,23 @@ impl Decider for RedisStore {
         }
     }
 
-    async fn release(&self, epoch: Epoch, sale: SaleId, release: &Release) -> Result<(), StoreError> {
-        let args = [release.purchase.to_string(), print_units(&release.units), print_numbers(&release.slots)];
+    async fn release(
+        &self,
+        epoch: Epoch,
+        sale: SaleId,
+        release: &Release,
+    ) -> Result<LedgerId, DecideError<ReleaseRefusal>> {
+        let args = release_words(release);
         let call = Call { epoch, sale, script: ScriptName::Release };
-        self.run(&self.control, call, &args.each_ref().map(String::as_str)).await?.expect_ok()
+        let reply = self.run(&self.control, call, &args.each_ref().map(String::as_str)).await?;
+        let id = || reply.parsed(0, |id| id.parse().ok());
+        let refusal = match reply.tag() {
+            "RELEASED" => return Ok(id()?),
+            "RELEASED_BEFORE" => ReleaseRefusal::ReleasedBefore(id()?),
+            "SALE_CLOSED" => ReleaseRefusal::SaleClosed,
+            "NOT_BOUGHT" => ReleaseRefusal::NotBought,
+            _ => return Err(reply.corrupt().into()),
+        };
+        Err(DecideError::Refused(refusal))
     }
 }

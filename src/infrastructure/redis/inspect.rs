@@ -35,11 +35,14 @@ impl Inspector for RedisStore {
         let receipts = self.fields(keys.key(Part::Receipts), of.receipts.keys().map(ToString::to_string)).await?;
         let requests = of.requests.keys().map(|(user, request)| format!("{user} {request}"));
         let requests = self.fields(keys.key(Part::Receipts), requests).await?;
+        let released = of.released.keys().map(LedgerId::to_string);
+        let released = self.fields(keys.key(Part::Released), released).await?;
         Ok(Holdings {
             units: numbers_held(&of.units, units),
             slots: numbers_held(&of.slots, slots),
             receipts: ids_held(&of.receipts, receipts),
             requests: ids_held(&of.requests, requests),
+            released: ids_held(&of.released, released),
         })
     }
 
@@ -48,6 +51,7 @@ impl Inspector for RedisStore {
             HoldingKind::Units => Part::Units,
             HoldingKind::Slots => Part::Slots,
             HoldingKind::Receipts => Part::Receipts,
+            HoldingKind::Released => Part::Released,
         };
         let mut command = redis::cmd("HSCAN");
         command.arg(SaleKeys::of(sale).key(part)).arg(from.cursor).arg("COUNT").arg(SCAN_COUNT);
@@ -99,6 +103,7 @@ fn add(holdings: &mut Holdings, kind: HoldingKind, name: &str, value: &str) -> O
                 }
             }
         }
+        HoldingKind::Released => _ = holdings.released.insert(name.parse().ok()?, value.parse().ok()?),
     }
     Some(())
 }

@@ -11,8 +11,8 @@ pub const RETIRED_SALES: &str = "flashsale:retired";
 /// The parts of the state of a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Hash: `epoch`, `starts_at_ms`, `ends_at_ms`, `user_limit`, and `last_id`, the id of the last ledger entry. Without
-    /// it nothing is decided.
+    /// Hash: `epoch`, `starts_at_ms`, `ends_at_ms`, `user_limit`, and `last_id`, the id of the last ledger entry; later
+    /// `sealed`, when the sale is about to be closed. Without it nothing is decided.
     Header,
     /// Hash: item number -> its sold units, `7,2,5`: 1 to 7 without 2 and 5. An item without a field has sold none.
     Units,
@@ -24,6 +24,8 @@ pub enum Part {
     Codes,
     /// Hash: checkout code, or user and request id with a space between -> ledger id of the purchase.
     Receipts,
+    /// Hash: ledger id of a committed purchase that gave its units back -> ledger id of its release.
+    Released,
     /// Stream: the ledger; never trimmed. One stream entry may record several purchases, a line for each.
     Ledger,
     /// Stream: accepted checkouts that wait for PostgreSQL, several in one stream entry.
@@ -32,13 +34,14 @@ pub enum Part {
 
 impl Part {
     /// Every part of a sale.
-    pub const ALL: [Part; 8] = [
+    pub const ALL: [Part; 9] = [
         Part::Header,
         Part::Units,
         Part::Slots,
         Part::Carts,
         Part::Codes,
         Part::Receipts,
+        Part::Released,
         Part::Ledger,
         Part::Attempts,
     ];
@@ -51,6 +54,7 @@ impl Part {
             Part::Carts => "carts",
             Part::Codes => "codes",
             Part::Receipts => "receipts",
+            Part::Released => "released",
             Part::Ledger => "ledger",
             Part::Attempts => "attempts",
         }

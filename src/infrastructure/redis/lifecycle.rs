@@ -39,6 +39,11 @@ impl Lifecycle for RedisStore {
         self.run(&self.control, call, &[&ends_at_ms]).await?.expect_ok()
     }
 
+    async fn seal(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError> {
+        let call = Call { epoch, sale, script: ScriptName::SealSale };
+        self.run(&self.control, call, &[]).await?.expect_ok()
+    }
+
     async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError> {
         let keys = SaleKeys::of(sale);
         let mut pipeline = redis::pipe();

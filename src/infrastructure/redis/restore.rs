@@ -5,7 +5,7 @@ use redis::Value;
 
 use crate::application::sale::ports::Restorer;
 use crate::application::shared::StoreError;
-use crate::domain::sale::{Purchase, Stock};
+use crate::domain::sale::{LedgerEntry, LedgerEvent, Purchase, Release, Stock};
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
 
 use super::connection::{RedisStore, store_error};
@@ -14,9 +14,9 @@ use super::inspect::FIELDS_MAX;
 use super::keys::{Part, SaleKeys};
 use super::ledger::entries;
 use super::lifecycle::header;
-use super::text::{parse_entries, print_sold, print_taken};
+use super::text::{parse_entries, print_sold, print_taken, release_words};
 
-/// Purchases that are restored in one round trip, which takes Redis a fraction of a millisecond.
+/// Purchases or releases that are restored in one round trip, which takes Redis a fraction of a millisecond.
 const PURCHASES_MAX: usize = 64;
 
 #[async_trait]
@@ -53,16 +53,14 @@ impl Restorer for RedisStore {
     ) -> Result<(), StoreError> {
         let keys = SaleKeys::of(stock.sale.id);
         self.begin_restoring(&keys, attempts).await?;
-        let purchases: Vec<(&LedgerId, &Purchase)> = stock.purchases.iter().collect();
-        for chunk in purchases.chunks(PURCHASES_MAX) {
-            self.restore_purchases(&keys, chunk).await?;
-        }
+        let entries = stock.entries();
+        self.restore_entries(&keys, &entries).await?;
         let slots = stock.holdings.slots.iter().map(|(user, slots)| (user.to_string(), print_taken(slots)));
         self.restore_fields(keys.key(Part::Slots), slots).await?;
         let units = stock.holdings.units.iter().map(|(item, units)| (item.to_string(), print_taken(units)));
         self.restore_fields(keys.key(Part::Units), units).await?;
         let [starts_at_ms, ends_at_ms, user_limit] = header(&stock.sale);
-        let last = stock.purchases.last_key_value().map_or(OPENED_ID, |(id, _)| *id);
+        let last = entries.last().map_or(OPENED_ID, |entry| entry.id);
         let last_id = last.max(persisted).to_string();
         let mut pipeline = redis::pipe();
         pipeline.atomic();
@@ -136,7 +134,7 @@ impl RedisStore {
     async fn begin_restoring(&self, keys: &SaleKeys, attempts: LedgerId) -> Result<(), StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.atomic();
-        for part in [Part::Header, Part::Units, Part::Slots, Part::Receipts, Part::Ledger] {
+        for part in [Part::Header, Part::Units, Part::Slots, Part::Receipts, Part::Released, Part::Ledger] {
             pipeline.cmd("UNLINK").arg(keys.key(part)).ignore();
         }
         let opened = OPENED_ID.to_string();
@@ -157,10 +155,40 @@ impl RedisStore {
         }
     }
 
-    /// Writes purchases as the scripts did. A cart that survived its own purchase is deleted.
-    async fn restore_purchases(&self, keys: &SaleKeys, purchases: &[(&LedgerId, &Purchase)]) -> Result<(), StoreError> {
+    /// Writes purchases and releases as the scripts did, in pages.
+    async fn restore_entries(&self, keys: &SaleKeys, entries: &[LedgerEntry]) -> Result<(), StoreError> {
+        let is_sold = |entry: &LedgerEntry| matches!(entry.event, LedgerEvent::Sold(_));
+        let runs = entries.chunk_by(|one, next| is_sold(one) == is_sold(next));
+        for page in runs.flat_map(|run| run.chunks(PURCHASES_MAX)) {
+            let (mut purchases, mut releases) = (Vec::new(), Vec::new());
+            for entry in page {
+                match &entry.event {
+                    LedgerEvent::Sold(purchase) => purchases.push((entry.id, purchase)),
+                    LedgerEvent::Released(release) => releases.push((entry.id, release)),
+                    LedgerEvent::Opened | LedgerEvent::Unreadable(_) => {}
+                }
+            }
+            self.restore_purchases(keys, &purchases).await?;
+            self.restore_releases(keys, &releases).await?;
+        }
+        Ok(())
+    }
+
+    async fn restore_releases(&self, keys: &SaleKeys, releases: &[(LedgerId, &Release)]) -> Result<(), StoreError> {
+        let mut pipeline = redis::pipe();
+        for (id, release) in releases {
+            let entry = &[("released", release_words(release).join(" "))];
+            pipeline.cmd("XADD").arg(keys.key(Part::Ledger)).arg(id.to_string()).arg(entry).ignore();
+            let fields = &[(release.purchase.to_string(), id.to_string())];
+            pipeline.cmd("HSET").arg(keys.key(Part::Released)).arg(fields).ignore();
+        }
+        if releases.is_empty() { Ok(()) } else { self.pipeline(&pipeline).await }
+    }
+
+    /// A cart that survived its own purchase is deleted.
+    async fn restore_purchases(&self, keys: &SaleKeys, purchases: &[(LedgerId, &Purchase)]) -> Result<(), StoreError> {
         let Some((last, _)) = purchases.last() else { return Ok(()) };
-        let lines: Vec<String> = purchases.iter().map(|(id, purchase)| print_sold(**id, purchase)).collect();
+        let lines: Vec<String> = purchases.iter().map(|(id, purchase)| print_sold(*id, purchase)).collect();
         let codes: Vec<String> = purchases.iter().map(|(_, purchase)| purchase.code.to_string()).collect();
         let mut receipts = redis::cmd("HSET");
         receipts.arg(keys.key(Part::Receipts));

@@ -25,6 +25,7 @@ const SELLING: &str = include_str!("lua/selling.lua");
 pub enum ScriptName {
     OpenSale,
     EndSale,
+    SealSale,
     Checkout,
     Remove,
     Purchase,
@@ -38,6 +39,7 @@ impl ScriptName {
         match self {
             ScriptName::OpenSale => include_str!("lua/open_sale.lua"),
             ScriptName::EndSale => include_str!("lua/end_sale.lua"),
+            ScriptName::SealSale => include_str!("lua/seal_sale.lua"),
             ScriptName::Checkout => include_str!("lua/checkout.lua"),
             ScriptName::Remove => include_str!("lua/remove.lua"),
             ScriptName::Purchase => include_str!("lua/purchase.lua"),
@@ -52,13 +54,13 @@ impl ScriptName {
         use Part::*;
         match self {
             ScriptName::OpenSale => &[Header, Ledger],
-            ScriptName::EndSale => &[Header],
+            ScriptName::EndSale | ScriptName::SealSale => &[Header],
             ScriptName::Checkout => &[Header, Units, Slots, Carts, Codes, Attempts],
             ScriptName::Remove => &[Header, Carts],
             ScriptName::Purchase => &[Header, Units, Slots, Carts, Receipts, Ledger],
             ScriptName::BuyNow => &[Header, Units, Slots, Receipts, Ledger],
             ScriptName::Find => &[Header, Receipts, Carts, Ledger],
-            ScriptName::Release => &[Header, Units, Slots, Receipts, Ledger],
+            ScriptName::Release => &[Header, Units, Slots, Receipts, Released, Ledger],
         }
     }
 }

@@ -73,11 +73,6 @@ pub fn parse_units(text: &str) -> Option<Vec<SoldUnit>> {
     parts(text).map(unit).collect()
 }
 
-/// `1,2`
-pub fn print_numbers(numbers: &[u32]) -> String {
-    joined(numbers.iter().map(u32::to_string))
-}
-
 /// `7,2,5`: of the numbers from 1 to 7, all but 2 and 5 are taken.
 pub fn print_taken(taken: &BTreeSet<u32>) -> String {
     let highest = taken.last().copied().unwrap_or(0);
@@ -130,12 +125,17 @@ pub fn parse_sold(line: &str) -> Option<(LedgerId, Purchase)> {
     Some((id.parse().ok()?, purchase))
 }
 
-/// Reads the text of a release: the id of the purchase, units, slots. Either list may be empty.
+/// The words of a release: the id of the purchase, units, slots, reason. Either list may be empty.
+pub fn release_words(release: &Release) -> [String; 4] {
+    let slots = joined(release.slots.iter().map(u32::to_string));
+    [release.purchase.to_string(), print_units(&release.units), slots, release.reason.to_string()]
+}
+
+/// Reads the words of a release.
 pub fn parse_release(text: &str) -> Option<Release> {
-    let mut words = text.split(' ');
-    let (purchase, units, slots) = (words.next()?, words.next()?, words.next()?);
+    let [purchase, units, slots, reason] = words(text)?;
     let slots = parts(slots).map(number).collect::<Option<_>>()?;
-    Some(Release { purchase: purchase.parse().ok()?, units: parse_units(units)?, slots })
+    Some(Release { purchase: purchase.parse().ok()?, units: parse_units(units)?, slots, reason: reason.parse().ok()? })
 }
 
 /// Reads a stream entry of the ledger, which has one field: one event, or several purchases. What cannot be read is
@@ -250,6 +250,9 @@ mod tests {
             let (id, purchase) = parse_sold(&line).unwrap();
             assert_eq!(print_sold(id, &purchase), line);
         }
+        for text in ["5-1 1:1:1,2:3:4 1,4 void", "5-1 1:1:1 1 cancelled", "5-1 1:1:1 1 expired", "5-1   rejected"] {
+            assert_eq!(release_words(&parse_release(text).unwrap()).join(" "), text);
+        }
     }
 
     #[test]
@@ -259,7 +262,13 @@ mod tests {
         let entries = |kind: &str, text: &str| parse_entries(last, &[kind.into(), text.into()]);
         let good = format!("5-8 {code} u - 1:1:1 -");
         assert!(matches!(entries("sold", &good)[..], [LedgerEntry { event: LedgerEvent::Sold(_), .. }]));
-        assert!(matches!(entries("released", "1-1  ")[..], [LedgerEntry { event: LedgerEvent::Released(_), .. }]));
+        assert!(matches!(entries("released", "1-1   void")[..], [LedgerEntry { event: LedgerEvent::Released(_), .. }]));
+        for text in ["", "1-1", "1-1  ", "1-1   lost", "1-1   void void", "1-1 x  void", "1-1  x void"] {
+            assert!(
+                matches!(entries("released", text)[..], [LedgerEntry { event: LedgerEvent::Unreadable(_), .. }]),
+                "{text:?}"
+            );
+        }
         for text in [
             String::new(),
             format!("{code} u - 1:1:1 -"),

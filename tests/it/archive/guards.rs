@@ -10,7 +10,7 @@ pub async fn a_batch_of_an_older_epoch_is_refused_whole(fixture: Fixture) {
     let rejection = Rejection { reason: RejectionReason::Invalid, message: "late".into() };
     let late = fixture.archive.reject(fixture.epoch, fixture.sale.id, LedgerId::ZERO, &entry, &rejection).await;
     assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
-    assert!(fixture.purchases().await.is_empty());
+    assert!(fixture.entries().await.is_empty());
     assert_eq!(fixture.cursor().await, LedgerId::ZERO);
 }
 
@@ -19,19 +19,13 @@ pub async fn each_entry_is_written_exactly_once_by_concurrent_writers(fixture: F
     let (one, two) = tokio::join!(fixture.persist(LedgerId::ZERO, &entries), fixture.persist(LedgerId::ZERO, &entries));
     let moved = |result: &Result<(), PersistError>| matches!(result, Err(PersistError::CursorMoved));
     assert!(one.is_ok() && moved(&two) || two.is_ok() && moved(&one), "{one:?} {two:?}");
-    let recorded = fixture.purchases().await;
-    let archived: Vec<_> = recorded.iter().map(|recorded| (recorded.id, &recorded.purchase)).collect();
-    let purchases = entries.each_ref().map(|entry| match &entry.event {
-        LedgerEvent::Sold(purchase) => (entry.id, purchase),
-        other => panic!("{other:?}"),
-    });
-    assert_eq!(archived, purchases);
+    assert_eq!(fixture.entries().await, entries);
     let cursors = fixture.archive.cursors(fixture.sale.id).await.expect("it answers");
     assert_eq!(cursors, Cursors { epoch: fixture.epoch, ledger: id(2), attempts: LedgerId::ZERO });
     // Entries that sell nothing move the cursor too.
     let opened = LedgerEntry { id: id(3), event: LedgerEvent::Opened };
     fixture.persist(id(2), &[opened]).await.expect("it is right");
-    assert_eq!((fixture.cursor().await, fixture.purchases().await.len()), (id(3), 2));
+    assert_eq!((fixture.cursor().await, fixture.entries().await.len()), (id(3), 2));
 }
 
 pub async fn every_guard_names_its_reason_and_leaves_the_batch_unwritten(fixture: Fixture) {
@@ -83,7 +77,7 @@ pub async fn a_purchase_archived_again_is_no_second_purchase(fixture: Fixture) {
     // PostgreSQL decides which guard a repeated purchase meets first.
     let again = fixture.persist(id(1), &[entry]).await;
     assert!(matches!(again, Err(PersistError::Duplicate | PersistError::Rejected(_))), "{again:?}");
-    assert_eq!((fixture.purchases().await.len(), fixture.cursor().await), (1, id(1)));
+    assert_eq!((fixture.entries().await.len(), fixture.cursor().await), (1, id(1)));
 }
 
 pub async fn a_code_and_a_request_buy_once(fixture: Fixture) {
@@ -126,7 +120,7 @@ pub async fn a_rejected_entry_is_filed_and_the_cursor_moves_past_it(fixture: Fix
         archive.rejections(sale).await.expect("it answers"),
         [entry(id(1), RejectionReason::Invalid, false), entry(id(2), RejectionReason::SlotFilled, true)]
     );
-    assert_eq!((fixture.cursor().await, fixture.purchases().await.len()), (id(2), 0));
+    assert_eq!((fixture.cursor().await, fixture.entries().await.len()), (id(2), 0));
 }
 
 pub async fn a_rejected_purchase_gives_back_only_units_and_slots_without_an_owner(fixture: Fixture) {
@@ -134,8 +128,69 @@ pub async fn a_rejected_purchase_gives_back_only_units_and_slots_without_an_owne
     let rejected = fixture.purchase(id(2), "ann", &[(1, 1, 1), (2, 1, 2), (3, 7, 2), (12, 1, 2)]);
     let release = fixture.archive.unowned(fixture.sale.id, id(2), &rejected).await.expect("it answers");
     // Neither a sold unit, nor one that does not exist.
-    let expected = Release { purchase: id(2), units: vec![rejected.units[1]], slots: vec![2, 2, 2] };
+    let (units, reason) = (vec![rejected.units[1]], ReleaseReason::Rejected);
+    let expected = Release { purchase: id(2), units, slots: vec![2, 2, 2], reason };
     assert_eq!(release, expected);
+}
+
+pub async fn a_release_frees_units_and_slots_once(fixture: Fixture) {
+    let sold = [
+        fixture.sold(id(1), "ann", &[(1, 1, 1), (2, 1, 2)]),
+        fixture.sold(id(2), "bob", &[(3, 1, 1)]),
+        fixture.sold(id(3), "cat", &[(4, 1, 1)]),
+        fixture.sold(id(4), "ann", &[(1, 1, 1), (2, 1, 2)]),
+    ];
+    fixture.persist(LedgerId::ZERO, &sold[..3]).await.expect("it is right");
+    let releases = [
+        fixture.released(id(5), &sold[0], ReleaseReason::Void),
+        // A rejected purchase has no rows, so its release moves none.
+        fixture.released(id(6), &sold[3], ReleaseReason::Rejected),
+        fixture.released(id(7), &sold[1], ReleaseReason::Expired),
+    ];
+    let held = async |of: &Holdings| fixture.archive.held(fixture.sale.id, of).await.expect("it answers");
+    let mut all = Holdings::default();
+    for entry in &sold[..3] {
+        let LedgerEvent::Sold(purchase) = &entry.event else { unreachable!() };
+        all.record(entry.id, purchase);
+    }
+    all.released.extend([(id(1), id(5)), (id(2), id(9)), (id(3), id(9))]);
+    assert_eq!(held(&all).await.released, [].into());
+    fixture.persist(id(3), &releases[..1]).await.expect("it is right");
+    fixture.persist(id(5), &releases[1..2]).await.expect("it is right");
+    fixture.persist(id(6), &releases[2..]).await.expect("it is right");
+    assert_eq!(fixture.cursor().await, id(7));
+    let left = held(&all).await;
+    assert_eq!(left.units, [(4.try_into().expect("an item"), [1].into())].into());
+    assert_eq!(left.slots, [("cat".parse().expect("a user"), [1].into())].into());
+    assert_eq!((left.receipts.len(), left.released), (3, [(id(1), id(5)), (id(2), id(7))].into()));
+    let check = async || fixture.archive.check(fixture.sale.id).await.expect("it answers");
+    assert_eq!(check().await, ArchiveFindings { sold: 1, ..ArchiveFindings::default() });
+    // The units and slots are free for others, and stay theirs when the releases are archived again.
+    let again = fixture.sold(id(8), "ann", &[(1, 1, 1), (2, 1, 2)]);
+    fixture.persist(id(7), std::slice::from_ref(&again)).await.expect("the units are free");
+    for release in [&releases[0], &releases[2]] {
+        let again = LedgerEntry { id: id(9), ..release.clone() };
+        let refused = fixture.persist(id(8), &[again]).await;
+        assert!(matches!(refused, Err(PersistError::Rejected(_))), "{refused:?}");
+    }
+    assert_eq!((check().await.sold, fixture.cursor().await), (3, id(8)));
+}
+
+pub async fn a_release_of_a_purchase_that_owns_nothing_is_rejected(fixture: Fixture) {
+    let sold = fixture.sold(id(1), "ann", &[(1, 1, 1)]);
+    fixture.persist(LedgerId::ZERO, std::slice::from_ref(&sold)).await.expect("it is right");
+    let never = fixture.sold(id(2), "bob", &[(2, 1, 1)]);
+    let batch =
+        [fixture.released(id(3), &sold, ReleaseReason::Void), fixture.released(id(4), &never, ReleaseReason::Void)];
+    match fixture.persist(id(1), &batch).await {
+        Err(PersistError::Rejected(rejection)) => assert_eq!(rejection.reason, RejectionReason::Invalid),
+        other => panic!("{other:?}"),
+    }
+    // Nothing of the batch was written.
+    assert_eq!((fixture.entries().await, fixture.cursor().await), (vec![sold], id(1)));
+    fixture.archive.raise_epoch().await.expect("it answers");
+    let late = fixture.persist(id(1), &batch[..1]).await;
+    assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
 }
 
 pub async fn a_lock_has_one_holder_until_it_is_dropped(fixture: Fixture) {

@@ -95,17 +95,55 @@ pub async fn a_purchase_is_found_by_code_and_by_request(fixture: Fixture) {
     assert_eq!(by_request("ann", &request).await, None);
 }
 
-pub async fn the_purchases_of_a_sale_are_read_in_pages(fixture: Fixture) {
-    let entries: Vec<_> = (1..=5).map(|n| fixture.sold(id(n.into()), &format!("u{n}"), &[(n, 1, 1)])).collect();
-    fixture.persist(LedgerId::ZERO, &entries).await.expect("it is right");
-    let page = async |after, max| -> Vec<LedgerId> {
-        let page = fixture.archive.purchases_in(fixture.sale.id, after, max).await.expect("it answers");
-        page.iter().map(|recorded| recorded.id).collect()
-    };
-    assert_eq!(page(LedgerId::ZERO, 2).await, [id(1), id(2)]);
-    assert_eq!(page(id(2), 2).await, [id(3), id(4)]);
-    assert_eq!(page(id(4), 2).await, [id(5)]);
-    assert_eq!(page(id(5), 2).await, []);
+pub async fn the_purchases_and_releases_of_a_sale_are_read_in_pages(fixture: Fixture) {
+    let sold: Vec<_> =
+        (1..=3).map(|n| fixture.sold(id(n.into()), &format!("u{n}"), &[(n, 1, 1), (n + 3, 1, 2)])).collect();
+    fixture.persist(LedgerId::ZERO, &sold).await.expect("it is right");
+    let released = [
+        fixture.released(id(4), &sold[2], ReleaseReason::Cancelled),
+        fixture.released(id(5), &sold[0], ReleaseReason::Void),
+    ];
+    fixture.persist(id(3), &released).await.expect("it is right");
+    let last = fixture.sold(id(6), "u6", &[(1, 1, 1)]);
+    fixture.persist(id(5), std::slice::from_ref(&last)).await.expect("it is right");
+    let all = [sold.as_slice(), &released, &[last]].concat();
+    assert_eq!(fixture.entries().await, all);
+    for max in 1..=7 {
+        let (mut read, mut after) = (Vec::new(), LedgerId::ZERO);
+        loop {
+            let page = fixture.archive.entries_in(fixture.sale.id, after, max).await.expect("it answers");
+            assert!(page.len() <= max);
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            read.extend(page);
+        }
+        assert_eq!(read, all);
+    }
+}
+
+pub async fn a_released_purchase_is_found_and_listed_complete(fixture: Fixture) {
+    let request: RequestId = "r".parse().expect("a request id");
+    let purchase = fixture.purchase(id(1), "ann", &[(2, 1, 1), (1, 1, 2)]);
+    let purchase = Purchase { request: Some(request.clone()), ..purchase };
+    let sold = LedgerEntry { id: id(1), event: LedgerEvent::Sold(purchase.clone()) };
+    fixture.persist(LedgerId::ZERO, std::slice::from_ref(&sold)).await.expect("it is right");
+    let archive = &fixture.archive;
+    let list = PurchasePage { sale: None, after: None, limit: 9 };
+    let in_sale = PurchasePage { sale: Some(fixture.sale.id), ..list };
+    let before = archive.receipts_of(&purchase.user, list).await.expect("it answers");
+    let release = fixture.released(id(2), &sold, ReleaseReason::Void);
+    fixture.persist(id(1), &[release]).await.expect("it is right");
+    archive.note_release(fixture.sale.id, id(2), "broken").await.expect("it answers");
+    let recorded = RecordedPurchase { id: id(1), purchase: purchase.clone(), replayed: true };
+    let by_code = archive.purchase_by_code(purchase.code).await.expect("it answers");
+    assert_eq!(by_code.as_ref(), Some(&recorded));
+    let by_request = archive.purchase_by_request(fixture.sale.id, &purchase.user, &request).await;
+    assert_eq!(by_request.expect("it answers"), Some(recorded));
+    for page in [list, in_sale] {
+        assert_eq!(archive.receipts_of(&purchase.user, page).await.expect("it answers"), before);
+    }
+    let past = PurchasePage { after: Some(before[0].order_id), ..list };
+    assert_eq!(archive.receipts_of(&purchase.user, past).await.expect("it answers"), []);
 }
 
 pub async fn receipts_are_listed_newest_first_over_all_sales(fixture: Fixture) {

@@ -43,6 +43,8 @@ contract! {
     marks_of_the_ledger_are_request_ids_like_any_other,
     a_code_means_a_cart_or_a_purchase_or_nothing,
     a_release_frees_units_slots_code_and_request_once,
+    a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request,
+    a_sealed_sale_releases_no_committed_purchase,
     attempts_are_logged_once_for_each_change_of_a_cart,
     a_ledger_begins_with_its_opening_and_is_read_in_order,
     a_reader_waits_for_the_next_entry,
@@ -53,6 +55,7 @@ contract! {
     nothing_is_decided_in_another_epoch_or_without_scripts,
     a_loss_is_found_and_an_intact_store_is_left_alone,
     a_restored_sale_has_the_archived_purchases_and_its_carts,
+    a_restored_sale_knows_which_purchases_were_released,
     a_restored_ledger_reaches_as_far_as_the_archive,
     only_a_store_that_lost_nothing_gets_new_scripts,
     a_retired_sale_is_forgotten_in_time,
@@ -138,6 +141,10 @@ impl<'a> Fixture<'a> {
     ) -> Result<RecordedPurchase, DecideError<BuyNowRefusal>> {
         let wanted = line(wanted.0, wanted.1);
         self.store().buy_now(EPOCH, &catalog(), (&user(name), &request(id)), self.code(secret), wanted).await
+    }
+
+    async fn release(&self, release: &Release) -> Result<LedgerId, DecideError<ReleaseRefusal>> {
+        self.store().release(EPOCH, self.id, release).await
     }
 
     async fn ledger(&self) -> Vec<LedgerEntry> {
@@ -337,13 +344,16 @@ async fn a_release_frees_units_slots_code_and_request_once(sale: Fixture<'_>) {
     let kept = sale.buy_now("ann", "r0", 1, (3, 1)).await.unwrap();
     let rejected = sale.buy_now("ann", "r1", 2, (5, 3)).await.unwrap();
     let units = &rejected.purchase.units;
-    let release =
-        Release { purchase: rejected.id, units: units[..2].to_vec(), slots: vec![units[0].slot, units[2].slot] };
-    for _again in 0..2 {
-        sale.store().release(EPOCH, sale.id, &release).await.unwrap();
-    }
+    let release = Release {
+        purchase: rejected.id,
+        units: units[..2].to_vec(),
+        slots: vec![units[0].slot, units[2].slot],
+        reason: ReleaseReason::Rejected,
+    };
+    let released = sale.release(&release).await.unwrap();
+    assert_eq!(refused(sale.release(&release).await), ReleaseRefusal::NotBought);
     let ledger = sale.ledger().await;
-    assert_eq!(ledger.len(), 4);
+    assert_eq!((ledger.len(), ledger[3].id), (4, released));
     assert_eq!(ledger[3].event, LedgerEvent::Released(release.clone()));
     let holdings = sale.holdings().await;
     assert_eq!(holdings.units[&5.try_into().unwrap()], [3].into());
@@ -355,9 +365,53 @@ async fn a_release_frees_units_slots_code_and_request_once(sale: Fixture<'_>) {
     let taken = |unit: &SoldUnit| (unit.unit, unit.slot);
     assert_eq!(again.purchase.units.iter().map(taken).collect::<Vec<_>>(), [(1, 2), (2, 4)]);
     // The release of a purchase that never was changes nothing.
-    sale.store().release(EPOCH, sale.id, &Release { purchase: again.id.next(), ..release }).await.unwrap();
+    let never = Release { purchase: again.id.next(), ..release };
+    assert_eq!(refused(sale.release(&never).await), ReleaseRefusal::NotBought);
     assert!(matches!(sale.store().find(EPOCH, kept.purchase.code).await.unwrap(), Some(Found::Purchase(_))));
     assert_eq!(sale.ledger().await.len(), 5);
+}
+
+async fn a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request(sale: Fixture<'_>) {
+    let store = sale.store();
+    for (secret, reason) in (1..).zip([ReleaseReason::Void, ReleaseReason::Cancelled, ReleaseReason::Expired]) {
+        let id = reason.to_string();
+        let bought = sale.buy_now("ann", &id, secret, (5, 2)).await.unwrap();
+        let release = Release::of(bought.id, &bought.purchase, reason);
+        let released = sale.release(&release).await.unwrap();
+        let entry = LedgerEntry { id: released, event: LedgerEvent::Released(release) };
+        assert_eq!(store.read_one(sale.id, released).await.unwrap(), Some(entry));
+        // Neither the same release nor one for another reason frees the units of the next buyer.
+        let other = sale.buy_now("bob", &id, secret + 10, (5, 2)).await.unwrap();
+        assert_eq!(other.purchase.units, bought.purchase.units);
+        for again in [reason, ReleaseReason::Rejected, ReleaseReason::Void] {
+            let again = Release::of(bought.id, &bought.purchase, again);
+            assert_eq!(refused(sale.release(&again).await), ReleaseRefusal::ReleasedBefore(released));
+        }
+        assert_eq!(sale.holdings().await.released[&bought.id], released);
+        assert_eq!(sale.sold(5).await, [1, 2].into());
+        let replayed = RecordedPurchase { replayed: true, ..bought };
+        assert_eq!(store.purchase(EPOCH, replayed.purchase.code, false).await.unwrap(), replayed);
+        assert_eq!(sale.buy_now("ann", &id, secret + 20, (5, 2)).await.unwrap(), replayed);
+        sale.release(&Release::of(other.id, &other.purchase, reason)).await.unwrap();
+    }
+    assert_eq!(sale.sold(5).await, [].into());
+}
+
+async fn a_sealed_sale_releases_no_committed_purchase(sale: Fixture<'_>) {
+    let bought = sale.buy("ann", 1, &[(1, 1)]).await;
+    let before = sale.buy("bob", 2, &[(2, 1)]).await;
+    let release = |bought: &RecordedPurchase, reason| Release::of(bought.id, &bought.purchase, reason);
+    // The end of a sale alone keeps nobody from giving back.
+    sale.set_status(SaleStatus::Ended).await;
+    let released = sale.release(&release(&before, ReleaseReason::Void)).await.unwrap();
+    for _again in 0..2 {
+        sale.store().seal(EPOCH, sale.id).await.unwrap();
+    }
+    for reason in [ReleaseReason::Void, ReleaseReason::Cancelled, ReleaseReason::Expired] {
+        assert_eq!(refused(sale.release(&release(&bought, reason)).await), ReleaseRefusal::SaleClosed);
+        assert_eq!(refused(sale.release(&release(&before, reason)).await), ReleaseRefusal::ReleasedBefore(released));
+    }
+    sale.release(&release(&bought, ReleaseReason::Rejected)).await.unwrap();
 }
 
 async fn attempts_are_logged_once_for_each_change_of_a_cart(sale: Fixture<'_>) {
@@ -434,7 +488,11 @@ async fn what_a_store_holds_is_read_by_name_and_in_pages(sale: Fixture<'_>) {
     for recorded in [&bought, &other] {
         expected.record(recorded.id, &recorded.purchase);
     }
-    assert_eq!(sale.holdings().await, expected);
+    let returned = sale.buy_now("eve", "r", 4, (2, 1)).await.unwrap();
+    let release = sale.release(&Release::of(returned.id, &returned.purchase, ReleaseReason::Void)).await.unwrap();
+    expected.record(returned.id, &Purchase { units: Vec::new(), ..returned.purchase });
+    expected.released.insert(returned.id, release);
+    assert_eq!(sale.holdings().await.drift(&expected), 0);
     // Of a question with wrong ids and things that nobody holds, what is held comes back, with the right ids.
     let mut question = Holdings::default();
     question.record(other.id, &bought.purchase);
@@ -443,9 +501,11 @@ async fn what_a_store_holds_is_read_by_name_and_in_pages(sale: Fixture<'_>) {
     question.record(other.id, &nobody);
     question.units.entry(5.try_into().unwrap()).or_default().extend([4, 12, 13]);
     question.units.insert(4.try_into().unwrap(), [1].into());
+    question.released.extend([(returned.id, other.id), (other.id, release)]);
     let mut answer = Holdings::default();
     answer.record(bought.id, &bought.purchase);
     answer.units.insert(5.try_into().unwrap(), [1, 2, 3].into());
+    answer.released.insert(returned.id, release);
     assert_eq!(sale.store().held(sale.id, &question).await.unwrap(), answer);
     let elsewhere = SaleId::special(sale.store().now().await.unwrap(), 8);
     assert_eq!(sale.store().held(elsewhere, &question).await.unwrap(), Holdings::default());
@@ -475,7 +535,8 @@ async fn a_sale_can_only_end_earlier(sale: Fixture<'_>) {
 
 async fn nothing_is_decided_in_another_epoch_or_without_scripts(sale: Fixture<'_>) {
     let (store, ann, r, code) = (sale.store(), user("ann"), request("r"), sale.code(1));
-    let release = Release { purchase: LedgerId::MAX, units: Vec::new(), slots: Vec::new() };
+    let reason = ReleaseReason::Void;
+    let release = Release { purchase: LedgerId::MAX, units: Vec::new(), slots: Vec::new(), reason };
     let ordinal = 1.try_into().unwrap();
     let all_are_fenced = async |epoch: Epoch, code: CheckoutCode| {
         assert!(is_fenced(store.checkout(epoch, &catalog(), &ann, code, &lines(&[(1, 1)])).await));
@@ -484,7 +545,8 @@ async fn nothing_is_decided_in_another_epoch_or_without_scripts(sale: Fixture<'_
         assert!(is_fenced(store.buy_now(epoch, &catalog(), (&ann, &r), code, line(1, 1)).await));
         assert!(matches!(store.find(epoch, code).await, Err(StoreError::Fenced)));
         assert!(matches!(store.find_request(epoch, code.sale, &ann, &r).await, Err(StoreError::Fenced)));
-        assert!(matches!(store.release(epoch, code.sale, &release).await, Err(StoreError::Fenced)));
+        assert!(is_fenced(store.release(epoch, code.sale, &release).await));
+        assert!(matches!(store.seal(epoch, code.sale).await, Err(StoreError::Fenced)));
         assert!(matches!(store.end(epoch, code.sale, sale.stock.sale.window.starts_at).await, Err(StoreError::Fenced)));
     };
     all_are_fenced(Epoch(2), code).await;
@@ -531,14 +593,15 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
         units: vec![SoldUnit { ordinal: 4.try_into().unwrap(), unit: 5, slot: 2 }],
         missed: Vec::new(),
     };
-    let mut purchases: Vec<_> = archived.iter().map(|recorded| (recorded.id, recorded.purchase.clone())).collect();
-    purchases.push((lost.id, purchase));
+    let sold = |id, purchase| LedgerEntry { id, event: LedgerEvent::Sold(purchase) };
+    let mut entries: Vec<_> = archived.iter().map(|recorded| sold(recorded.id, recorded.purchase.clone())).collect();
+    entries.push(sold(lost.id, purchase));
 
     store.fence(id).await.unwrap();
     assert!(is_fenced(store.purchase(EPOCH, cart.code, false).await));
     assert!(!store.has_state(id).await.unwrap());
     assert_eq!(sale.ledger().await.len(), 4, "a fenced ledger can be read");
-    let stock = Stock::with_purchases(sale.stock.sale.clone(), &catalog(), purchases).unwrap();
+    let stock = Stock::with_entries(sale.stock.sale.clone(), &catalog(), entries).unwrap();
     let attempts = store.read_attempts(id, LedgerId::ZERO, 100).await.unwrap();
     let new = Epoch(2);
     for _again in 0..2 {
@@ -561,6 +624,29 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
     };
     assert_eq!((cart_of("dan", 6).await, cart_of("bob", 7).await), (sale.code(6), cart.code));
     assert!(store.purchase(new, cart.code, false).await.unwrap().id > lost.id);
+}
+
+async fn a_restored_sale_knows_which_purchases_were_released(sale: Fixture<'_>) {
+    let (store, id) = (sale.store(), sale.id);
+    let first = sale.buy_now("ann", "r", 1, (1, 1)).await.unwrap();
+    let released = sale.release(&Release::of(first.id, &first.purchase, ReleaseReason::Expired)).await.unwrap();
+    let second = sale.buy_now("bob", "r", 2, (1, 1)).await.unwrap();
+    let last = sale.release(&Release::of(second.id, &second.purchase, ReleaseReason::Void)).await.unwrap();
+    let (ledger, held) = (sale.ledger().await, sale.holdings().await);
+    let stock = Stock::with_entries(sale.stock.sale.clone(), &catalog(), ledger[1..].to_vec()).unwrap();
+    sale.subject.forget().await;
+    store.restore(EPOCH, &stock, last, LedgerId::ZERO).await.unwrap();
+    assert_eq!(sale.ledger().await, ledger);
+    assert_eq!(sale.holdings().await.drift(&held), 0);
+    for (bought, released) in [(first, released), (second, last)] {
+        let again = Release::of(bought.id, &bought.purchase, ReleaseReason::Void);
+        assert_eq!(refused(sale.release(&again).await), ReleaseRefusal::ReleasedBefore(released));
+        let replayed = RecordedPurchase { replayed: true, ..bought };
+        assert_eq!(store.purchase(EPOCH, replayed.purchase.code, false).await.unwrap(), replayed);
+    }
+    let third = sale.buy_now("cat", "r", 3, (1, 1)).await.unwrap();
+    assert!(last.precedes(third.id));
+    assert!(store.is_intact(EPOCH, &[(id, last)]).await.unwrap());
 }
 
 async fn a_restored_ledger_reaches_as_far_as_the_archive(sale: Fixture<'_>) {

@@ -118,13 +118,13 @@ pub struct RefusalKey {
 /// The findings of the archive about its own rows of a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ArchiveFindings {
-    /// Units sold.
+    /// Units sold and not released.
     pub sold: u64,
     /// Units sold more than once, or beyond the stock of their item.
     pub oversold: u64,
     /// Users who own more than the limit.
     pub over_limit: u64,
-    /// Purchases that have more or fewer units than they were written with.
+    /// Purchases that have more or fewer units, released or not, than they were written with.
     pub wrong_totals: u64,
 }
 
@@ -175,16 +175,11 @@ pub trait PurchaseArchive: Send + Sync {
     /// Reads a page of a user's receipts, newest first.
     async fn receipts_of(&self, user: &UserId, page: PurchasePage) -> Result<Vec<Receipt>, StoreError>;
 
-    /// Reads the first `max` purchases of a sale after `after`, in the order of the ledger.
-    async fn purchases_in(
-        &self,
-        sale: SaleId,
-        after: LedgerId,
-        max: usize,
-    ) -> Result<Vec<RecordedPurchase>, StoreError>;
+    /// Reads the first `max` purchases, released or not, and releases of a sale after `after`, in the order of the ledger.
+    async fn entries_in(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<LedgerEntry>, StoreError>;
 
     /// Reads what the archive holds of this: the sold units and filled slots among these, and the ledger ids of these
-    /// receipts and requests, which may be others.
+    /// receipts, requests and releases, which may be others.
     async fn held(&self, sale: SaleId, of: &Holdings) -> Result<Holdings, StoreError>;
 
     /// Checks the rows of a sale against the rules of the schema. Takes minutes at most, since it reads all of them.
@@ -197,8 +192,9 @@ pub trait LedgerArchive: Send + Sync {
     /// Reads how far the logs of the sale are archived.
     async fn cursors(&self, sale: SaleId) -> Result<Cursors, StoreError>;
 
-    /// Archives the purchases among `entries` and moves the cursor to the last of them, in one transaction. `entries`
-    /// are all that the ledger has after `after`, so each is applied exactly once.
+    /// Archives the purchases or the releases among `entries` and moves the cursor to the last of them, in one transaction.
+    /// `entries` are all that the ledger has between `after` and the last of them, so each is applied exactly once. They
+    /// are of one kind: [`LedgerEntry::is_release`] is true for all or for none.
     async fn persist(
         &self,
         epoch: Epoch,
@@ -222,6 +218,9 @@ pub trait LedgerArchive: Send + Sync {
 
     /// Returns the units and slots of a rejected purchase that nobody owns.
     async fn unowned(&self, sale: SaleId, id: LedgerId, purchase: &Purchase) -> Result<Release, StoreError>;
+
+    /// Adds the words of an operator to an archived release.
+    async fn note_release(&self, sale: SaleId, release: LedgerId, note: &str) -> Result<(), StoreError>;
 
     /// Marks the units of a rejected entry as free again.
     async fn mark_released(&self, sale: SaleId, id: LedgerId) -> Result<(), StoreError>;

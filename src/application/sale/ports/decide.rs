@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::{
-    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Purchase, PurchaseRefusal, Release, RemoveRefusal,
+    BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Purchase, PurchaseRefusal, Release, ReleaseRefusal,
+    RemoveRefusal,
 };
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
@@ -94,6 +95,12 @@ pub trait Decider: Send + Sync {
         request: &RequestId,
     ) -> Result<Option<RecordedPurchase>, StoreError>;
 
-    /// Undoes a purchase that the archive rejected: see [`Release`]. Idempotent.
-    async fn release(&self, epoch: Epoch, sale: SaleId, release: &Release) -> Result<(), StoreError>;
+    /// Decides [`Stock::release`](crate::domain::sale::Stock::release), frees what the release names, and appends it to the
+    /// ledger in the same step. Returns the id of its entry.
+    async fn release(
+        &self,
+        epoch: Epoch,
+        sale: SaleId,
+        release: &Release,
+    ) -> Result<LedgerId, DecideError<ReleaseRefusal>>;
 }

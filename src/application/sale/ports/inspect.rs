@@ -14,6 +14,7 @@ pub enum HoldingKind {
     Slots,
     /// Receipts and requests.
     Receipts,
+    Released,
 }
 
 /// A place in a scan. The default is its beginning.
@@ -29,7 +30,8 @@ impl ScanPosition {
         let kind = match self.kind {
             HoldingKind::Units => HoldingKind::Slots,
             HoldingKind::Slots => HoldingKind::Receipts,
-            HoldingKind::Receipts => return None,
+            HoldingKind::Receipts => HoldingKind::Released,
+            HoldingKind::Released => return None,
         };
         Some(ScanPosition { kind, cursor: 0 })
     }
@@ -51,8 +53,8 @@ pub trait Inspector: Send + Sync {
     /// Returns true if the store holds the state of the sale and may decide.
     async fn has_state(&self, sale: SaleId) -> Result<bool, StoreError>;
 
-    /// Reads what the store holds of this: the units and slots among these, and the ledger ids of these receipts and
-    /// requests, which may be others. A value that cannot be read is not held.
+    /// Reads what the store holds of this: the units and slots among these, and the ledger ids of these receipts, requests
+    /// and releases, which may be others. A value that cannot be read is not held.
     async fn held(&self, sale: SaleId, of: &Holdings) -> Result<Holdings, StoreError>;
 
     /// Reads one page of everything that the store holds. What is there from the beginning to the end of a scan is on

@@ -19,6 +19,9 @@ pub trait Lifecycle: Send + Sync {
     /// Moves the end of a sale to `ends_at` if that is earlier, never later. Idempotent.
     async fn end(&self, epoch: Epoch, sale: SaleId, ends_at: DateTime<Utc>) -> Result<(), StoreError>;
 
+    /// Refuses releases of committed purchases from now on, so that an ended sale gets no more of them. Idempotent.
+    async fn seal(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError>;
+
     /// Drops the carts of a completely archived sale, and sets the time at which the rest may be dropped. Idempotent.
     async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError>;
 

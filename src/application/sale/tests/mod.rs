@@ -10,6 +10,7 @@ mod persist;
 mod purchase;
 mod recover;
 mod schedule;
+mod void;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,7 +19,7 @@ async fn a_batch_is_archived_in_one_call_and_announced() {
     assert_eq!(writer.step(&world.shop, &sale).await.unwrap(), Progress::More);
     assert_eq!(writer.step(&world.shop, &sale).await.unwrap(), Progress::Idle);
     assert_eq!(world.archive.calls().count(ArchiveCall::Persist), 1);
-    assert_eq!(world.archive.purchases_in(sale.id(), LedgerId::ZERO, 9).await.unwrap().len(), 5);
+    assert_eq!(world.archive.entries_in(sale.id(), LedgerId::ZERO, 9).await.unwrap().len(), 5);
     let watermark = news.next().await.unwrap();
     assert_eq!((watermark.persisted, watermark.rejections), (world.archived().await, 0));
 
@@ -77,11 +77,11 @@ async fn a_ledger_that_is_archived_again_from_its_beginning_changes_nothing() {
     for number in 1..=3 {
         world.sell(&format!("u{number}"), &[number]).await;
     }
-    let archived = (world.archived().await, world.archive.purchases_in(sale.id(), LedgerId::ZERO, 9).await.unwrap());
+    let archived = (world.archived().await, world.archive.entries_in(sale.id(), LedgerId::ZERO, 9).await.unwrap());
     world.archive.set_cursor(sale.id(), LedgerId::ZERO);
     world.decide("ann", &[4]).await;
     world.write(&sale).await;
-    let purchases = world.archive.purchases_in(sale.id(), LedgerId::ZERO, 9).await.unwrap();
+    let purchases = world.archive.entries_in(sale.id(), LedgerId::ZERO, 9).await.unwrap();
     assert_eq!(purchases[..3], archived.1);
     assert_eq!(purchases.len(), 4);
     assert!(world.archived().await > archived.0);
@@ -122,7 +122,7 @@ async fn a_failure_of_the_archive_itself_rejects_nothing() {
     }
     assert_eq!(world.archive.rejections(sale.id()).await.unwrap(), []);
     world.write(&sale).await;
-    assert_eq!(world.archive.purchases_in(sale.id(), LedgerId::ZERO, 9).await.unwrap().len(), 1);
+    assert_eq!(world.archive.entries_in(sale.id(), LedgerId::ZERO, 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -136,7 +136,7 @@ async fn a_recovery_that_loses_its_lock_or_its_epoch_restores_nothing() {
         let receipt = world.sell("ann", &[1]).await;
         world.store.forget_scripts();
         world.shop.check_redis().await.unwrap();
-        world.archive.calls().fail_next(ArchiveCall::PurchasesIn, Fault::Late);
+        world.archive.calls().fail_next(ArchiveCall::EntriesIn, Fault::Late);
         let (recovered, ()) = tokio::join!(world.shop.recover(), async {
             tokio::task::yield_now().await;
             lose(&world).await;

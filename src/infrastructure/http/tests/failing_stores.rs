@@ -127,8 +127,8 @@ impl Decider for StoreFault {
         self.with().await
     }
 
-    async fn release(&self, _: Epoch, _: SaleId, _: &Release) -> Result<(), StoreError> {
-        self.with().await
+    async fn release(&self, _: Epoch, _: SaleId, _: &Release) -> Result<LedgerId, DecideError<ReleaseRefusal>> {
+        Ok(self.with().await?)
     }
 }
 
@@ -143,6 +143,10 @@ impl Lifecycle for StoreFault {
     }
 
     async fn end(&self, _: Epoch, _: SaleId, _: DateTime<Utc>) -> Result<(), StoreError> {
+        self.with().await
+    }
+
+    async fn seal(&self, _: Epoch, _: SaleId) -> Result<(), StoreError> {
         self.with().await
     }
 
@@ -302,7 +306,7 @@ impl PurchaseArchive for StoreFault {
         self.with().await
     }
 
-    async fn purchases_in(&self, _: SaleId, _: LedgerId, _: usize) -> Result<Vec<RecordedPurchase>, StoreError> {
+    async fn entries_in(&self, _: SaleId, _: LedgerId, _: usize) -> Result<Vec<LedgerEntry>, StoreError> {
         self.with().await
     }
 
@@ -341,6 +345,10 @@ impl LedgerArchive for StoreFault {
     }
 
     async fn unowned(&self, _: SaleId, _: LedgerId, _: &Purchase) -> Result<Release, StoreError> {
+        self.with().await
+    }
+
+    async fn note_release(&self, _: SaleId, _: LedgerId, _: &str) -> Result<(), StoreError> {
         self.with().await
     }
 

@@ -8,12 +8,14 @@ WITH sale AS MATERIALIZED (
 ), owner AS (
     SELECT count(*) AS owned FROM unit GROUP BY user_id
 ), difference AS (
-    -- The number of units of each purchase less its units.
+    -- The number of units of each purchase less its units, released or not.
     SELECT sum(units) AS units
     FROM (
         SELECT ledger_id, units FROM purchases WHERE sale = (SELECT key FROM sale)
         UNION ALL
         SELECT ledger_id, -1 FROM unit
+        UNION ALL
+        SELECT ledger_id, -1 FROM released_units WHERE sale = (SELECT key FROM sale)
     ) AS side
     GROUP BY ledger_id
 )

@@ -1,9 +1,14 @@
 -- A page of the purchases of a user, newest first.
 -- $1 user, $2 sale or NULL, $3 and $4 ledger id and sale of the purchase before the page or NULL, $5 length of the page.
 WITH owned AS MATERIALIZED (
-    -- The units of a user lead to the purchases, which have no index by user.
-    SELECT DISTINCT ledger_id, sale
+    -- The units of a user, released or not, lead to the purchases, which have no index by user.
+    SELECT ledger_id, sale
     FROM purchase_units
+    WHERE user_id = $1 AND ($2::text IS NULL OR sale = (SELECT key FROM sales WHERE id = $2))
+      AND ($3::bigint IS NULL OR ledger_id <= $3)
+    UNION
+    SELECT ledger_id, sale
+    FROM released_units
     WHERE user_id = $1 AND ($2::text IS NULL OR sale = (SELECT key FROM sales WHERE id = $2))
       AND ($3::bigint IS NULL OR ledger_id <= $3)
 ), page AS MATERIALIZED (

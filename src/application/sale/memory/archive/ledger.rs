@@ -7,7 +7,7 @@ use crate::application::sale::ports::{
     RejectionReason,
 };
 use crate::application::shared::StoreError;
-use crate::domain::sale::{LedgerEntry, LedgerEvent, Purchase, Release, SoldUnit};
+use crate::domain::sale::{LedgerEntry, LedgerEvent, Purchase, Release, ReleaseReason, SoldUnit};
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
 
 use super::{ArchiveCall, ArchivedSale, MemoryArchive, State};
@@ -34,14 +34,22 @@ impl LedgerArchive for MemoryArchive {
                 return Err(error);
             }
             let Some(last) = entries.last() else { return Ok(()) };
+            let releases = entries.iter().filter(|entry| entry.is_release()).count();
+            assert!([0, entries.len()].contains(&releases), "a batch mixes kinds: {entries:?}");
             let unwanted = state.unwanted.clone();
             let archived = state.at_cursor(epoch, sale, after)?;
             let mut written = archived.clone();
-            for (id, purchase) in entries.iter().filter_map(sold) {
-                if let Some(reason) = unwanted.get(&purchase.code) {
-                    return Err(rejected(*reason, "the test does not want it"));
+            for entry in entries {
+                match &entry.event {
+                    LedgerEvent::Sold(purchase) => {
+                        if let Some(reason) = unwanted.get(&purchase.code) {
+                            return Err(rejected(*reason, "the test does not want it"));
+                        }
+                        written.add(entry.id, purchase)?;
+                    }
+                    LedgerEvent::Released(release) if entry.is_release() => written.release(entry.id, release)?,
+                    LedgerEvent::Opened | LedgerEvent::Released(_) | LedgerEvent::Unreadable(_) => {}
                 }
-                written.add(id, purchase)?;
             }
             *archived = ArchivedSale { ledger: last.id, ..written };
             Ok(())
@@ -85,7 +93,15 @@ impl LedgerArchive for MemoryArchive {
             let is_empty = |slot: &u32| !archived.slots.contains(&(purchase.user.clone(), *slot));
             let units = purchase.units.iter().filter(is_free).copied().collect();
             let slots = purchase.units.iter().map(|unit| unit.slot).filter(is_empty).collect();
-            Ok(Release { purchase: id, units, slots })
+            Ok(Release { purchase: id, units, slots, reason: ReleaseReason::Rejected })
+        })
+        .await
+    }
+
+    async fn note_release(&self, sale: SaleId, release: LedgerId, note: &str) -> Result<(), StoreError> {
+        self.run(ArchiveCall::NoteRelease, |state| {
+            state.known(sale).notes.insert(release, note.to_owned());
+            Ok(())
         })
         .await
     }
@@ -172,15 +188,22 @@ impl ArchivedSale {
         Ok(())
     }
 
+    /// Frees the units of a purchase that owns some.
+    fn release(&mut self, id: LedgerId, release: &Release) -> Result<(), PersistError> {
+        let purchase = self.purchases.get(&release.purchase).filter(|_| !self.is_released(release.purchase));
+        let Some(purchase) = purchase else {
+            return Err(rejected(RejectionReason::Invalid, "the purchase owns nothing"));
+        };
+        for unit in &purchase.units {
+            self.units.remove(&(unit.ordinal, unit.unit));
+            self.slots.remove(&(purchase.user.clone(), unit.slot));
+        }
+        self.releases.insert(id, release.clone());
+        Ok(())
+    }
+
     fn has_unit(&self, unit: &SoldUnit) -> bool {
         self.catalog.item(unit.ordinal).is_some_and(|item| (1..=item.stock()).contains(&unit.unit))
-    }
-}
-
-fn sold(entry: &LedgerEntry) -> Option<(LedgerId, &Purchase)> {
-    match &entry.event {
-        LedgerEvent::Sold(purchase) => Some((entry.id, purchase)),
-        LedgerEvent::Opened | LedgerEvent::Released(_) | LedgerEvent::Unreadable(_) => None,
     }
 }
 

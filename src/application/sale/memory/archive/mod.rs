@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::application::sale::ports::{Attempt, LockName, PersistError, RefusalKey, RejectedEntry, RejectionReason};
 use crate::application::shared::StoreError;
-use crate::domain::sale::{Catalog, Purchase, Sale};
+use crate::domain::sale::{Catalog, Purchase, Release, Sale};
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, SaleId, UserId};
 
 use super::calls::Calls;
@@ -27,7 +27,7 @@ pub enum ArchiveCall {
     PurchaseByCode,
     PurchaseByRequest,
     ReceiptsOf,
-    PurchasesIn,
+    EntriesIn,
     Held,
     Check,
     Cursors,
@@ -36,6 +36,7 @@ pub enum ArchiveCall {
     Rejections,
     Unowned,
     MarkReleased,
+    NoteRelease,
     PersistAttempts,
     AddRefusals,
     TryLock,
@@ -95,6 +96,8 @@ struct ArchivedSale {
     /// The owners of sold units.
     units: BTreeMap<(Ordinal, u32), LedgerId>,
     slots: BTreeSet<(UserId, u32)>,
+    releases: BTreeMap<LedgerId, Release>,
+    notes: BTreeMap<LedgerId, String>,
     rejected: Vec<RejectedEntry>,
     attempts: Vec<Attempt>,
 }
@@ -152,6 +155,15 @@ impl MemoryArchive {
     /// Panics if the archive does not have the sale.
     pub fn attempts_in(&self, sale: SaleId) -> Vec<Attempt> {
         self.state().known(sale).attempts.clone()
+    }
+
+    /// Returns the words of the operator about a release.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the archive does not have the sale.
+    pub fn note(&self, sale: SaleId, release: LedgerId) -> Option<String> {
+        self.state().known(sale).notes.get(&release).cloned()
     }
 
     /// Returns the archived counts of refused checkouts.

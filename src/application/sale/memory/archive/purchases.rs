@@ -1,12 +1,13 @@
 //! Purchases.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
 use crate::application::sale::ports::{ArchiveFindings, PurchaseArchive, PurchasePage, RecordedPurchase};
 use crate::application::shared::StoreError;
-use crate::domain::sale::{Holdings, Purchase, Receipt};
+use crate::domain::sale::{Holdings, LedgerEntry, LedgerEvent, Purchase, Receipt};
 use crate::domain::shared::{CheckoutCode, LedgerId, OrderId, RequestId, SaleId, UserId};
 
 use super::{ArchiveCall, ArchivedSale, MemoryArchive};
@@ -48,14 +49,9 @@ impl PurchaseArchive for MemoryArchive {
         .await
     }
 
-    async fn purchases_in(
-        &self,
-        sale: SaleId,
-        after: LedgerId,
-        max: usize,
-    ) -> Result<Vec<RecordedPurchase>, StoreError> {
-        self.run(ArchiveCall::PurchasesIn, |state| {
-            let page = |sale: &ArchivedSale| sale.recorded().filter(|recorded| recorded.id > after).take(max).collect();
+    async fn entries_in(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.run(ArchiveCall::EntriesIn, |state| {
+            let page = |sale: &ArchivedSale| sale.entries().filter(|entry| entry.id > after).take(max).collect();
             Ok(state.sales.get(&sale).map_or_else(Vec::new, page))
         })
         .await
@@ -63,10 +59,7 @@ impl PurchaseArchive for MemoryArchive {
 
     async fn held(&self, sale: SaleId, of: &Holdings) -> Result<Holdings, StoreError> {
         self.run(ArchiveCall::Held, |state| {
-            let mut all = Holdings::default();
-            let sale = state.sales.get(&sale);
-            sale.into_iter().flat_map(ArchivedSale::recorded).for_each(|sold| all.record(sold.id, &sold.purchase));
-            Ok(all.among(of))
+            Ok(state.sales.get(&sale).map_or_else(Holdings::default, |sale| sale.holdings().among(of)))
         })
         .await
     }
@@ -93,6 +86,29 @@ impl ArchivedSale {
             purchase: purchase.clone(),
             replayed: true,
         })
+    }
+
+    /// Returns the purchases and releases in the order of the ledger.
+    fn entries(&self) -> impl Iterator<Item = LedgerEntry> {
+        let sold = self.purchases.iter().map(|(id, purchase)| (*id, LedgerEvent::Sold(purchase.clone())));
+        let released = self.releases.iter().map(|(id, release)| (*id, LedgerEvent::Released(release.clone())));
+        let entries: BTreeMap<LedgerId, LedgerEvent> = sold.chain(released).collect();
+        entries.into_iter().map(|(id, event)| LedgerEntry { id, event })
+    }
+
+    /// Returns what the purchases hold that were not released, and the receipts and requests of all.
+    fn holdings(&self) -> Holdings {
+        let mut all = Holdings::default();
+        for (id, purchase) in &self.purchases {
+            let units = if self.is_released(*id) { Vec::new() } else { purchase.units.clone() };
+            all.record(*id, &Purchase { units, ..purchase.clone() });
+        }
+        all.released.extend(self.releases.iter().map(|(id, release)| (release.purchase, *id)));
+        all
+    }
+
+    pub(super) fn is_released(&self, purchase: LedgerId) -> bool {
+        self.releases.values().any(|release| release.purchase == purchase)
     }
 
     fn receipts_of(&self, user: &UserId) -> Result<Vec<Receipt>, StoreError> {

@@ -98,6 +98,8 @@ impl ArchivedSale {
             purchases: BTreeMap::new(),
             units: BTreeMap::new(),
             slots: BTreeSet::new(),
+            releases: BTreeMap::new(),
+            notes: BTreeMap::new(),
             rejected: Vec::new(),
             attempts: Vec::new(),
         }

@@ -6,7 +6,7 @@ use crate::application::sale::ports::{Attempt, DecideError, Decider, Found, Reco
 use crate::application::shared::StoreError;
 use crate::domain::sale::{
     BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Decision, LedgerEntry, LedgerEvent, PurchaseRefusal,
-    Release, RemoveRefusal,
+    Release, ReleaseRefusal, RemoveRefusal,
 };
 use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, OPEN_CARTS_MAX};
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
@@ -119,19 +119,21 @@ impl Decider for MemoryStore {
         .await
     }
 
-    async fn release(&self, epoch: Epoch, sale: SaleId, release: &Release) -> Result<(), StoreError> {
+    async fn release(
+        &self,
+        epoch: Epoch,
+        sale: SaleId,
+        release: &Release,
+    ) -> Result<LedgerId, DecideError<ReleaseRefusal>> {
         self.run(StoreCall::Release, |state| {
             let now = state.now;
             let sale = state.in_epoch(epoch, sale)?;
-            let purchase = sale.stock.purchases.get(&release.purchase);
-            let stands = |code| sale.stock.holdings.receipts.get(&code) == Some(&release.purchase);
-            if purchase.is_some_and(|purchase| stands(purchase.code)) {
-                let event = LedgerEvent::Released(release.clone());
-                let id = sale.append(now, event.clone());
-                sale.stock.apply(&LedgerEntry { id, event });
-                self.shared.entries.notify_waiters();
-            }
-            Ok(())
+            sale.stock.release(release).map_err(DecideError::Refused)?;
+            let event = LedgerEvent::Released(release.clone());
+            let id = sale.append(now, event.clone());
+            sale.stock.apply(&LedgerEntry { id, event });
+            self.shared.entries.notify_waiters();
+            Ok(id)
         })
         .await
     }

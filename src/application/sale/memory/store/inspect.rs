@@ -39,6 +39,7 @@ impl Inspector for MemoryStore {
                     holdings.receipts = page(&held.receipts, skip);
                     holdings.requests = page(&held.requests, skip);
                 }
+                HoldingKind::Released => holdings.released = page(&held.released, skip),
             }
             let is_last = holdings == Holdings::default();
             let next = if is_last {

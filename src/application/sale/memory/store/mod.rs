@@ -43,6 +43,7 @@ pub enum StoreCall {
     Now,
     Open,
     End,
+    Seal,
     Retire,
     DropRetired,
     IsIntact,

@@ -40,6 +40,14 @@ impl Lifecycle for MemoryStore {
         .await
     }
 
+    async fn seal(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError> {
+        self.run(StoreCall::Seal, |state| {
+            state.in_epoch(epoch, sale)?.stock.sale.closed = true;
+            Ok(())
+        })
+        .await
+    }
+
     async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError> {
         self.run(StoreCall::Retire, |state| {
             if let Some(sale) = state.sales.get_mut(&sale) {
@@ -103,11 +111,7 @@ impl Restorer for MemoryStore {
                 restored.last_attempt = held.last_attempt;
             }
             restored.last_attempt = restored.last_attempt.max(attempts);
-            let sold = |(id, purchase): (&LedgerId, &_)| LedgerEntry {
-                id: *id,
-                event: LedgerEvent::Sold(Clone::clone(purchase)),
-            };
-            restored.ledger.extend(stock.purchases.iter().map(sold));
+            restored.ledger.extend(stock.entries());
             if persisted > restored.last_entry() {
                 restored.ledger.push(LedgerEntry { id: persisted, event: LedgerEvent::Opened });
             }

@@ -1,0 +1,28 @@
+-- Archives a batch of releases of committed purchases and moves the cursor of the ledger, in one statement.
+-- $1 epoch, $2 sale, $3 cursor before, $4 cursor after; releases: $5 ledger ids, $6 ledger ids of their purchases,
+-- $7 reasons. Returns the same as persist.sql.
+-- A release that finds no unit of its purchase fails the statement.
+WITH fence AS MATERIALIZED (
+    -- Excludes recovery until this commits.
+    SELECT number FROM epoch WHERE number = $1 FOR SHARE
+), moved AS (
+    UPDATE ledger_cursors SET last_id = $4
+    WHERE sale = (SELECT key FROM sales WHERE id = $2) AND last_id = $3 AND EXISTS (SELECT FROM fence)
+    RETURNING sale
+), release AS MATERIALIZED (
+    SELECT r.*, moved.sale
+    FROM moved
+    CROSS JOIN unnest($5::bigint[], $6::bigint[], $7::text[]) AS r (release_id, ledger_id, reason)
+), freed AS (
+    DELETE FROM purchase_units AS unit
+    -- The index of the units begins with the user.
+    USING release JOIN purchases AS purchase USING (sale, ledger_id)
+    WHERE unit.user_id = purchase.user_id AND unit.sale = purchase.sale AND unit.ledger_id = purchase.ledger_id
+    RETURNING unit.*
+), kept AS (
+    INSERT INTO released_units (ledger_id, release_id, sale, ordinal, unit, slot, user_id, reason)
+    SELECT release.ledger_id, release_id, release.sale, ordinal, unit, slot, user_id, reason
+    FROM release
+    LEFT JOIN freed ON freed.sale = release.sale AND freed.ledger_id = release.ledger_id
+)
+SELECT EXISTS (SELECT FROM fence) AS "in_epoch!", EXISTS (SELECT FROM moved) AS "moved!"
