@@ -5,21 +5,17 @@ mod healthcheck;
 mod local;
 mod migrate;
 mod purchase;
+mod recovered;
 mod sale;
 mod serve;
 mod verify;
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::application::sale::Shop;
-use crate::application::sale::recover::Recovered;
-use crate::config::{LogConfig, SaleConfig, StoreConfig, TraceConfig};
+use crate::config::{LogConfig, TraceConfig};
 use crate::infrastructure::telemetry::{self, Traces};
-use crate::startup;
 
 /// A flash-sale service: nothing sold twice, nothing acknowledged and lost.
 #[derive(Debug, Parser)]
@@ -89,15 +85,6 @@ impl Cli {
         }
         result
     }
-}
-
-/// Connects a shop and waits until recovery has checked Redis, which every change of a sale needs.
-async fn connect_recovered(stores: &StoreConfig, sales: &SaleConfig) -> Result<Arc<Shop>, Failure> {
-    let shop = startup::connect(&stores.urls()?, sales.settings()).await?.shop;
-    while shop.recover().await? == Recovered::Elsewhere {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(shop)
 }
 
 fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {

@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use crate::config::{SaleConfig, StoreConfig};
 use crate::domain::shared::{CheckoutCode, ItemId, OrderId};
 
-use super::{Failure, connect_recovered};
+use super::Failure;
+use super::recovered::connect_recovered;
 
 #[derive(Debug, Args)]
 pub struct PurchaseCommand {

@@ -14,7 +14,8 @@ use crate::domain::shared::limits::USER_UNITS_MAX;
 use crate::domain::shared::{Currency, Money, SaleId};
 use crate::startup;
 
-use super::{Failure, connect_recovered};
+use super::Failure;
+use super::recovered::connect_recovered;
 
 #[derive(Debug, Args)]
 pub struct SaleCommand {
