@@ -132,3 +132,17 @@ async fn a_retry_after_the_change_of_sales_does_not_buy_again() {
     let problem = again.expect_problem(409, "duplicate_request");
     assert_eq!(problem["original"]["order_id"], first["order_id"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_never_knew_the_previous_sale_does_not_buy_again() {
+    let world = World::new().await.with(|world| world.settings.sale_every = ending_period());
+    let shop = world.start().await;
+    let first = retrying(|| shop.client.buy_now("ann", "r1", "1")).await.expect(200).json();
+    let sale = first["sale_id"].as_str().expect("a receipt names its sale");
+    shop.next_sale(sale).await;
+    shop.closed(sale).await;
+    let other = world.start().await;
+    let again = retrying(|| other.client.buy_now("ann", "r1", "1")).await;
+    let problem = again.expect_problem(409, "duplicate_request");
+    assert_eq!(problem["original"]["order_id"], first["order_id"]);
+}

@@ -34,6 +34,7 @@ impl Shop {
                 self.create_hourly(window).await?;
             }
         }
+        self.remember_previous(now).await;
         let open = self.archive.sales(SaleFilter::Live).await?;
         self.close_elsewhere_closed(&open).await?;
         // A failure with one sale does not keep the others from being advanced.
@@ -55,6 +56,17 @@ impl Shop {
         let lead = self.settings.lead();
         let next = Some(current.next()).filter(|next| next.starts_at - lead <= now);
         std::iter::once(current).chain(next)
+    }
+
+    /// Keeps the previous periodic sale in memory, before the current one sells here: a request that bought in it and
+    /// comes again is recognized, also by an instance that has started since.
+    async fn remember_previous(&self, now: DateTime<Utc>) {
+        let every = self.settings.sale_every;
+        let current = Window::containing(now, every);
+        let previous = SaleId::hourly(current.starts_at - every);
+        if let Err(error) = self.find_sale(previous).await {
+            tracing::warn!(sale = %previous, %error, "the previous sale could not be read: repeated requests may buy again");
+        }
     }
 
     async fn create_hourly(&self, window: Window) -> Result<(), StoreError> {
