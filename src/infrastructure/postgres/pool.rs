@@ -4,6 +4,7 @@
 //! for good. It also asks the server before and after each statement. This one asks only when a connection was idle for a
 //! while, or when another one has failed.
 
+use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use crate::application::shared::{Turn, Turns};
 use super::errors::{ends_connection, read_only, timed_out};
 
 /// Longest time to open a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Longest time of a check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -45,6 +46,8 @@ struct Inner {
     options: PgConnectOptions,
     turns: Turns,
     idle: Mutex<IdleConnections>,
+    /// Held while a connection is opened.
+    connecting: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The idle connections of a pool, the one that was used last at the end.
@@ -64,17 +67,35 @@ struct Idle {
 impl Pool {
     /// A pool without connections. `turns` bounds the connections in use, and the wait for one.
     pub fn new(options: PgConnectOptions, turns: Turns) -> Self {
-        Pool(Arc::new(Inner { options, turns, idle: Mutex::default() }))
+        Pool(Arc::new(Inner { options, turns, idle: Mutex::default(), connecting: Arc::default() }))
     }
 
     /// Leases a connection that can be used.
     pub async fn lease(&self) -> sqlx::Result<Lease> {
-        let turn = self.0.turns.take().await.ok_or(sqlx::Error::PoolTimedOut)?;
-        let connection = match self.0.reuse().await {
-            Some(connection) => connection,
-            None => self.0.connect().await?,
-        };
-        Ok(Lease { pool: self.clone(), since: Instant::now(), leased: Some((connection, turn)) })
+        let mut turn = self.0.turns.take().await.ok_or(sqlx::Error::PoolTimedOut)?;
+        loop {
+            if let Some(connection) = self.0.reuse().await {
+                return Ok(Lease { pool: self.clone(), since: Instant::now(), leased: Some((connection, turn)) });
+            }
+            turn = self.connect(turn).await?;
+        }
+    }
+
+    /// Opens an idle connection, unless there is one. One at a time: if many began together on a busy machine, none might
+    /// end in time. If the caller is cancelled, it goes on, so that the next caller need not begin again.
+    async fn connect(&self, turn: Turn) -> sqlx::Result<Turn> {
+        let alone = self.0.connecting.clone().lock_owned().await;
+        if self.idle() > 0 {
+            return Ok(turn);
+        }
+        let pool = self.clone();
+        let connecting = tokio::spawn(async move {
+            let _alone = alone;
+            let opened = timeout(CONNECT_TIMEOUT, open(&pool.0.options)).await;
+            pool.0.idle().push(opened.unwrap_or_else(|_| Err(timed_out()))?);
+            Ok(turn)
+        });
+        connecting.await.unwrap_or_else(|error| Err(io::Error::other(error).into()))
     }
 
     /// Returns the number of connections that may be in use.
@@ -111,15 +132,6 @@ impl Inner {
         }
     }
 
-    async fn connect(&self) -> sqlx::Result<PgConnection> {
-        let connecting = async {
-            let mut connection = self.options.connect().await?;
-            check(&mut connection).await?;
-            Ok(connection)
-        };
-        timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(timed_out()))
-    }
-
     fn idle(&self) -> MutexGuard<'_, IdleConnections> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,6 +150,12 @@ impl IdleConnections {
         self.list.retain(|idle| idle.since.elapsed() < IDLE_MAX);
         self.list.push(Idle { connection, since: Instant::now() });
     }
+}
+
+async fn open(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let mut connection = options.connect().await?;
+    check(&mut connection).await?;
+    Ok(connection)
 }
 
 /// Fails unless the server answers on this connection, and takes writes.
