@@ -15,7 +15,7 @@ TOOLS := $(abspath $(TARGET_DIR))/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench bench-smoke bench-growth microbench test pauses-test test-otlp check fmt fmt-check lint doc deny \
+.PHONY: help run bench bench-smoke bench-growth microbench chaos chaos-smoke test pauses-test test-otlp check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers realistic-test realistic-test-light realistic-test-heavy \
 	realistic-test-stress rush-test loadtest engine up down logs db-shell redis-cli clean
@@ -142,6 +142,14 @@ LOADTEST = $(TARGET_DIR)/release/loadtest
 loadtest: $(if $(BASE_URL),,stores)
 	cargo build --release --locked
 	cargo build --release --locked --package loadtest
+
+# --- Chaos (variables: SEED, DURATION, FAULTS, KINDS, INSTANCES, USERS, OUTAGE; results: loadtest/results)
+
+chaos: loadtest ## Break real processes and connections under load, 10 minutes (SEED=7 DURATION=40m KINDS=redis-killed,links)
+	@'$(LOADTEST)' chaos
+
+chaos-smoke: loadtest ## One fault of each kind that takes a few seconds, within 3 minutes
+	@'$(LOADTEST)' chaos --smoke
 
 # --- Check a change
 
