@@ -68,7 +68,7 @@ async fn write_ledger(shop: &Shop, sale: &LiveSale) {
         let _woken = timeout(CHECK_EVERY, sale.arrived.notified()).await;
         // The other purchases of the same group join the batch.
         tokio::task::yield_now().await;
-        while let Ok(epoch) = shop.fence.enter() {
+        while let Ok(epoch) = shop.enter(sale) {
             if writer.as_ref().is_none_or(|writer| writer.epoch() != epoch.number()) {
                 writer = None;
             }
