@@ -74,7 +74,7 @@ pub fn run() -> ExitCode {
 impl Cli {
     fn execute(self) -> Result<Report, Error> {
         raise_file_limit(OPEN_FILES)?;
-        let plan = self.plan().map_err(Error::Usage)?;
+        let plan = self.plan().map_err(Error::Failed)?;
         let program = self.program.map_or_else(default_program, Ok)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         LocalSet::new().block_on(&runtime, run::run(plan, &program, &self.results))

@@ -50,9 +50,7 @@ pub enum Error {
     #[error("PostgreSQL: {0}")]
     Postgres(#[from] sqlx::Error),
     #[error("{0}")]
-    Schema(String),
-    #[error("{0}")]
-    Usage(String),
+    Failed(String),
     #[error("the fault did not take effect: {0}")]
     NotFired(String),
     #[error("not within {}: {what}; see the logs in {}", humantime::format_duration(*patience), logs.display())]

@@ -38,8 +38,8 @@ impl PostgresPair {
     /// Starts both, with the schema of the service.
     pub async fn start(dir: &Path) -> Result<Self, Error> {
         let primary = Server::start(dir.join("postgres-1"))?;
-        let archive = PgArchive::connect(&primary.url, 2).await.map_err(|error| Error::Schema(error.to_string()))?;
-        archive.migrate_up().await.map_err(|error| Error::Schema(error.to_string()))?;
+        let archive = PgArchive::connect(&primary.url, 2).await.map_err(|error| Error::Failed(error.to_string()))?;
+        archive.migrate_up().await.map_err(|error| Error::Failed(error.to_string()))?;
         Ok(PostgresPair { dir: dir.to_owned(), primary, standby: None, made: 1 })
     }
 

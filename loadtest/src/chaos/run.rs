@@ -106,7 +106,7 @@ async fn open(world: &mut World) -> Result<Rc<Crowd>, Error> {
             _ if response.outcome == Outcome::TurnedAway && Instant::now() < deadline => {
                 sleep(response.retry_after()).await;
             }
-            _ => return Err(Error::Usage(format!("POST /admin/sales: {}", String::from_utf8_lossy(&response.body)))),
+            _ => return Err(Error::Failed(format!("POST /admin/sales: {}", String::from_utf8_lossy(&response.body)))),
         }
     };
     world.long_sale.clone_from(&sale);

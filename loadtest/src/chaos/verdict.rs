@@ -62,7 +62,7 @@ impl fmt::Display for Verdict {
 /// Asks for every outcome that is unknown, then compares. The shoppers have left.
 pub async fn reach(world: &World, crowd: &Rc<Crowd>) -> Result<Verdict, Error> {
     resolve(crowd).await;
-    let findings = verified(world).await.map_err(Error::Schema)?;
+    let findings = verified(world).await.map_err(Error::Failed)?;
     let archive = Archive::read(&world.postgres.primary).await?;
     let shown = compare_shown(crowd).await;
     let history = &mut *crowd.history.borrow_mut();
@@ -91,11 +91,12 @@ pub async fn reach(world: &World, crowd: &Rc<Crowd>) -> Result<Verdict, Error> {
 /// Asks again, with the same code or request id, for every purchase whose outcome is unknown.
 async fn resolve(crowd: &Rc<Crowd>) {
     let unknown = std::mem::take(&mut crowd.history.borrow_mut().unknown);
-    let mut turn = crowd.clients.iter().cycle();
-    for purchase in unknown {
-        let client = turn.next().expect("there is an instance").clone();
-        purchase.until_known(|| client.clone(), &crowd.history, ATTEMPTS).await;
+    let mut asking = JoinSet::new();
+    for (purchase, client) in unknown.into_iter().zip(crowd.clients.iter().cycle()) {
+        let (crowd, client) = (crowd.clone(), client.clone());
+        asking.spawn_local(async move { purchase.until_known(|| client.clone(), &crowd.history, ATTEMPTS).await });
     }
+    asking.join_all().await;
 }
 
 /// Runs `flashsale verify` until it finds nothing, or for as long as a repair may take.
