@@ -132,7 +132,7 @@ mod tests {
         for (redis, postgresql, expected) in [
             (offset(-1, 1), offset(-5_000, 0), 0),
             (offset(-1, 1), offset(-9_000, -3_000), 3_000),
-            (offset(2_500, 2_600), offset(-1, 1), 2_501),
+            (offset(2_500, 2_600), offset(-1, 1), 2_500),
             (offset(1_500, 1_501), offset(-1_500, -1_400), 2_900),
         ] {
             let difference = certain_difference([redis, postgresql, Offset::default()]);

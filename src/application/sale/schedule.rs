@@ -34,7 +34,7 @@ impl Shop {
         }
         self.remember_previous(now).await?;
         let open = self.archive.sales(SaleFilter::Live).await?;
-        self.close_elsewhere_closed(&open).await?;
+        self.account_for_missing(&open).await?;
         // A failure with one sale does not keep the others from being advanced.
         let mut result = Ok(());
         for sale in open {
@@ -84,12 +84,18 @@ impl Shop {
         Ok(())
     }
 
-    /// Closes the live sales that another instance has closed.
-    async fn close_elsewhere_closed(&self, open: &[Sale]) -> Result<(), StoreError> {
+    /// Closes the live sales that another instance has closed, and writes those again that PostgreSQL has lost: a standby
+    /// that was behind may have become the primary. The ledger writer then archives their ledgers again.
+    async fn account_for_missing(&self, open: &[Sale]) -> Result<(), StoreError> {
         let open: HashSet<SaleId> = open.iter().map(|sale| sale.id).collect();
-        for id in self.sales.all_live().iter().map(|live| live.id()).filter(|id| !open.contains(id)) {
-            if self.archive.sale(id).await?.is_some_and(|sale| sale.closed) {
-                self.sales.close(id);
+        for live in self.sales.all_live().iter().filter(|live| !open.contains(&live.id())) {
+            match self.archive.sale(live.id()).await? {
+                Some(sale) if sale.closed => self.sales.close(live.id()),
+                Some(_) => {}
+                None => {
+                    let is_written = self.archive.create_sale(&live.sale(), &live.catalog).await?;
+                    tracing::error!(sale = %live.id(), is_written, "PostgreSQL had lost this live sale");
+                }
             }
         }
         Ok(())

@@ -124,7 +124,9 @@ impl World {
 
     /// Another instance over the same stores.
     fn other(&self) -> Shop {
-        shop(&self.store, &self.archive, self.shop.settings.clone())
+        let other = shop(&self.store, &self.archive, self.shop.settings.clone());
+        other.clock.set_host(self.shop.clock.now());
+        other
     }
 
     fn sale(&self) -> Arc<LiveSale> {
@@ -133,10 +135,14 @@ impl World {
 
     /// Sets all clocks.
     fn set_time(&self, time: &str) {
-        self.store.set_time(at(time));
-        self.archive.set_time(at(time));
-        self.shop.clock.set_host(at(time));
-        self.shop.clock.set(at(time));
+        self.set_now(at(time));
+    }
+
+    fn set_now(&self, now: DateTime<Utc>) {
+        self.store.set_time(now);
+        self.archive.set_time(now);
+        self.shop.clock.set_host(now);
+        self.shop.clock.set(now);
     }
 
     /// Puts items into a cart and returns its code.

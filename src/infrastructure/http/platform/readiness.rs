@@ -52,7 +52,7 @@ impl Readiness {
             }
         };
         // Read each time: it costs nothing, and a task may be down for a moment only.
-        Services { app: shop.tasks.all_run(), ..services }
+        Services { app: shop.tasks.all_run() && shop.clock.is_trusted(), ..services }
     }
 }
 
