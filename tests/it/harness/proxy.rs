@@ -64,23 +64,6 @@ impl Proxy {
         Proxy { url, shared, _server: AbortOnDropHandle::new(server) }
     }
 
-    /// Leads later connections to the store with this URL, and cuts the open ones.
-    pub fn redirect(&self, url: &str) {
-        let (start, end) = address_in(url);
-        *self.shared.store() = url[start..end].parse().expect("the URL has an address");
-        self.strike_open(Fault::Cut);
-    }
-
-    /// Returns true if the store sees this port at the other end of a connection.
-    pub fn has_port(&self, port: u16) -> bool {
-        self.shared.ports().contains(&port)
-    }
-
-    /// Returns the number of bytes that faults have swallowed.
-    pub fn swallowed(&self) -> u64 {
-        self.shared.swallowed.load(Ordering::Relaxed)
-    }
-
     /// Begins a fault on the open connections. Later ones work.
     pub fn strike_open(&self, fault: Fault) {
         for connection in self.shared.open().iter() {
@@ -109,6 +92,26 @@ impl Proxy {
     /// Returns the number of open connections.
     pub fn connections(&self) -> usize {
         self.shared.open().len()
+    }
+}
+
+#[allow(dead_code, reason = "only `loadtest chaos` needs these")]
+impl Proxy {
+    /// Leads later connections to the store with this URL, and cuts the open ones.
+    pub fn redirect(&self, url: &str) {
+        let (start, end) = address_in(url);
+        *self.shared.store() = url[start..end].parse().expect("the URL has an address");
+        self.strike_open(Fault::Cut);
+    }
+
+    /// Returns true if the store sees this port at the other end of a connection.
+    pub fn has_port(&self, port: u16) -> bool {
+        self.shared.ports().contains(&port)
+    }
+
+    /// Returns the number of bytes that faults have swallowed.
+    pub fn swallowed(&self) -> u64 {
+        self.shared.swallowed.load(Ordering::Relaxed)
     }
 }
 
