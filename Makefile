@@ -15,7 +15,8 @@ TOOLS := $(abspath $(TARGET_DIR))/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench bench-smoke bench-growth microbench test pauses-test test-otlp fuzz api-fuzz check fmt fmt-check lint doc deny \
+.PHONY: help run bench bench-smoke bench-growth microbench chaos chaos-smoke sabotage test pauses-test test-otlp \
+	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers realistic-test realistic-test-light realistic-test-heavy \
 	realistic-test-stress rush-test loadtest engine up down logs db-shell redis-cli clean
@@ -142,6 +143,44 @@ LOADTEST = $(TARGET_DIR)/release/loadtest
 loadtest: $(if $(BASE_URL),,stores)
 	cargo build --release --locked
 	cargo build --release --locked --package loadtest
+
+# --- Chaos (variables: SEED, DURATION, FAULTS, KINDS, INSTANCES, USERS, OUTAGE; results: loadtest/results)
+
+chaos: loadtest ## Break real processes and connections under load, 10 minutes (SEED=7 DURATION=40m KINDS=redis-killed,links)
+	@'$(LOADTEST)' chaos
+
+chaos-smoke: loadtest ## One fault of each kind that takes a few seconds, within 3 minutes
+	@'$(LOADTEST)' chaos --smoke
+
+# Ways to misbehave (src/sabotage.rs), each with the kinds of faults under which chaos must notice it.
+SABOTAGE_FOR_CHAOS := acknowledge-before-commit=redis-old-copy,redis-cut local-clock=hour-boundary \
+	no-receipt-check=one-code repair-without-fence=field-changed
+
+# The other ones, each with the test that must fail.
+SABOTAGE_FOR_TESTS := reload-scripts=lost_scripts_cause_a_recovery \
+	unit-as-duplicate=a_unit_that_redis_sells_twice_is_refused_to_the_second_buyer \
+	no-epoch-check=nothing_is_decided_in_another_epoch_or_without_scripts \
+	trimmed-ledger=the_scripts_decide_as_the_model_does \
+	release-twice=a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request \
+	permit-before-body=bodies_that_never_come_keep_nobody_out
+
+sabotage: stores ## Build a service that misbehaves in ten ways, and check that chaos or a test notices each of them
+	cargo build --package loadtest
+	cargo build --features sabotage
+	cp '$(TARGET_DIR)/debug/flashsale' '$(TARGET_DIR)/debug/flashsale-sabotage'
+	cargo test --features sabotage --lib --test it -- $(foreach pair,$(SABOTAGE_FOR_TESTS),$(lastword $(subst =, ,$(pair))))
+	@for pair in $(SABOTAGE_FOR_CHAOS); do \
+		echo "== $${pair%%=*}: $${pair#*=}"; \
+		SABOTAGE="$${pair%%=*}" KINDS="$${pair#*=}" FAULTS=4 PROGRAM='$(TARGET_DIR)/debug/flashsale-sabotage' \
+			'$(TARGET_DIR)/debug/loadtest' chaos; \
+		[ "$$?" = 1 ] || { echo "chaos did not notice $${pair%%=*}" >&2; exit 1; }; \
+	done
+	@for pair in $(SABOTAGE_FOR_TESTS); do \
+		echo "== $${pair%%=*}: $${pair#*=}"; \
+		! SABOTAGE="$${pair%%=*}" cargo test --features sabotage --lib --test it -- "$${pair#*=}" || \
+			{ echo "no test noticed $${pair%%=*}" >&2; exit 1; }; \
+	done
+	@echo 'each of the ten was noticed'
 
 # --- Check a change
 
