@@ -34,8 +34,8 @@ static SERVICE: LazyLock<(Runtime, SocketAddr)> = LazyLock::new(|| {
             lag_limit: Duration::from_secs(86_400),
         };
         let shop = Arc::new(Shop::new(store, archive.clone(), archive, settings));
-        shop.recover().await.expect("an empty store is restored");
         shop.keep_schedule().await.expect("a sale is created");
+        shop.recover().await.expect("it is restored");
         shop.current_sale().expect("a sale is open");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
