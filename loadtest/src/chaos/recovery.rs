@@ -9,6 +9,7 @@ use super::Error;
 use super::crowd::Crowd;
 use super::purchase::{Answer, Purchase};
 use super::world::World;
+use crate::api::Sale;
 use crate::client::{Client, Request};
 use crate::outcome::{Operation, Outcome};
 
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Waits until every instance shows the current sale and acknowledges a new purchase, except for those at these places,
+/// Waits until every instance decides in the current sale and acknowledges a new purchase, except for those at these places,
 /// which are kept from selling. Returns the time since then.
 pub async fn sells_again(
     world: &mut World,
@@ -45,11 +46,24 @@ pub async fn sells_again(
 
 async fn sells(client: &Client, crowd: &Rc<Crowd>) -> bool {
     let probing = async {
-        let sale = client.send(Operation::Look, &Request::get("/sales/active"), Instant::now()).await;
         let user = crowd.new_name();
+        if !takes_carts(client, &user).await {
+            return false;
+        }
         let item = format!("{}-00001", crowd.long_sale);
         let purchase = Purchase::of_item(&user, &item, user.clone());
-        sale.outcome == Outcome::Done && matches!(purchase.ask(client, &crowd.history).await, Answer::Receipt)
+        matches!(purchase.ask(client, &crowd.history).await, Answer::Receipt)
     };
     timeout(ANSWER_TIMEOUT, probing).await.unwrap_or(false)
+}
+
+/// Returns true if the current sale decides, whether or not anything of it is left.
+async fn takes_carts(client: &Client, user: &str) -> bool {
+    let shown = client.send(Operation::Look, &Request::get("/sales/active"), Instant::now()).await;
+    let Ok(sale) = serde_json::from_slice::<Sale>(&shown.body) else { return false };
+    // One of the last items, so that the filter of sold items seldom answers.
+    let item = sale.item(sale.total_items - 1);
+    let request = Request::post(format!("/checkout?user_id={user}&id={item}"));
+    let answer = client.send(Operation::Checkout, &request, Instant::now()).await;
+    matches!(answer.outcome, Outcome::Done | Outcome::Refused(_))
 }
