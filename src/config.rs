@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::application::sale::Settings;
 use crate::domain::shared::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
-use crate::infrastructure::http::{AdminToken, HttpSettings, Rate};
+use crate::infrastructure::http::{AdminToken, HttpSettings, Rate, TrustedProxies, TrustedProxy};
 use crate::infrastructure::local;
 use crate::infrastructure::telemetry::LogFormat;
 
@@ -166,6 +166,10 @@ pub struct HttpConfig {
     /// Requests per second from one address; 0 means no limit
     #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 0)]
     pub rate_limit_per_address: u32,
+
+    /// Addresses or networks of the proxies whose X-Forwarded-For tells the address of a client: 10.0.0.7,10.1.0.0/16
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<TrustedProxy>,
 }
 
 /// The logs.
@@ -208,6 +212,7 @@ impl HttpConfig {
             drain_timeout: self.shutdown_timeout,
             user_rate: rate(self.rate_limit_per_user),
             address_rate: rate(self.rate_limit_per_address),
+            trusted_proxies: TrustedProxies::new(self.trusted_proxies.clone()),
             admin_token: self.admin_token.clone().and_then(AdminToken::new),
             ..HttpSettings::default()
         }

@@ -46,7 +46,7 @@ pub struct Front {
     in_flight: Semaphore,
 }
 
-/// The client of a connection.
+/// The other side of a connection: a client, or a proxy.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
     pub address: IpAddr,
@@ -160,7 +160,8 @@ impl Front {
             self.settings.admin_token.as_ref().map_or_else(|| Err(not_found()), |token| token.check(&head.headers))?;
         }
         if endpoint.policy.is_rate_limited {
-            self.context.rates.check_address(&request.counted, caller.address)?;
+            let client = || self.settings.trusted_proxies.client(caller.address, &head.headers);
+            self.context.rates.check_address(&request.counted, client)?;
         }
         Ok(endpoint)
     }

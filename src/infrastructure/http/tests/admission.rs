@@ -10,7 +10,7 @@ use hyper::{Method, Request, Version};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::super::{API, AdminToken, HttpSettings, Rate, Surface};
+use super::super::{API, AdminToken, HttpSettings, Rate, Surface, TrustedProxies};
 use super::client::Client;
 use super::failing_stores::{StoreFault, shop};
 
@@ -105,6 +105,30 @@ async fn users_and_addresses_have_their_limits() {
         client.get("/health/live").await.status.as_u16(),
     ];
     assert_eq!(statuses, [409, 429, 409, 200, 429, 200]);
+}
+
+#[tokio::test]
+async fn only_a_trusted_proxy_names_the_address_that_is_limited() {
+    let rate = Some(Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN });
+    for (trusted, expected) in [("127.0.0.0/8", [200, 200, 429, 200]), ("10.0.0.0/8", [200, 429, 429, 429])] {
+        let trusted_proxies = TrustedProxies::new(vec![trusted.parse().unwrap()]);
+        let client = Client::new(
+            StoreFault::Fenced,
+            HttpSettings { address_rate: rate, trusted_proxies, ..HttpSettings::default() },
+        );
+        let get = async |addresses: &str| {
+            let request = Request::get("/sales/active").header("x-forwarded-for", addresses);
+            client.send(request.body(Full::default()).unwrap()).await.status.as_u16()
+        };
+        let statuses = [
+            get("203.0.113.1").await,
+            get("203.0.113.2").await,
+            // The client invents another address.
+            get("203.0.113.3, 203.0.113.1").await,
+            get("garbage").await,
+        ];
+        assert_eq!(statuses, expected, "{trusted}");
+    }
 }
 
 #[tokio::test]

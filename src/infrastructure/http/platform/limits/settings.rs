@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::shared::Invalid;
 
 use super::super::bearer::AdminToken;
+use super::proxies::TrustedProxies;
 
 /// Most bytes of a request body.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -38,6 +39,8 @@ pub struct HttpSettings {
     pub user_rate: Option<Rate>,
     /// Limit for one address; for IPv6, for one /64 network.
     pub address_rate: Option<Rate>,
+    /// The proxies that tell the addresses of their clients.
+    pub trusted_proxies: TrustedProxies,
     /// The token of the administrators. Without one there is no admin interface.
     pub admin_token: Option<AdminToken>,
 }
@@ -54,6 +57,7 @@ impl Default for HttpSettings {
             drain_timeout: Duration::from_secs(10),
             user_rate: None,
             address_rate: None,
+            trusted_proxies: TrustedProxies::default(),
             admin_token: None,
         }
     }
