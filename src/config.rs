@@ -119,6 +119,10 @@ pub struct SaleConfig {
     #[arg(long, env = "USER_LIMIT", default_value_t = USER_UNITS, value_parser = clap::value_parser!(u32).range(1..=USER_UNITS_MAX as i64))]
     pub user_limit: u32,
 
+    /// Time for which a cart is kept after its last checkout; within twice this time it is forgotten
+    #[arg(long, env = "CART_IDLE", default_value = "15m", value_parser = positive)]
+    pub cart_idle: Duration,
+
     /// Longest wait of a purchase to become durable before it is answered 202 "confirming"
     #[arg(long, env = "ACK_TIMEOUT", default_value = "3s", value_parser = positive)]
     pub ack_timeout: Duration,
@@ -193,6 +197,7 @@ impl SaleConfig {
             sale_items: self.sale_items,
             user_limit: self.user_limit,
             ack_timeout: self.ack_timeout,
+            cart_idle: self.cart_idle,
             lag_limit: self.lag_limit,
         }
     }

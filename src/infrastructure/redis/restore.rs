@@ -202,7 +202,9 @@ impl RedisStore {
         let entry = &[("sold", lines.join("\n"))];
         pipeline.cmd("XADD").arg(keys.key(Part::Ledger)).arg(last.to_string()).arg(entry).ignore();
         pipeline.add_command(receipts).ignore();
-        pipeline.cmd("HDEL").arg(keys.key(Part::Carts)).arg(codes).ignore();
+        for part in [Part::Carts, Part::IdleCarts] {
+            pipeline.cmd("HDEL").arg(keys.key(part)).arg(&codes).ignore();
+        }
         self.pipeline(&pipeline).await
     }
 
