@@ -127,10 +127,10 @@ async fn every_call_of_postgresql_ends_although_its_connection_hangs() {
         let archive = until_ok(async || PgArchive::connect(&proxy.url, 2).await).await;
         (proxy, archive)
     };
-    let epoch = async {
+    let clock = async {
         let (proxy, archive) = archive().await;
-        ends(&proxy, async || archive.epoch().await).await;
-        archive.epoch().await.expect("another connection answers");
+        ends(&proxy, async || archive.now().await).await;
+        archive.now().await.expect("another connection answers");
     };
     let cursors = async {
         let (proxy, archive) = archive().await;
@@ -157,7 +157,7 @@ async fn every_call_of_postgresql_ends_although_its_connection_hangs() {
         let freed = async || archive.try_lock(LockName::Recovery).await.is_ok_and(|lock| lock.is_some());
         eventually("PostgreSQL frees the lock", freed).await;
     };
-    tokio::join!(epoch, cursors, refusals, purchases, lists, locks);
+    tokio::join!(clock, cursors, refusals, purchases, lists, locks);
 }
 
 #[tokio::test(flavor = "multi_thread")]

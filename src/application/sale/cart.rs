@@ -25,7 +25,7 @@ impl Shop {
         if sale.sale().closed {
             return Ok(None);
         }
-        let epoch = self.fence.enter()?;
+        let epoch = self.enter(&sale)?;
         match epoch.check(self.store.find(epoch.number(), code).await)? {
             Some(Found::Cart(cart)) => Ok(Some(OpenCart { cart, sale })),
             Some(Found::Purchase(_)) | None => Ok(None),
@@ -35,7 +35,7 @@ impl Shop {
     /// Forgets carts of a sale that nobody has checked out for long, or that stand in the way of a crowd.
     pub async fn forget_idle_carts(&self, sale: &LiveSale) -> Result<(), StoreError> {
         // Recovery comes first.
-        let Ok(epoch) = self.fence.enter() else { return Ok(()) };
+        let Ok(epoch) = self.enter(sale) else { return Ok(()) };
         let idle = self.settings.cart_idle;
         epoch.check(self.store.forget_idle_carts(epoch.number(), &sale.sale(), idle, CROWD).await)
     }
@@ -53,7 +53,7 @@ impl Shop {
             ItemRef::Id(id) => id.ordinal,
             ItemRef::InCurrentSale(ordinal) => ordinal,
         };
-        let epoch = self.fence.enter()?;
+        let epoch = self.enter(&sale)?;
         let cart = epoch.check(self.store.remove(epoch.number(), code, ordinal).await)?;
         Ok(OpenCart { cart, sale })
     }
