@@ -1,7 +1,7 @@
 //! The settings: each is a flag and an environment variable.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -159,6 +159,10 @@ pub struct HttpConfig {
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
 
+    /// Open connections from one address; 0 means no limit
+    #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 0)]
+    pub max_connections_per_address: usize,
+
     /// Requests that are processed at the same time; more are refused with 503
     #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 10_000)]
     pub max_in_flight: usize,
@@ -212,6 +216,7 @@ impl HttpConfig {
         };
         HttpSettings {
             connections: self.max_connections,
+            connections_per_address: NonZeroUsize::new(self.max_connections_per_address),
             in_flight: self.max_in_flight,
             request_timeout: self.request_timeout,
             drain_timeout: self.shutdown_timeout,

@@ -1,6 +1,6 @@
 //! The settings of a listener, and the limits that the contract fixes.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::domain::shared::Invalid;
@@ -22,6 +22,8 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub struct HttpSettings {
     /// Most open connections. Further ones are answered 503 and closed.
     pub connections: usize,
+    /// The same for one address; for IPv6, for one /64 network. Trusted proxies have no such limit.
+    pub connections_per_address: Option<NonZeroUsize>,
     /// Most requests in flight. Further ones are answered 503 at once.
     pub in_flight: usize,
     /// Longest time for a request, its body included. It must exceed the wait of a purchase for its commit.
@@ -49,6 +51,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         HttpSettings {
             connections: 10_000,
+            connections_per_address: None,
             in_flight: 4_096,
             request_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(5),
