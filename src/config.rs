@@ -1,11 +1,14 @@
 //! The settings: each is a flag and an environment variable.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command};
 
 use crate::application::sale::Settings;
 use crate::domain::shared::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
@@ -132,6 +135,9 @@ pub struct SaleConfig {
     pub lag_limit: Duration,
 }
 
+/// Fewest characters of an admin token: it must not be guessed.
+const ADMIN_TOKEN_CHARS_MIN: usize = 16;
+
 /// The HTTP server.
 #[derive(Debug, Clone, Args)]
 pub struct HttpConfig {
@@ -143,8 +149,8 @@ pub struct HttpConfig {
     #[arg(long = "ops-listen", env = "OPS_LISTEN_ADDR")]
     pub ops_listen: Option<SocketAddr>,
 
-    /// Token of the admin interface, which does not exist without one
-    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    /// Token of the admin interface, which does not exist without one; at least 16 characters
+    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_parser = AdminTokenParser)]
     pub admin_token: Option<String>,
 
     /// Longest time for one request; must be longer than ACK_TIMEOUT
@@ -226,6 +232,25 @@ impl HttpConfig {
             admin_token: self.admin_token.clone().and_then(AdminToken::new),
             ..HttpSettings::default()
         }
+    }
+}
+
+/// Refuses a token that can be guessed. Unlike those of clap, its error does not contain the value.
+#[derive(Debug, Clone)]
+struct AdminTokenParser;
+
+impl TypedValueParser for AdminTokenParser {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        let token = value.to_str().filter(|token| token.chars().count() >= ADMIN_TOKEN_CHARS_MIN);
+        token.map(str::to_owned).ok_or_else(|| {
+            let message = format!(
+                "ADMIN_TOKEN has fewer than {ADMIN_TOKEN_CHARS_MIN} characters: set the output of \
+                 `openssl rand -hex 32`, or unset it for no admin interface\n"
+            );
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
     }
 }
 

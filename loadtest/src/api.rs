@@ -42,8 +42,9 @@ pub struct Cart {
 }
 
 /// The receipt of a purchase.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Receipt {
+    pub order_id: String,
     pub code: String,
     pub sale_id: String,
     pub user_id: String,
@@ -52,7 +53,7 @@ pub struct Receipt {
 }
 
 /// Units of one item on a receipt.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct ReceiptLine {
     pub id: String,
     pub quantity: u32,

@@ -22,7 +22,8 @@ const COULD_NOT_RUN: u8 = 2;
 /// Load test for the flash-sale service: simulates shoppers and gives a verdict.
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version, about, max_term_width = 120)]
-#[command(after_help = "`loadtest bench` measures peak throughput: see `loadtest bench --help`.")]
+#[command(after_help = "`loadtest bench` measures peak throughput: see `loadtest bench --help`; \
+                       `loadtest chaos` breaks the service and its stores: see `loadtest chaos --help`.")]
 pub struct Cli {
     /// Kind of load: realistic-light, realistic, realistic-heavy, realistic-stress or rush
     #[arg(value_parser = modes::find)]
@@ -148,7 +149,7 @@ fn print(report: &Report) {
     );
 }
 
-fn positive(text: &str) -> Result<Duration, String> {
+pub fn positive(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(duration) }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use hyper::{Method, StatusCode, Uri};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -45,6 +45,7 @@ pub struct Request {
     path: String,
     body: Option<String>,
     idempotency_key: Option<String>,
+    bearer: Option<&'static str>,
 }
 
 /// A classified response, or the lack of one.
@@ -59,7 +60,7 @@ pub struct Response {
 
 impl Request {
     pub fn get(path: impl Into<String>) -> Self {
-        Request { method: Method::GET, path: path.into(), body: None, idempotency_key: None }
+        Request { method: Method::GET, path: path.into(), body: None, idempotency_key: None, bearer: None }
     }
 
     pub fn post(path: impl Into<String>) -> Self {
@@ -72,6 +73,11 @@ impl Request {
 
     pub fn idempotency_key(self, key: &str) -> Self {
         Request { idempotency_key: Some(key.to_owned()), ..self }
+    }
+
+    /// Authorizes the request with this token.
+    pub fn bearer(self, token: &'static str) -> Self {
+        Request { bearer: Some(token), ..self }
     }
 }
 
@@ -189,6 +195,9 @@ impl Client {
         }
         if let Some(key) = &request.idempotency_key {
             builder = builder.header("idempotency-key", key);
+        }
+        if let Some(token) = request.bearer {
+            builder = builder.header(AUTHORIZATION, format!("Bearer {token}"));
         }
         builder.body(Full::from(request.body.clone().unwrap_or_default())).map_err(|error| error.to_string())
     }

@@ -11,6 +11,7 @@
 //! | `audit`, `verify`, `verdict` | checks after a run: PASS or FAIL |
 //! | `report`, `html`, `plots`, `chart`, `machine` | the report |
 //! | `cli`, `run`, `private_service` | the command, one run, and a service started for it |
+//! | `chaos` | another program: real processes under faults, `loadtest chaos` |
 //! | `bench` | another program: peak throughput and its cost, `loadtest bench` |
 
 mod acknowledgements;
@@ -18,6 +19,7 @@ mod api;
 mod audit;
 mod bench;
 mod cart;
+mod chaos;
 mod chart;
 mod cli;
 mod client;
@@ -44,6 +46,7 @@ mod visit;
 fn main() -> std::process::ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some(bench::cli::NAME) => bench::cli::run(),
+        Some(chaos::cli::NAME) => chaos::cli::run(),
         Some(bench::bare_server::NAME) => bench::bare_server::run(),
         _ => cli::run(),
     }

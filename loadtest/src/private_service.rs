@@ -123,7 +123,8 @@ pub async fn stop(child: &mut Child) {
     }
 }
 
-fn spawn(mut command: Command, program: &Path, log: File) -> Result<Child, Error> {
+/// Starts a program that logs to `log`, and that Ctrl-C does not reach.
+pub fn spawn(mut command: Command, program: &Path, log: File) -> Result<Child, Error> {
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     // Ctrl-C must reach only the load test, which then stops the service.
     command.process_group(0).kill_on_drop(true);
@@ -131,8 +132,14 @@ fn spawn(mut command: Command, program: &Path, log: File) -> Result<Child, Error
 }
 
 fn command(program: &Path, data_dir: &Path) -> Command {
+    let mut command = bare_command(program);
+    command.env("DATA_DIR", data_dir);
+    command
+}
+
+/// Returns a command without the settings of this environment.
+pub fn bare_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs(KEPT.iter().filter_map(|name| Some((name, env::var_os(name)?))));
-    command.env("DATA_DIR", data_dir);
     command
 }

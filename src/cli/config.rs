@@ -72,11 +72,21 @@ fn without_secret(value: &str) -> String {
     match url {
         Some((scheme, (login, host))) => {
             let user = login.split_once(':').map_or(login, |(user, _password)| user);
-            format!("{scheme}://{user}:***@{host}")
+            format!("{scheme}://{user}:***@{}", without_password_parameter(host))
         }
-        None if value.contains("://") => value.to_owned(),
+        None if value.contains("://") => without_password_parameter(value),
         None => "***".to_owned(),
     }
+}
+
+/// Returns an address without a password in its query, where PostgreSQL accepts it too.
+fn without_password_parameter(address: &str) -> String {
+    let Some((address, query)) = address.split_once('?') else { return address.to_owned() };
+    let shown = |pair: &str| match pair.split_once('=') {
+        Some((name, _)) if name.contains("password") => format!("{name}=***"),
+        _ => pair.to_owned(),
+    };
+    format!("{address}?{}", query.split('&').map(shown).collect::<Vec<_>>().join("&"))
 }
 
 #[cfg(test)]
@@ -89,6 +99,10 @@ mod tests {
         assert_eq!(without_secret("redis://:ge@heim@host/"), "redis://:***@host/");
         assert_eq!(without_secret("redis://127.0.0.1:6379"), "redis://127.0.0.1:6379");
         assert_eq!(without_secret("geheim"), "***");
+        let query = "sslmode=verify-full&password=***&sslrootcert=/ca.pem";
+        let url = |login: &str| format!("postgres://{login}host/shop?{}", query.replace("***", "geheim"));
+        assert_eq!(without_secret(&url("")), format!("postgres://host/shop?{query}"));
+        assert_eq!(without_secret(&url("me:ge?heim@")), format!("postgres://me:***@host/shop?{query}"));
     }
 
     #[test]

@@ -16,7 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain/shared", &[]),
     ("domain/sale", &["domain/shared"]),
     ("application/shared", &["domain/shared"]),
-    ("application/sale", &["application/shared", "domain/sale", "domain/shared"]),
+    ("sabotage", &[]),
+    ("application/sale", &["application/shared", "domain/sale", "domain/shared", "sabotage"]),
     ("infrastructure/telemetry", &["domain/shared"]),
     ("infrastructure/backoff", &[]),
     ("infrastructure/accept_queue", &[]),
@@ -25,7 +26,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("infrastructure/metrics", &["application/sale", "application/shared", "domain/sale", "domain/shared"]),
     (
         "infrastructure/redis",
-        &["application/sale", "application/shared", "domain/sale", "domain/shared", "infrastructure/metrics"],
+        &[
+            "application/sale",
+            "application/shared",
+            "domain/sale",
+            "domain/shared",
+            "infrastructure/metrics",
+            "sabotage",
+        ],
     ),
     (
         "infrastructure/postgres",
@@ -52,6 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain/shared",
             "infrastructure/metrics",
             "infrastructure/telemetry",
+            "sabotage",
         ],
     ),
     (

@@ -61,7 +61,7 @@ contract! {
 }
 
 async fn postgres_archive() -> PgArchive {
-    PgArchive::connect(&stores::database().await, 4).await.expect("PostgreSQL answers")
+    PgArchive::connect(&stores::service_url(&stores::database().await), 4).await.expect("PostgreSQL answers")
 }
 
 /// An archive with a sale of ten items, of which a user may own two units.

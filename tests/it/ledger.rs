@@ -237,3 +237,26 @@ async fn a_purchase_that_lost_its_units_in_postgresql_is_reported_as_drift() {
     let findings = shop.verify().await;
     assert!(findings.drift > 0 && !findings.is_sound(), "{findings}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_are_synchronous_whatever_the_default_of_the_server() {
+    const REFUSE_OTHERS: &str = "
+        DO $$ BEGIN
+            EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());
+        END $$;
+        CREATE FUNCTION refuse_asynchronous() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            ASSERT current_setting('synchronous_commit') = 'on';
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER synchronous AFTER INSERT OR UPDATE ON sales EXECUTE FUNCTION refuse_asynchronous();
+        CREATE TRIGGER synchronous AFTER INSERT OR UPDATE ON epoch EXECUTE FUNCTION refuse_asynchronous();
+        CREATE TRIGGER synchronous AFTER INSERT OR UPDATE ON purchases EXECUTE FUNCTION refuse_asynchronous();";
+    let world = World::new().await;
+    sqlx::raw_sql(REFUSE_OTHERS).execute(&world.database).await.expect("the triggers are created");
+    let shop = world.start().await;
+    shop.client.buy_now("ann", "r", "1").await.expect(200);
+    shop.assert_sound(1).await;
+    let check = "SELECT count(*) FROM pg_db_role_setting WHERE 'synchronous_commit=off' = ANY(setconfig)
+                 AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    assert_eq!(world.count(check).await, 1);
+}

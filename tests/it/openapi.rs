@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use flashsale::domain::shared::limits::LIVE_SALES_MAX;
 use flashsale::infrastructure::http::{API, AdminToken, Rate};
-use flashsale::infrastructure::postgres::PgArchive;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,7 +16,7 @@ use tokio::net::TcpStream;
 use crate::harness::client::{Answer, Client};
 use crate::harness::eventually;
 use crate::harness::service::{Instance, World};
-use crate::harness::stores::Postgres;
+use crate::harness::stores::{Postgres, migrate};
 use document::{Case, Document};
 use survey::Survey;
 
@@ -32,7 +31,7 @@ const ADMIN: (&str, &str) = ("authorization", "Bearer s3cret");
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_and_the_service_agree() {
     let mut postgres = Postgres::start();
-    PgArchive::connect(&postgres.server.url(), 2).await.expect("it answers").migrate_up().await.expect("it migrates");
+    migrate(&postgres.server.url()).await;
     let mut world = World::over(postgres.server.url()).await.with(|world| {
         world.http.admin_token = AdminToken::new("s3cret".into());
         world.settings.ack_timeout = Duration::from_secs(1);

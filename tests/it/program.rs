@@ -9,33 +9,41 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use chrono::Utc;
 use flashsale::domain::sale::Window;
 use flashsale::domain::shared::SaleId;
+use flashsale::infrastructure::local::PostgresServer;
 use serde_json::Value;
 
 use crate::harness::client::{Answer, Client};
-use crate::harness::program::{ended, patient_settings};
+use crate::harness::program::{ended, patient_settings, refusal_to_serve};
 use crate::harness::service::{World, long_period};
 use crate::harness::{eventually, stores, until_ok};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_flashsale");
 
 /// A running `flashsale local`. It is killed when this is dropped.
-struct Local {
+pub struct Local {
     child: Child,
-    state: Value,
-    client: Client,
+    /// The contents of `local.json`.
+    pub state: Value,
+    pub client: Client,
 }
 
 impl Local {
     /// Starts it, and waits until it sells.
     async fn start(data_dir: &Path) -> Self {
-        let child = program(data_dir)
-            .args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"])
-            .args(patient_settings())
-            // The time zone of the host must not change the start of a sale.
-            .env("TZ", "Pacific/Auckland")
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the program starts");
+        Self::start_with(data_dir, |command| {
+            command.stdout(Stdio::null());
+        })
+        .await
+    }
+
+    /// Does the same with a change of the command.
+    pub async fn start_with(data_dir: &Path, change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = program(data_dir);
+        command.args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"]).args(patient_settings());
+        // The time zone of the host must not change the start of a sale.
+        command.env("TZ", "Pacific/Auckland");
+        change(&mut command);
+        let child = command.spawn().expect("the program starts");
         let mut local = Local { child, state: Value::Null, client: Client::new(String::new()) };
         let state_file = data_dir.join("local.json");
         eventually("the program has written its state", || {
@@ -59,6 +67,12 @@ impl Local {
     fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("the process runs");
+    }
+
+    /// Stops it cleanly.
+    pub async fn stop(&mut self) {
+        self.signal(rustix::process::Signal::TERM);
+        assert!(ended(&mut self.child).await.success());
     }
 
     fn is_gone(&self, store: &str) -> bool {
@@ -126,8 +140,7 @@ async fn a_local_service_keeps_its_data_when_it_is_stopped_or_killed() {
     let address = local.state["service"]["listen"].as_str().expect("text");
     succeed(dir.path(), &["healthcheck", "--listen", address]).await;
 
-    local.signal(rustix::process::Signal::TERM);
-    assert!(ended(&mut local.child).await.success());
+    local.stop().await;
     assert!(local.is_gone("redis") && local.is_gone("postgres"));
 
     let mut local = Local::start(dir.path()).await;
@@ -205,8 +218,7 @@ async fn a_service_stopped_under_load_loses_no_acknowledged_purchase() {
     });
     let buyers: Vec<_> = buyers.collect();
     eventually("the first items are bought", || async { acknowledged.load(Ordering::Relaxed) >= 3 }).await;
-    local.signal(rustix::process::Signal::TERM);
-    assert!(ended(&mut local.child).await.success());
+    local.stop().await;
     let bought = futures::future::join_all(buyers).await;
     let acknowledged: Vec<Value> =
         bought.into_iter().flat_map(|bought| bought.expect("the client does not panic")).collect();
@@ -246,7 +258,7 @@ fn settings_are_shown_without_secrets() {
     let dir = tempfile::tempdir().expect("a directory is created");
     let shown = program(dir.path())
         .env("DATABASE_URL", "postgres://me:s3cret@db/shop")
-        .env("ADMIN_TOKEN", "s3cret")
+        .env("ADMIN_TOKEN", "s3cret-of-the-administrator")
         .env("TRUSTED_PROXIES", "10.0.0.7,10.1.0.0/16")
         .args(["config", "--sale-every", "2s"])
         .output()
@@ -307,15 +319,37 @@ async fn migrations_are_applied_and_reverted() {
 async fn unsuitable_stores_are_refused_with_the_setting_to_change() {
     let dir = tempfile::tempdir().expect("a directory is created");
     let empty = stores::empty_database().await;
-    let evicting = stores::Redis::start_with(&["maxmemory-policy allkeys-lru"]);
-    let serve = |database: &str, redis: &str| {
-        let args = ["serve", "--listen", "127.0.0.1:0", "--database-url", database, "--redis-url", redis];
-        String::from_utf8_lossy(&run(dir.path(), &args).stderr).into_owned()
+    let refused = |database: &str, redis: &str, remedy: &str| {
+        let message = refusal_to_serve(database, redis);
+        assert!(message.contains(remedy), "{message}");
     };
-    let message = serve(&empty, &evicting.url());
-    assert!(message.contains("run `flashsale migrate up`"), "{message}");
-    let message = serve(&stores::database().await, &evicting.url());
-    assert!(message.contains("set `maxmemory-policy noeviction`"), "{message}");
+    let unsuitable_redis = |setting: &str| stores::Redis::start_with(&[setting]);
+    let evicting = unsuitable_redis("maxmemory-policy allkeys-lru");
+    let forgetful = unsuitable_redis("appendonly no");
+    let suitable = stores::database().await;
+    refused(&empty, &evicting.url(), "run `flashsale migrate up`");
+    refused(&suitable, &evicting.url(), "set `maxmemory-policy noeviction`");
+    refused(&suitable, &forgetful.url(), "set `appendonly yes`");
+    for setting in ["fsync", "full_page_writes"] {
+        let postgres = PostgresServer::start_with(&dir.path().join("postgres"), &[(setting, "off")]);
+        let postgres = postgres.expect("PostgreSQL starts");
+        refused(&postgres.url(), &evicting.url(), &format!("set `{setting} = on`"));
+    }
+}
+
+#[test]
+fn an_admin_token_that_can_be_guessed_is_refused_and_not_shown() {
+    let dir = tempfile::tempdir().expect("a directory is created");
+    for token in ["", "s3cret", "s3cret-s3cret-s"] {
+        for command in ["serve", "local", "config"] {
+            let output = program(dir.path()).env("ADMIN_TOKEN", token).arg(command).output().expect("the program runs");
+            let message = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success() && message.contains("fewer than 16 characters"), "{command}: {message}");
+            assert!(token.is_empty() || !message.contains(token), "{message}");
+        }
+    }
+    let accepted = program(dir.path()).env("ADMIN_TOKEN", "sixteen-letters!").arg("config").output();
+    assert!(accepted.expect("the program runs").status.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -325,7 +359,7 @@ async fn a_low_limit_of_open_files_lowers_the_number_of_connections_with_a_warni
     let log = dir.path().join("log");
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -n 700 && exec \"$0\" serve --listen 127.0.0.1:0", PROGRAM]).env("LOG", "warn");
-    shell.env("DATABASE_URL", &world.database_url).env("REDIS_URL", world.redis.url());
+    shell.env("DATABASE_URL", &world.database_url).env("REDIS_URL", world.redis.service_url());
     shell.stderr(std::fs::File::create(&log).expect("a file is created"));
     let mut child = shell.spawn().expect("a shell starts");
     let logged = || std::fs::read_to_string(&log).expect("logs are text");
@@ -335,4 +369,15 @@ async fn a_low_limit_of_open_files_lowers_the_number_of_connections_with_a_warni
         .await;
     child.kill().expect("the process runs");
     ended(&mut child).await;
+}
+
+#[test]
+fn the_containers_give_the_service_the_rights_of_its_redis_user() {
+    let rules = include_str!("../../src/infrastructure/redis/flashsale.acl");
+    let words = |text: &str| {
+        text.split([' ', '\n', ',', '"', '[', ']']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    };
+    let compose = words(include_str!("../../docker-compose.yml"));
+    let rules = words(&rules.replace("PASSWORD", "${REDIS_PASSWORD}"));
+    assert!(compose.contains(&format!("--{rules} environment:")), "{rules}");
 }

@@ -251,7 +251,9 @@ async fn connections_to_a_postgresql_that_was_read_only_are_replaced() {
     buy(&shop.client, "1").await;
     let database = world.database_url.rsplit('/').next().expect("the URL names a database").to_owned();
     let alter = |change: &str| sqlx::AssertSqlSafe(format!("ALTER DATABASE {database} {change}"));
-    world.database.execute(alter("SET default_transaction_read_only = on")).await.expect("it is altered");
+    // A session that is opened later could not take it back.
+    let mut session = world.database.acquire().await.expect("PostgreSQL answers");
+    session.execute(alter("SET default_transaction_read_only = on")).await.expect("it is altered");
     assert!(world.count(SESSIONS).await > 0);
     let end_sessions = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                         WHERE datname = current_database() AND application_name = 'flashsale'";
@@ -259,7 +261,7 @@ async fn connections_to_a_postgresql_that_was_read_only_are_replaced() {
     let item = until_not_acknowledged(&shop, 2).await;
     eventually("it is not ready", || async { shop.client.get("/health/ready").await.status == 503 }).await;
     eventually("no session stays", || async { world.count(SESSIONS).await == 0 }).await;
-    world.database.execute(alter("RESET default_transaction_read_only")).await.expect("it is altered");
+    session.execute(alter("RESET default_transaction_read_only")).await.expect("it is altered");
     bought_after_all(&shop, &item).await;
 }
 
@@ -295,7 +297,8 @@ async fn connections_that_become_read_only_are_closed() {
 /// Makes every read of purchases take longer than a request waits for a connection, and nothing else.
 const SLOW_READS: &str = "
     ALTER VIEW recorded_purchases RENAME TO quick_purchases;
-    CREATE VIEW recorded_purchases AS SELECT * FROM quick_purchases WHERE (SELECT pg_sleep(3)::text) IS NOT NULL;";
+    CREATE VIEW recorded_purchases AS SELECT * FROM quick_purchases WHERE (SELECT pg_sleep(3)::text) IS NOT NULL;
+    GRANT SELECT ON recorded_purchases TO flashsale_serve;";
 
 /// Counts slow reads.
 const SLEEPING: &str = "SELECT count(*) FROM pg_stat_activity

@@ -160,7 +160,7 @@ async fn the_command_prints_what_became_free_and_says_why_it_cannot() {
         let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_flashsale"))
             .args(["purchase", "void", code, "--reason", "broken", "--ack-timeout", "60s"])
             .env("DATABASE_URL", &world.database_url)
-            .env("REDIS_URL", world.redis.url())
+            .env("REDIS_URL", world.redis.service_url())
             .env("LOG", "error")
             .output()
             .expect("the program runs");

@@ -8,6 +8,7 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::{Holdings, LedgerEntry, LedgerEvent};
 use crate::domain::shared::limits::LEDGER_BATCH;
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
+use crate::sabotage::{Sabotage, is_on};
 
 use super::live_sale::LiveSale;
 use super::ports::{Cursors, DecideError, PersistError, Rejection, RejectionReason, Watermark};
@@ -232,6 +233,7 @@ fn of_one_kind(mut entries: Vec<LedgerEntry>) -> Vec<LedgerEntry> {
 /// Returns true if the archive holds this very purchase or release under this id.
 async fn is_archived(shop: &Shop, sale: SaleId, entry: &LedgerEntry) -> Result<bool, StoreError> {
     match &entry.event {
+        LedgerEvent::Sold(_) if is_on(Sabotage::UnitAsDuplicate) => Ok(true),
         LedgerEvent::Sold(purchase) => {
             let archived = shop.archive.purchase_by_code(purchase.code).await?;
             Ok(archived.is_some_and(|archived| archived.id == entry.id && archived.purchase == *purchase))

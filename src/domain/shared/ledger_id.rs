@@ -81,8 +81,7 @@ impl FromStr for LedgerId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let parts =
-            text.split_once('-').and_then(|(ms, seq)| Some((ms.parse::<u64>().ok()?, seq.parse::<u64>().ok()?)));
+        let parts = text.split_once('-').and_then(|(ms, seq)| Some((number(ms)?, number(seq)?)));
         match parts {
             Some((ms, seq)) if ms <= Self::MILLISECONDS_MAX && seq <= Self::SEQUENCE_MAX => {
                 Ok(LedgerId(ms << Self::SEQUENCE_BITS | seq))
@@ -90,6 +89,12 @@ impl FromStr for LedgerId {
             _ => Err(Invalid::new("must be a ledger id such as 1763632800000-0")),
         }
     }
+}
+
+/// Reads a number that is written as Redis writes it, so that an id has one text.
+fn number(text: &str) -> Option<u64> {
+    let is_padded = text.len() > 1 && text.starts_with('0');
+    text.parse().ok().filter(|_| !is_padded && !text.starts_with('+'))
 }
 
 serde_as_text!(LedgerId);
@@ -133,7 +138,7 @@ mod tests {
 
     #[test]
     fn an_id_that_does_not_fit_is_refused_not_wrapped() {
-        for text in ["", "1", "1-", "-1-0", "1-1048576", "8796093022208-0", "a-b"] {
+        for text in ["", "1", "1-", "-1-0", "1-1048576", "8796093022208-0", "a-b", "01-0", "1-00", "+1-0", "1-+0"] {
             assert!(text.parse::<LedgerId>().is_err(), "{text:?}");
         }
     }

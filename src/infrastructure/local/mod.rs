@@ -27,6 +27,7 @@ mod tests;
 
 pub use directory::default_data_dir;
 pub use error::Error;
+pub use port::free_port;
 pub use postgres::PostgresServer;
 pub use redis::RedisServer;
 pub use state_file::running;

@@ -10,7 +10,7 @@ const PORTS: Range<u16> = 15_000..32_768;
 const ATTEMPTS: u32 = 200;
 
 /// Returns a port on which no process listens. Another process may take it first; then the caller tries another.
-pub(super) fn free_port() -> io::Result<u16> {
+pub fn free_port() -> io::Result<u16> {
     let mut last = io::ErrorKind::AddrInUse.into();
     for _ in 0..ATTEMPTS {
         let port = rand::random_range(PORTS);

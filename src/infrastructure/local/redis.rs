@@ -24,6 +24,9 @@ const PLACE: [&str; 4] = ["dir ./", "pidfile redis.pid", "daemonize no", "set-pr
 const SETTINGS: [&str; 5] =
     ["appendonly yes", "appendfsync everysec", "save \"\"", "maxmemory-policy noeviction", "loglevel notice"];
 
+/// The user of the service, with a password to fill in.
+const ACCESS: &str = include_str!("../redis/flashsale.acl");
+
 /// Priority (`nice`) of its main thread. That thread decides for all shoppers: while it waits for a core, all of them
 /// wait.
 const PRIORITY: i32 = -10;
@@ -55,9 +58,19 @@ impl RedisServer {
         Ok(RedisServer { setup, port, process })
     }
 
-    /// Returns `redis://default:<password>@127.0.0.1:<port>/`. It names the user because redis-cli needs it.
+    /// Returns the URL of a user who may do everything: `redis://default:<password>@127.0.0.1:<port>/`. It names the user
+    /// because redis-cli needs it.
     pub fn url(&self) -> String {
-        format!("redis://default:{}@{}:{}/", self.setup.password, Ipv4Addr::LOCALHOST, self.port)
+        self.url_of("default")
+    }
+
+    /// Returns the URL of a user who may do what the service needs.
+    pub fn service_url(&self) -> String {
+        self.url_of("flashsale")
+    }
+
+    fn url_of(&self, user: &str) -> String {
+        format!("redis://{user}:{}@{}:{}/", self.setup.password, Ipv4Addr::LOCALHOST, self.port)
     }
 
     /// Returns the pid of the server, or of the last one if it has ended.
@@ -125,6 +138,7 @@ impl Setup {
 
     fn write_config(&self, port: u16) -> Result<(), Error> {
         let mut config = format!("bind 127.0.0.1\nport {port}\nrequirepass {}\n", self.password);
+        config.push_str(&ACCESS.replace("PASSWORD", &self.password));
         for line in PLACE.into_iter().chain(SETTINGS).chain(self.settings.iter().map(String::as_str)) {
             config.push_str(line);
             config.push('\n');

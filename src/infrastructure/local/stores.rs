@@ -25,6 +25,8 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 pub struct Stores {
     data_dir: PathBuf,
     redis: Kept<RedisServer>,
+    /// URL of the service.
+    redis_url: String,
     postgres: Kept<PostgresServer>,
     /// If set, no store is started.
     stopping: Arc<AtomicBool>,
@@ -56,6 +58,7 @@ impl Stores {
         let redis = RedisServer::start(&directory::claim(&redis_dir, fresh)?)?;
         Ok(Stores {
             data_dir,
+            redis_url: redis.service_url(),
             redis: Kept::new(redis.url(), redis),
             postgres: Kept::new(postgres.url(), postgres),
             stopping: Arc::default(),
@@ -64,9 +67,9 @@ impl Stores {
         })
     }
 
-    /// Returns the URL of Redis. A restart does not change it.
+    /// Returns the URL of Redis for the service. A restart does not change it.
     pub fn redis_url(&self) -> &str {
-        &self.redis.url
+        &self.redis_url
     }
 
     /// Returns the URL of PostgreSQL. A restart does not change it.

@@ -3,11 +3,12 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::pool::Pool;
 use super::pools::Pools;
-use super::statement::Statement;
+use super::requirements::{self, ConnectError};
 
 /// PostgreSQL, as one kind of work sees it: see [`PgArchive::for_requests`].
 #[derive(Debug, Clone)]
@@ -19,29 +20,14 @@ pub struct PgArchive {
     pub(super) bulk: Pool,
 }
 
-/// A PostgreSQL that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    #[error("DATABASE_URL is not a PostgreSQL URL such as postgres://user:password@127.0.0.1/flashsale")]
-    Url(#[source] sqlx::Error),
-    #[error("PostgreSQL cannot be reached")]
-    Unreachable(#[source] sqlx::Error),
-    #[error("PostgreSQL runs with fsync off, so it may lose what it has committed: set `fsync = on`")]
-    NotDurable,
-}
-
 impl PgArchive {
-    /// Connects, for the work that keeps sales going, and refuses a PostgreSQL whose commits are not durable. Requests
-    /// may use this many connections.
+    /// Connects, for the work that keeps sales going, and refuses a PostgreSQL that is too old or whose commits are not
+    /// durable. Requests may use this many connections.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, ConnectError> {
-        let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?;
+        let options = options(url)?;
         let pools = Arc::new(Pools::new(options, connections as usize));
         let (pool, writers, bulk) = (pools.control.clone(), pools.writers.clone(), pools.bulk.clone());
-        let fsync = sqlx::query_scalar::<_, String>("SHOW fsync").fetch_one(&pool);
-        let fsync = Statement::ShowFsync.time(fsync).await.map_err(ConnectError::Unreachable)?;
-        if fsync != "on" {
-            return Err(ConnectError::NotDurable);
-        }
+        requirements::check(&pool).await?;
         Ok(PgArchive { pools, pool, writers, bulk })
     }
 
@@ -53,5 +39,19 @@ impl PgArchive {
     /// Measures the connections of each pool.
     pub fn measure_pools(&self) {
         self.pools.measure();
+    }
+}
+
+/// Reads a URL. The driver would accept any scheme, and ignore a certificate to trust where its `sslmode` checks none.
+fn options(url: &str) -> Result<PgConnectOptions, ConnectError> {
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(ConnectError::Url(sqlx::Error::Configuration("it has another scheme".into())));
+    }
+    let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?;
+    let names_root = options.to_url_lossy().query_pairs().any(|(name, _)| name == "sslrootcert");
+    match options.get_ssl_mode() {
+        PgSslMode::VerifyCa | PgSslMode::VerifyFull => Ok(options),
+        _ if names_root => Err(ConnectError::Unverified),
+        _ => Ok(options),
     }
 }

@@ -11,6 +11,9 @@ use super::statement::Statement;
 /// The migrations, each with its way up and its way down.
 static MIGRATOR: Migrator = sqlx::migrate!();
 
+/// The rights of the role of `flashsale serve`. A migration that adds a table adds it here.
+const GRANTS: &str = include_str!("grants.sql");
+
 /// One migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
@@ -28,9 +31,12 @@ pub struct Loss {
 }
 
 impl PgArchive {
-    /// Applies all pending migrations.
+    /// Applies all pending migrations, and grants the role of `flashsale serve` its rights.
     pub async fn migrate_up(&self) -> Result<(), MigrateError> {
-        MIGRATOR.run(&mut *self.pool.lease().await?).await
+        let mut connection = self.pool.lease().await?;
+        MIGRATOR.run(&mut *connection).await?;
+        sqlx::raw_sql(GRANTS).execute(&mut *connection).await?;
+        Ok(())
     }
 
     /// Reverts the last applied migration and drops the data in its tables. Does nothing on an empty schema.

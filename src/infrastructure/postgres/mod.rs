@@ -11,8 +11,10 @@ mod migrations;
 mod pool;
 mod pools;
 mod purchases;
+mod requirements;
 mod sales;
 mod statement;
 
-pub use connection::{ConnectError, PgArchive};
+pub use connection::PgArchive;
 pub use migrations::{Loss, Migration};
+pub use requirements::ConnectError;

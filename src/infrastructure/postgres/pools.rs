@@ -57,6 +57,8 @@ impl Pools {
             ("tcp_keepalives_count", "2"),
             ("tcp_user_timeout", "9s"),
             ("idle_in_transaction_session_timeout", "5s"),
+            // Whatever the default of the server is: a commit that returns is on the disk.
+            ("synchronous_commit", "on"),
         ]);
         let short = options.clone().options([("statement_timeout", "4s"), ("lock_timeout", "2s")]);
         // Statistics about an open sale are stale: a nested loop over an estimate of one row may run over all of them.
@@ -67,7 +69,6 @@ impl Pools {
             ("enable_sort", "off"),
         ]);
         let writing = options.options([
-            ("synchronous_commit", "on"),
             ("lock_timeout", "3s"),
             // The arrays of a batch are its data: a new plan for each batch gains nothing.
             ("plan_cache_mode", "force_generic_plan"),

@@ -18,7 +18,7 @@ const WHOLE_SALE: Duration = Duration::from_secs(121);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Statement {
-    ShowFsync,
+    Requirements,
     Migrations,
     Ping,
     TryLock,

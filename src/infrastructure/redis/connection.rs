@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use redis::{Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, ServerErrorKind, Value};
+use redis::{
+    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, ServerErrorKind, TlsCertificates, Value,
+};
 use tracing::Instrument;
 
 use crate::application::shared::StoreError;
@@ -18,6 +20,7 @@ use super::keys::SaleKeys;
 use super::link::{Link, with_probes};
 use super::metrics::{ERRORS, SCRIPT_DURATION};
 use super::reply::{Reply, text};
+use super::requirements::{self, ConnectError, unreachable};
 use super::scripts::ScriptSet;
 
 /// Epochs whose scripts are kept at hand: each live sale may have an epoch of its own.
@@ -35,61 +38,16 @@ pub struct RedisStore {
     scripts: Arc<ArcSwap<Vec<Arc<ScriptSet>>>>,
 }
 
-/// A Redis that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    #[error("REDIS_URL is not a Redis URL such as redis://127.0.0.1:6379")]
-    Url(#[source] RedisError),
-    #[error("Redis cannot be reached")]
-    Unreachable(#[source] RedisError),
-    #[error("Redis is {0}: at least version 7.0 is needed")]
-    Old(String),
-    #[error(
-        "Redis has the maxmemory-policy {0}, with which it forgets sold items when its memory is full: \
-         set `maxmemory-policy noeviction`"
-    )]
-    Evicting(String),
-}
-
 impl RedisStore {
-    /// Connects, and refuses a Redis that is too old or evicts keys.
+    /// Connects, and refuses a Redis that is too old, evicts keys, or forgets everything in a restart.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
-        let info = url.into_connection_info().map_err(ConnectError::Url)?;
-        let client = Client::open(with_probes(info)).map_err(ConnectError::Url)?;
-        let open = async || Link::open(client.clone()).await.map_err(ConnectError::Unreachable);
+        let client = client(url)?;
+        let open = async || Link::open(client.clone()).await.map_err(unreachable);
         let (requests, control) = (open().await?, open().await?);
         let store = RedisStore { client, requests, control, groups: Arc::default(), scripts: Arc::default() };
-        store.refuse_old_versions().await?;
-        store.refuse_eviction().await?;
+        let info: String = store.control.query(&redis::cmd("INFO")).await.map_err(unreachable)?;
+        requirements::check(&info)?;
         Ok(store)
-    }
-
-    /// Before version 7, Redis kept scripts in its data set, so a restart would go unnoticed.
-    async fn refuse_old_versions(&self) -> Result<(), ConnectError> {
-        let mut command = redis::cmd("INFO");
-        command.arg("server");
-        let info: String = self.control.query(&command).await.map_err(ConnectError::Unreachable)?;
-        let version =
-            info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("of no known version");
-        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-        if major.is_some_and(|major| major >= 7) { Ok(()) } else { Err(ConnectError::Old(version.to_owned())) }
-    }
-
-    async fn refuse_eviction(&self) -> Result<(), ConnectError> {
-        let mut command = redis::cmd("CONFIG");
-        command.arg("GET").arg("maxmemory-policy");
-        let policy: Vec<String> = match self.control.query(&command).await {
-            Ok(policy) => policy,
-            Err(error) if matches!(error.kind(), ErrorKind::Server(_)) => {
-                tracing::warn!("Redis does not show its maxmemory-policy: make sure that it is noeviction");
-                return Ok(());
-            }
-            Err(error) => return Err(ConnectError::Unreachable(error)),
-        };
-        match policy.get(1) {
-            Some(policy) if policy != "noeviction" => Err(ConnectError::Evicting(policy.clone())),
-            _ => Ok(()),
-        }
     }
 
     /// Runs one command of the work that keeps sales going.
@@ -147,6 +105,23 @@ impl RedisStore {
         });
         scripts
     }
+}
+
+/// Reads a URL. Its parameter `sslrootcert` has the meaning that it has in the URL of PostgreSQL: a file with the
+/// certificates to trust.
+fn client(url: &str) -> Result<Client, ConnectError> {
+    let info = with_probes(url.into_connection_info().map_err(ConnectError::Url)?);
+    let url = redis::parse_redis_url(url);
+    let root = url.iter().flat_map(|url| url.query_pairs()).find(|(name, _)| name == "sslrootcert");
+    let client = match root {
+        None => Client::open(info),
+        Some((_, file)) => {
+            let root =
+                std::fs::read(&*file).map_err(|error| ConnectError::RootCertificate(file.into_owned(), error))?;
+            Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(root) })
+        }
+    };
+    client.map_err(ConnectError::Url)
 }
 
 /// Counts an error of the driver, and classifies it.

@@ -11,11 +11,17 @@ mod lifecycle;
 mod link;
 pub mod metrics;
 mod reply;
+mod requirements;
 mod restore;
 mod scripts;
+#[cfg(not(fuzzing))]
 mod text;
+// For tests/fuzz.
+#[cfg(fuzzing)]
+pub mod text;
 
-pub use connection::{ConnectError, RedisStore};
+pub use connection::RedisStore;
+pub use requirements::ConnectError;
 
 // For benches/micro.
 #[doc(hidden)]

@@ -9,6 +9,7 @@ use strum::{IntoStaticStr, VariantArray};
 
 use crate::domain::shared::Epoch;
 use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, CART_UNITS, RECENT_CARTS_MAX};
+use crate::sabotage;
 
 use super::keys::Part;
 
@@ -125,13 +126,13 @@ fn witness(epoch: Epoch) -> String {
 
 fn text(epoch: Epoch, script: ScriptName) -> String {
     let selling = if matches!(script, ScriptName::Purchase | ScriptName::BuyNow) { SELLING } else { "" };
-    format!(
+    sabotage::script(format!(
         "local EPOCH = '{epoch}'\n\
          local CART_UNITS, OPEN_CARTS_MAX, ATTEMPTS_MAX = {CART_UNITS}, {RECENT_CARTS_MAX}, {ATTEMPTS_BACKLOG_MAX}\n\
          local GROUP_UNITS = {GROUP_UNITS}\n\
          {PRELUDE}\n{selling}\n{}",
         script.body()
-    )
+    ))
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::client::Client;
-use super::eventually;
 use super::service::{World, long_period};
+use super::{PATIENCE, eventually};
 
 /// A running `flashsale serve` that logs JSON. It is killed when this is dropped.
 pub struct Program {
@@ -69,6 +70,26 @@ impl Drop for Program {
         let _ended = self.child.kill();
         let _waited = self.child.wait();
     }
+}
+
+/// Runs `flashsale serve` over stores that it refuses. Returns the reason.
+pub fn refusal_to_serve(database: &str, redis: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_flashsale"))
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("DATABASE_URL", database)
+        .env("REDIS_URL", redis)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().expect("the status of a child can be read").is_none() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Only a program that accepts the stores still runs.
+    let _ended = child.kill();
+    let output = child.wait_with_output().expect("its output is read");
+    assert_eq!(output.status.code(), Some(1), "the stores are accepted: {output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Waits until a process has ended. Fails if it does not end.

@@ -1,6 +1,8 @@
-//! A TCP proxy between an instance and a store, with network faults on command.
+//! A TCP proxy between an instance and a store, with network faults on command. `loadtest chaos` compiles this file too.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -32,6 +34,11 @@ pub struct Proxy {
 }
 
 struct Shared {
+    store: Mutex<SocketAddr>,
+    /// Local ports of the connections to the store.
+    ports: Mutex<BTreeSet<u16>>,
+    /// Bytes that faults have swallowed.
+    swallowed: AtomicU64,
     /// The fault of connections that are opened from now on.
     future: Mutex<Option<Fault>>,
     /// The faults of the open connections.
@@ -41,14 +48,19 @@ struct Shared {
 impl Proxy {
     /// Starts a proxy in front of the store with this URL.
     pub async fn before(url: &str) -> Self {
-        let after_user = url.rfind('@').map_or(0, |at| at + 1);
-        let end = url[after_user..].find('/').map_or(url.len(), |length| after_user + length);
-        let store: SocketAddr = url[after_user..end].parse().expect("the URL has an address");
+        let (start, end) = address_in(url);
+        let store = Mutex::new(url[start..end].parse().expect("the URL has an address"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
-        let shared = Arc::new(Shared { future: Mutex::default(), open: Mutex::default() });
-        let server = tokio::spawn(serve(listener, store, shared.clone()));
-        let url = format!("{}{address}{}", &url[..after_user], &url[end..]);
+        let shared = Arc::new(Shared {
+            store,
+            ports: Mutex::default(),
+            swallowed: AtomicU64::new(0),
+            future: Mutex::default(),
+            open: Mutex::default(),
+        });
+        let server = tokio::spawn(serve(listener, shared.clone()));
+        let url = format!("{}{address}{}", &url[..start], &url[end..]);
         Proxy { url, shared, _server: AbortOnDropHandle::new(server) }
     }
 
@@ -83,6 +95,26 @@ impl Proxy {
     }
 }
 
+#[allow(dead_code, reason = "only `loadtest chaos` needs these")]
+impl Proxy {
+    /// Leads later connections to the store with this URL, and cuts the open ones.
+    pub fn redirect(&self, url: &str) {
+        let (start, end) = address_in(url);
+        *self.shared.store() = url[start..end].parse().expect("the URL has an address");
+        self.strike_open(Fault::Cut);
+    }
+
+    /// Returns true if the store sees this port at the other end of a connection.
+    pub fn has_port(&self, port: u16) -> bool {
+        self.shared.ports().contains(&port)
+    }
+
+    /// Returns the number of bytes that faults have swallowed.
+    pub fn swallowed(&self) -> u64 {
+        self.shared.swallowed.load(Ordering::Relaxed)
+    }
+}
+
 impl Shared {
     /// Adds a connection, with the fault that it begins with.
     fn add(&self) -> watch::Receiver<Option<Fault>> {
@@ -99,27 +131,45 @@ impl Shared {
         open
     }
 
+    fn store(&self) -> MutexGuard<'_, SocketAddr> {
+        self.store.lock().expect("no thread panicked")
+    }
+
+    fn ports(&self) -> MutexGuard<'_, BTreeSet<u16>> {
+        self.ports.lock().expect("no thread panicked")
+    }
+
     fn future(&self) -> MutexGuard<'_, Option<Fault>> {
         self.future.lock().expect("no thread panicked")
     }
 }
 
-async fn serve(listener: TcpListener, store: SocketAddr, shared: Arc<Shared>) {
+/// Returns the place of the address in the URL of a store.
+fn address_in(url: &str) -> (usize, usize) {
+    let start = url.rfind('@').map_or(0, |at| at + 1);
+    (start, url[start..].find('/').map_or(url.len(), |length| start + length))
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.expect("a listener accepts");
-        let fault = shared.add();
+        let (fault, store, shared) = (shared.add(), *shared.store(), shared.clone());
         connections.spawn(async move {
             // A store that is down: the client sees its connection closed.
             let Ok(store) = TcpStream::connect(store).await else { return };
             for socket in [&client, &store] {
                 socket.set_nodelay(true).expect("a socket has options");
             }
+            let port = store.local_addr().expect("a socket has an address").port();
+            shared.ports().insert(port);
             let ((from_client, to_client), (from_store, to_store)) = (client.into_split(), store.into_split());
-            let requests = forward(from_client, to_store, fault.clone(), |_| false);
-            let answers = forward(from_store, to_client, fault, |fault| fault == Fault::LostAnswers);
+            let swallowed = &shared.swallowed;
+            let requests = forward(from_client, to_store, fault.clone(), swallowed, |_| false);
+            let answers = forward(from_store, to_client, fault, swallowed, |fault| fault == Fault::LostAnswers);
             // Either end closes the connection for both.
             tokio::select! { () = requests => {}, () = answers => {} }
+            shared.ports().remove(&port);
         });
     }
 }
@@ -129,6 +179,7 @@ async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut fault: watch::Receiver<Option<Fault>>,
+    swallowed: &AtomicU64,
     is_lost: impl Fn(Fault) -> bool,
 ) {
     let mut buffer = vec![0; 16 * 1024];
@@ -138,12 +189,19 @@ async fn forward(
             _ = fault.wait_for(|fault| *fault == Some(Fault::Cut)) => return,
         };
         let present = *fault.borrow();
+        let swallow = || swallowed.fetch_add(read as u64, Ordering::Relaxed);
         match present {
             Some(Fault::Cut) => return,
             // Nobody ever learns that the stream has ended.
             Some(Fault::BlackHole) if read == 0 => std::future::pending().await,
-            Some(Fault::BlackHole) => continue,
-            Some(fault) if is_lost(fault) && read > 0 => continue,
+            Some(Fault::BlackHole) => {
+                swallow();
+                continue;
+            }
+            Some(fault) if is_lost(fault) && read > 0 => {
+                swallow();
+                continue;
+            }
             Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
             Some(Fault::LostAnswers) | None => {}
         }

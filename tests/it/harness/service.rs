@@ -26,10 +26,10 @@ use super::{PATIENCE, eventually, until_ok};
 /// Stores that instances share, and the settings of new instances.
 pub struct World {
     pub redis: Redis,
-    /// The addresses that new instances connect to.
+    /// The addresses that new instances connect to, with the rights that the service needs.
     pub redis_url: String,
     pub database_url: String,
-    /// Connections of the test itself.
+    /// Connections of the test itself, which may do everything.
     pub database: PgPool,
     pub settings: Settings,
     pub http: HttpSettings,
@@ -49,7 +49,7 @@ impl World {
         Self::over(stores::database().await).await
     }
 
-    /// The same over a migrated database.
+    /// The same over a migrated database. The instances get no right but those that the service needs.
     ///
     /// No sale ends during the test, and the timeouts are so long that a busy machine does not reach them.
     pub async fn over(database_url: String) -> Self {
@@ -76,7 +76,8 @@ impl World {
             ..HttpSettings::default()
         };
         let redis = Redis::start();
-        World { redis_url: redis.url(), redis, database_url, database, settings, http }
+        let (redis_url, database_url) = (redis.service_url(), stores::service_url(&database_url));
+        World { redis, redis_url, database_url, database, settings, http }
     }
 
     /// The same with a change.

@@ -2,12 +2,15 @@
 //! milliseconds, so each test has its own.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use flashsale::infrastructure::local::{PostgresServer, RedisServer};
 use flashsale::infrastructure::postgres::PgArchive;
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 use super::until_ok;
 
@@ -20,14 +23,19 @@ static POSTGRES: LazyLock<(PostgresServer, TempDir)> = LazyLock::new(|| {
 /// A PostgreSQL that belongs to one test, which may stop and kill it.
 pub struct Postgres {
     pub server: PostgresServer,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Postgres {
     pub fn start() -> Self {
         let dir = tempdir();
         let server = PostgresServer::start(&dir.path().join("postgres")).expect("PostgreSQL starts");
-        Postgres { server, _dir: dir }
+        Postgres { server, dir }
+    }
+
+    /// The directory of its data.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("postgres/data")
     }
 }
 
@@ -48,8 +56,14 @@ impl Redis {
         Redis { server, dir }
     }
 
+    /// The URL of a user who may do everything.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// The URL of a user who may do what the service needs.
+    pub fn service_url(&self) -> String {
+        self.server.service_url()
     }
 
     /// The directory of its data.
@@ -65,10 +79,37 @@ pub async fn database() -> String {
     url
 }
 
-/// Applies all migrations to a database.
+/// Creates the roles of the service in a database, with the password of the superuser, and applies all migrations.
 pub async fn migrate(url: &str) {
-    let archive = until_ok(async || PgArchive::connect(url, 2).await).await;
+    create_roles(url).await;
+    let archive = until_ok(async || PgArchive::connect(&as_role("flashsale_migrate", url), 2).await).await;
     until_ok(async || archive.migrate_up().await).await;
+}
+
+/// Returns the URL of the role of `flashsale serve`.
+pub fn service_url(url: &str) -> String {
+    as_role("flashsale_serve", url)
+}
+
+fn as_role(role: &str, url: &str) -> String {
+    url.replacen("://flashsale:", &format!("://{role}:"), 1)
+}
+
+async fn create_roles(url: &str) {
+    // The roles belong to the server. Two sessions cannot alter one at the same time.
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    let _alone = ALONE.lock().await;
+    let mut connection = PgConnection::connect(url).await.expect("PostgreSQL answers");
+    connection
+        .execute(include_str!("../../../src/infrastructure/postgres/roles.sql"))
+        .await
+        .expect("roles are created");
+    let options = PgConnectOptions::from_str(url).expect("the URL is valid").to_url_lossy();
+    let password = options.password().expect("the URL has a password");
+    for role in ["flashsale_migrate", "flashsale_serve"] {
+        let change = format!("ALTER ROLE {role} PASSWORD '{password}'");
+        connection.execute(sqlx::AssertSqlSafe(change)).await.expect("the password is set");
+    }
 }
 
 /// An empty database that belongs to one test.

@@ -51,7 +51,7 @@ pub struct RedisSubject {
 impl RedisSubject {
     pub async fn start() -> Self {
         let redis = Redis::start();
-        let store = RedisStore::connect(&redis.url()).await.expect("Redis answers");
+        let store = RedisStore::connect(&redis.service_url()).await.expect("Redis answers");
         let client = redis::Client::open(redis.url()).expect("the URL is right");
         let admin = client.get_multiplexed_async_connection().await.expect("Redis answers");
         RedisSubject { store, admin, _redis: redis }

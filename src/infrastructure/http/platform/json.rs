@@ -39,7 +39,10 @@ fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
     if let Some(field) = in_object("duplicate field `") {
         return FieldErrors::one(&field, "is given twice");
     }
-    FieldErrors::one(if path == NO_PATH { "body" } else { &path }, message)
+    // Serde repeats a value of the wrong type, which may be a secret.
+    let expected = message.strip_prefix("invalid ").and_then(|message| message.rsplit_once(", expected "));
+    let message = expected.map_or(message.to_owned(), |(_, expected)| format!("must be {expected}"));
+    FieldErrors::one(if path == NO_PATH { "body" } else { &path }, &message)
 }
 
 /// The path of the body itself in errors of serde.
@@ -155,5 +158,7 @@ mod tests {
     async fn the_error_says_what_is_expected() {
         assert_eq!(errors(r#"{"items":[{"id":"1","quantity":11}]}"#).await["items[0].quantity"], "must be 1 to 10");
         assert_eq!(errors(r#"{"items":[{"id":"1"}]}"#).await["items[0].quantity"], "is required");
+        assert_eq!(errors(r#"{"partial":"s3cret","items":[]}"#).await["partial"], "must be a boolean");
+        assert_eq!(errors("[]").await["body"], "must be a JSON object");
     }
 }

@@ -48,7 +48,7 @@ texts! {
         "The id of an item: its sale, and its number there";
     ItemRef: concat!("^((item_)?0*([1-9][0-9]{0,5}|1000000)|", sale_id!(), "-", ordinal!(), ")$"), "42",
         "An item by its id, or by its number (`42`, `item_42`) in the current hourly sale";
-    OrderId: concat!("^", sale_id!(), "-[0-9]{1,13}-[0-9]{1,7}$"), "20261120T09-1795168800123-0",
+    OrderId: concat!("^", sale_id!(), "-(0|[1-9][0-9]{0,12})-(0|[1-9][0-9]{0,6})$"), "20261120T09-1795168800123-0",
         "The id of a purchase: its sale and its ledger id";
     CheckoutCode: concat!("^", sale_id!(), "-[0-9a-f]{32}$"), "20261120T09-0f5bd2a3c4e697881f02b3d4c5e6a798",
         "The code of a cart and of its purchase. It is a secret: its owner may buy the cart and read the receipt";
@@ -110,6 +110,8 @@ mod tests {
         ]);
         let code = format!("20261120T09-{:032x}", 7);
         assert_same::<CheckoutCode>(&[&code, &code.to_uppercase(), &code[..30], ""]);
+        let orders = ["1795168800123-0", "0-1", "01-0", "1-00", "+1-0", "1"].map(|id| format!("20261120T09-{id}"));
+        assert_same::<OrderId>(&orders.each_ref().map(String::as_str));
         assert_same::<UserId>(&["ann", "a.b_c:d@e+f-g", "a b", "é", "", &"x".repeat(128), &"x".repeat(129)]);
         assert_same::<RequestId>(&["r1", "!~", "a b", "é", "", &"x".repeat(128), &"x".repeat(129)]);
         assert_same::<Currency>(&["EUR", "eur", "EURO", ""]);

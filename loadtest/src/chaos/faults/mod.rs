@@ -1,0 +1,101 @@
+//! What each kind of fault does: it breaks something, proves that it did, and heals it.
+
+mod disk;
+mod links;
+mod logic;
+mod postgres;
+mod processes;
+mod redis;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use ::rand::RngExt;
+use ::rand::rngs::SmallRng;
+use tokio::time::Instant;
+
+use super::Error;
+use super::crowd::Crowd;
+use super::kind::Kind;
+use super::plan::Plan;
+use super::world::World;
+
+/// A fault that took effect and is healed.
+pub struct Struck {
+    /// The proof that it took effect, in words.
+    pub proof: String,
+    /// The time from which recovery counts: the end of the fault, or its begin if it does not end by itself.
+    pub since: Instant,
+    /// Selling goes on with this fault. It is over when `flashsale verify` finds nothing.
+    pub is_drift: bool,
+}
+
+impl Struck {
+    /// A fault that ended right now.
+    fn now(proof: String) -> Self {
+        Struck::at(Instant::now(), proof)
+    }
+
+    fn at(since: Instant, proof: String) -> Self {
+        Struck { proof, since, is_drift: false }
+    }
+}
+
+/// What a fault works with.
+pub struct Scene<'a> {
+    pub world: &'a mut World,
+    pub crowd: &'a Rc<Crowd>,
+    pub plan: &'a Plan,
+    pub rng: SmallRng,
+}
+
+impl Scene<'_> {
+    /// Returns the place of a random instance.
+    fn any_instance(&mut self) -> usize {
+        self.rng.random_range(0..self.world.instances.len())
+    }
+
+    /// Waits for a random time.
+    pub async fn pause(&mut self, milliseconds: std::ops::Range<u64>) {
+        tokio::time::sleep(Duration::from_millis(self.rng.random_range(milliseconds))).await;
+    }
+}
+
+/// Breaks something of this kind, and heals it.
+pub async fn strike(kind: Kind, scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    match kind {
+        Kind::InstanceKilled => processes::instance_killed(scene).await,
+        Kind::InstanceStopped => processes::instance_stopped(scene).await,
+        Kind::RollingRestart => processes::rolling_restart(scene).await,
+        Kind::RedisKilled => processes::redis_killed(scene).await,
+        Kind::RedisStopped => processes::redis_stopped(scene).await,
+        Kind::PostgresKilled => processes::postgres_killed(scene).await,
+        Kind::PostgresStopped => processes::postgres_stopped(scene).await,
+        Kind::BackendKilled => processes::backend_killed(scene).await,
+        Kind::LockHolderStopped => processes::lock_holder_stopped(scene).await,
+        Kind::RecovererStopped => processes::recoverer_stopped(scene).await,
+        Kind::RedisEmptied => redis::emptied(scene).await,
+        Kind::RedisOldCopy => redis::old_copy(scene).await,
+        Kind::RedisCut => redis::cut(scene).await,
+        Kind::FlushAll => redis::flushed(scene).await,
+        Kind::ScriptFlush => redis::scripts_flushed(scene).await,
+        Kind::KeyDeleted => redis::key_deleted(scene).await,
+        Kind::FieldChanged => redis::field_changed(scene).await,
+        Kind::RedisFailover => redis::failover(scene).await,
+        Kind::PostgresDown => postgres::down(scene).await,
+        Kind::PostgresSlow => postgres::slow(scene).await,
+        Kind::PostgresReadOnly => postgres::read_only(scene).await,
+        Kind::PostgresConnections => postgres::out_of_connections(scene).await,
+        Kind::PostgresDiskFull => disk::full(scene).await,
+        Kind::PostgresFailover => postgres::failover(scene).await,
+        Kind::RedisRepliesLost => links::redis_replies_lost(scene).await,
+        Kind::PostgresRepliesLost => links::postgres_replies_lost(scene).await,
+        Kind::RedisHalfOpen => links::redis_half_open(scene).await,
+        Kind::PostgresHalfOpen => links::postgres_half_open(scene).await,
+        Kind::RedisReset => links::redis_reset(scene).await,
+        Kind::PostgresReset => links::postgres_reset(scene).await,
+        Kind::OneCode => logic::one_code(scene).await,
+        Kind::HourBoundary => logic::hour_boundary(scene).await,
+        Kind::PoisonEntry => logic::poison_entry(scene).await,
+    }
+}

@@ -1,0 +1,133 @@
+//! Processes that are killed, stopped and restarted.
+
+use rustix::process::Signal;
+use tokio::time::{Duration, Instant, sleep};
+
+use super::{Scene, Struck};
+use crate::chaos::Error;
+use crate::chaos::recovery::sells_again;
+use crate::chaos::store::{freeze, signal};
+
+/// Longer than PostgreSQL keeps the lock of a holder that is silent.
+const HOLDER_STOPPED: Duration = Duration::from_secs(8);
+
+pub async fn instance_killed(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let place = scene.any_instance();
+    let instance = &mut scene.world.instances[place];
+    let pid = instance.kill().await?;
+    instance.launch()?;
+    Ok(Struck::now(format!("{} had pid {pid}", instance.name)))
+}
+
+pub async fn instance_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let place = scene.any_instance();
+    let proof = stop_instance(scene, place).await?;
+    scene.pause(2_000..4_000).await;
+    sells_again(scene.world, scene.crowd, Instant::now(), &[place]).await?;
+    scene.world.instances[place].signal(Signal::CONT)?;
+    Ok(Struck::now(proof))
+}
+
+pub async fn rolling_restart(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let mut since = Instant::now();
+    for place in 0..scene.world.instances.len() {
+        let instance = &mut scene.world.instances[place];
+        instance.signal(Signal::TERM)?;
+        instance.ended().await?;
+        since = Instant::now();
+        instance.launch()?;
+        sells_again(scene.world, scene.crowd, since, &[]).await?;
+    }
+    Ok(Struck::at(since, format!("{} instances ended after SIGTERM", scene.world.instances.len())))
+}
+
+pub async fn redis_killed(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let pid = scene.world.redis.primary.pid().await;
+    scene.world.redis.primary.kill().await;
+    scene.pause(0..1_500).await;
+    scene.world.redis.primary.restart().await?;
+    Ok(Struck::now(format!("Redis had pid {pid}")))
+}
+
+pub async fn redis_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let pid = scene.world.redis.primary.pid().await;
+    stop_for(scene, pid, 1_000..4_000).await
+}
+
+pub async fn postgres_killed(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let pid = scene.world.postgres.primary.pid().await;
+    scene.world.postgres.primary.kill().await;
+    scene.pause(0..1_500).await;
+    scene.world.postgres.primary.restart().await?;
+    Ok(Struck::now(format!("PostgreSQL had pid {pid}")))
+}
+
+pub async fn postgres_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let pid = scene.world.postgres.primary.pid().await;
+    stop_for(scene, pid, 2_000..4_000).await
+}
+
+/// PostgreSQL restarts all of its processes after one of them was killed.
+pub async fn backend_killed(scene: &Scene<'_>) -> Result<Struck, Error> {
+    let backend = "SELECT pid FROM pg_stat_activity WHERE application_name = 'flashsale' ORDER BY random() LIMIT 1";
+    let pid: i32 = scene.world.postgres.primary.fetch(backend).await?;
+    signal(pid as u32, Signal::KILL)?;
+    Ok(Struck::now(format!("the backend had pid {pid}")))
+}
+
+/// The others take over while the holder of a lock is stopped. It finds out when it goes on.
+pub async fn lock_holder_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let holder = "SELECT client_port FROM pg_locks JOIN pg_stat_activity USING (pid)
+                  WHERE locktype = 'advisory' AND granted AND application_name = 'flashsale'
+                  ORDER BY random() LIMIT 1";
+    let port = scene.world.postgres.primary.fetch(holder).await?;
+    stop_holder(scene, port).await
+}
+
+pub async fn recoverer_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let recoverer = "SELECT client_port FROM pg_locks JOIN pg_stat_activity USING (pid)
+                     WHERE locktype = 'advisory' AND granted AND application_name = 'flashsale'
+                     AND (classid::bigint << 32 | objid::bigint) = hashtextextended('flashsale recovery', 0)";
+    for _ in 0..5 {
+        scene.world.redis.primary.query::<()>(&["FLUSHALL"]).await?;
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < deadline {
+            let found: Vec<i32> = scene.world.postgres.primary.fetch_all(recoverer).await?;
+            if let Some(port) = found.first() {
+                return stop_holder(scene, *port).await;
+            }
+        }
+    }
+    Err(Error::NotFired("no instance was seen recovering".to_owned()))
+}
+
+/// Stops the instance that PostgreSQL sees at this port, until others have its locks.
+async fn stop_holder(scene: &mut Scene<'_>, port: i32) -> Result<Struck, Error> {
+    let place = scene.world.instance_at(port);
+    let place = place.ok_or_else(|| Error::NotFired(format!("no instance has the port {port}")))?;
+    let stopped = Instant::now();
+    let proof = stop_instance(scene, place).await?;
+    if scene.world.instances.len() > 1 {
+        sells_again(scene.world, scene.crowd, stopped, &[place]).await?;
+    }
+    let taken_over = stopped.elapsed();
+    sleep(HOLDER_STOPPED.saturating_sub(taken_over)).await;
+    sells_again(scene.world, scene.crowd, stopped, &[place]).await?;
+    scene.world.instances[place].signal(Signal::CONT)?;
+    let proof = format!("{proof}, the others sold after {:.1} s", taken_over.as_secs_f64());
+    Ok(Struck::now(proof))
+}
+
+async fn stop_instance(scene: &Scene<'_>, place: usize) -> Result<String, Error> {
+    let instance = &scene.world.instances[place];
+    let pid = instance.pid().ok_or_else(|| Error::NotFired(format!("{} does not run", instance.name)))?;
+    freeze(pid).await?;
+    Ok(format!("{} was stopped", instance.name))
+}
+
+async fn stop_for(scene: &mut Scene<'_>, pid: u32, milliseconds: std::ops::Range<u64>) -> Result<Struck, Error> {
+    freeze(pid).await?;
+    scene.pause(milliseconds).await;
+    signal(pid, Signal::CONT)?;
+    Ok(Struck::now(format!("pid {pid} was stopped")))
+}

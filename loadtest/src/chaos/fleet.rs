@@ -1,0 +1,123 @@
+//! The instances of the service, each with a proxy to each store.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use flashsale::infrastructure::local::free_port;
+use rustix::process::Signal;
+use tokio::process::Child;
+
+use super::Error;
+use super::proxy::Proxy;
+use super::store::signal;
+use crate::client::Client;
+use crate::private_service::{bare_command, spawn, stop};
+use crate::recorder::Recorder;
+
+pub const ADMIN_TOKEN: &str = "chaos";
+
+/// Sales are short, so that many of them end during a run.
+pub const SALE_EVERY: &str = "30s";
+
+/// The settings that all instances share.
+const SETTINGS: [(&str, &str); 4] =
+    [("SALE_EVERY", SALE_EVERY), ("SALE_ITEMS", "2000"), ("ADMIN_TOKEN", ADMIN_TOKEN), ("MAX_CONNECTIONS", "2000")];
+
+/// One instance. It keeps its address when it starts again.
+pub struct Instance {
+    pub name: String,
+    pub redis: Proxy,
+    pub postgres: Proxy,
+    pub client: Rc<Client>,
+    address: SocketAddr,
+    program: PathBuf,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Instance {
+    /// Prepares an instance with these stores, and starts it.
+    pub async fn start(number: usize, program: &Path, logs: &Path, stores: (&str, &str)) -> Result<Self, Error> {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let name = format!("instance-{number}");
+        let mut instance = Instance {
+            redis: Proxy::before(stores.0).await,
+            postgres: Proxy::before(stores.1).await,
+            client: Rc::new(Client::new(format!("http://{address}"), Rc::new(Recorder::new()))),
+            address,
+            program: program.to_owned(),
+            log: logs.join(format!("{name}.log")),
+            child: None,
+            name,
+        };
+        instance.launch()?;
+        Ok(instance)
+    }
+
+    /// Starts the process.
+    pub fn launch(&mut self) -> Result<(), Error> {
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = bare_command(&self.program);
+        command.args(["serve", "--listen", &self.address.to_string()]).envs(SETTINGS);
+        // A build with the feature `sabotage` misbehaves in this way.
+        command.envs(std::env::var_os("SABOTAGE").map(|way| ("SABOTAGE", way)));
+        command.env("REDIS_URL", &self.redis.url).env("DATABASE_URL", &self.postgres.url);
+        self.child = Some(spawn(command, &self.program, log)?);
+        Ok(())
+    }
+
+    /// Starts the process if it has ended. Returns true if it had.
+    pub fn revive(&mut self) -> Result<bool, Error> {
+        let has_ended = match &mut self.child {
+            Some(child) => child.try_wait()?.is_some(),
+            None => true,
+        };
+        if has_ended {
+            self.launch()?;
+        }
+        Ok(has_ended)
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// Sends a signal to the process.
+    pub fn signal(&self, name: Signal) -> Result<u32, Error> {
+        let pid = self.pid().ok_or_else(|| Error::NotFired(format!("{} does not run", self.name)))?;
+        signal(pid, name)?;
+        Ok(pid)
+    }
+
+    /// Ends every fault that this instance may be under.
+    pub fn heal(&self) {
+        // Fails if the process has ended.
+        let _continued = self.signal(Signal::CONT);
+        self.redis.heal();
+        self.postgres.heal();
+    }
+
+    /// Kills the process and waits for its end.
+    pub async fn kill(&mut self) -> Result<u32, Error> {
+        let pid = self.signal(Signal::KILL)?;
+        self.ended().await?;
+        Ok(pid)
+    }
+
+    /// Waits for the end of the process.
+    pub async fn ended(&mut self) -> Result<(), Error> {
+        if let Some(mut child) = self.child.take() {
+            child.wait().await?;
+        }
+        Ok(())
+    }
+
+    /// Stops the process with SIGTERM.
+    pub async fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            stop(&mut child).await;
+        }
+    }
+}

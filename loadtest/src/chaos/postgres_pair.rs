@@ -1,0 +1,161 @@
+//! PostgreSQL with a standby that follows it asynchronously.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use flashsale::infrastructure::local::PostgresServer;
+use flashsale::infrastructure::postgres::PgArchive;
+use sqlx::{Connection, PgConnection};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Error;
+use super::store::Store;
+
+/// A standby finds the log since its base backup.
+const SETTINGS: [(&str, &str); 1] = [("wal_keep_size", "256MB")];
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const PROMOTION_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+
+/// One server.
+pub struct Server {
+    pub store: Store<PostgresServer>,
+    dir: PathBuf,
+    pub url: String,
+}
+
+pub struct PostgresPair {
+    dir: PathBuf,
+    pub primary: Server,
+    standby: Option<Server>,
+    /// Servers that were made so far: each has a directory of its own.
+    made: u32,
+}
+
+impl PostgresPair {
+    /// Starts both, with the schema of the service.
+    pub async fn start(dir: &Path) -> Result<Self, Error> {
+        let primary = Server::start(dir.join("postgres-1"))?;
+        let archive = PgArchive::connect(&primary.url, 2).await.map_err(|error| Error::Failed(error.to_string()))?;
+        archive.migrate_up().await.map_err(|error| Error::Failed(error.to_string()))?;
+        Ok(PostgresPair { dir: dir.to_owned(), primary, standby: None, made: 1 })
+    }
+
+    /// Starts a standby of the primary unless there is one.
+    pub async fn add_standby(&mut self) -> Result<(), Error> {
+        if self.standby.is_none() {
+            self.made += 1;
+            let (url, from) = (self.primary.url.clone(), self.primary.dir.clone());
+            let dir = self.dir.join(format!("postgres-{}", self.made));
+            let starting = tokio::task::spawn_blocking(move || Server::start_standby(&url, &from, dir));
+            self.standby = Some(starting.await.expect("a start does not panic")?);
+        }
+        Ok(())
+    }
+
+    /// Makes the standby a primary: it learns nothing more from the old one, which goes on.
+    pub async fn part(&self) -> Result<(), Error> {
+        let standby = self.standby.as_ref().ok_or_else(|| Error::NotFired("there is no standby".to_owned()))?;
+        standby.execute("SELECT pg_promote(false)").await?;
+        let deadline = Instant::now() + PROMOTION_TIMEOUT;
+        while standby.fetch::<bool>("SELECT pg_is_in_recovery()").await? {
+            if Instant::now() > deadline {
+                return Err(Error::NotFired("the standby was not promoted".to_owned()));
+            }
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Puts the promoted standby into the place of the primary, which ends like a crash.
+    pub async fn swap(&mut self) -> Result<(), Error> {
+        let Some(standby) = self.standby.take() else { return Ok(()) };
+        let old = std::mem::replace(&mut self.primary, standby);
+        old.kill().await;
+        std::fs::remove_dir_all(&old.dir)?;
+        Ok(())
+    }
+}
+
+impl Server {
+    fn start(dir: PathBuf) -> Result<Self, Error> {
+        let server = PostgresServer::start_with(&dir, &SETTINGS)?;
+        Ok(Server { url: server.url(), store: Store::new(server), dir })
+    }
+
+    /// Copies the data of a running server, and starts a standby with them.
+    fn start_standby(url: &str, from: &Path, dir: PathBuf) -> Result<Self, Error> {
+        std::fs::create_dir(&dir)?;
+        std::fs::copy(from.join("password"), dir.join("password"))?;
+        let data = dir.join("data");
+        let copy = ["--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--no-sync", "--pgdata"];
+        run(Command::new("pg_basebackup").arg("--dbname").arg(url).args(copy).arg(&data))?;
+        // As root, PostgreSQL runs as the owner of the data.
+        let owner = std::fs::metadata(from.join("data"))?;
+        run(Command::new("chown").arg("-R").arg(format!("{}:{}", owner.uid(), owner.gid())).arg(&data))?;
+        run(Command::new("chmod").arg("711").arg(&dir))?;
+        Server::start(dir)
+    }
+
+    /// Runs a statement without a result.
+    pub async fn execute(&self, statement: &'static str) -> Result<(), Error> {
+        let mut connection = self.connect().await?;
+        timed(sqlx::raw_sql(statement).execute(&mut connection)).await?;
+        Ok(())
+    }
+
+    /// Returns the one value of a query.
+    pub async fn fetch<T>(&self, query: &'static str) -> Result<T, Error>
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        let mut connection = self.connect().await?;
+        timed(sqlx::query_scalar(query).fetch_one(&mut connection)).await
+    }
+
+    /// Returns the values of a query with one column.
+    pub async fn fetch_all<T>(&self, query: &'static str) -> Result<Vec<T>, Error>
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        let mut connection = self.connect().await?;
+        timed(sqlx::query_scalar(query).fetch_all(&mut connection)).await
+    }
+
+    pub async fn connect(&self) -> Result<PgConnection, Error> {
+        timed(PgConnection::connect(&self.url)).await
+    }
+
+    /// Returns the directory of its data and its log.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub async fn pid(&self) -> u32 {
+        self.store.call(|server| server.pid()).await
+    }
+
+    /// Ends it like a crash.
+    pub async fn kill(&self) {
+        self.store.call(PostgresServer::kill).await;
+    }
+
+    pub async fn restart(&self) -> Result<(), Error> {
+        Ok(self.store.call(PostgresServer::restart).await?)
+    }
+}
+
+async fn timed<T>(call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    Ok(timeout(ANSWER_TIMEOUT, call).await.map_err(|_| sqlx::Error::PoolTimedOut)??)
+}
+
+fn run(command: &mut Command) -> Result<(), Error> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::NotFired(format!("{:?} failed: {}", command.get_program(), said.trim())))
+}

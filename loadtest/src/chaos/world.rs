@@ -1,0 +1,103 @@
+//! Everything that a run starts.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::Error;
+use super::fleet::{Instance, SALE_EVERY};
+use super::postgres_pair::PostgresPair;
+use super::redis_pair::RedisPair;
+use crate::private_service::bare_command;
+use crate::verify::{self, Findings};
+
+/// The processes of a run.
+pub struct World {
+    pub instances: Vec<Instance>,
+    pub redis: RedisPair,
+    pub postgres: PostgresPair,
+    /// A sale that lasts longer than the run.
+    pub long_sale: String,
+    /// Instances that ended without being killed.
+    pub unplanned_ends: u32,
+    pub logs: PathBuf,
+    program: PathBuf,
+    _data: TempDir,
+}
+
+impl World {
+    /// Starts the stores and this many instances.
+    pub async fn start(program: &Path, logs: &Path, instances: usize) -> Result<Self, Error> {
+        let data = tempfile::Builder::new().prefix("flashsale-chaos-").tempdir()?;
+        // PostgreSQL runs as another user, which must be able to pass.
+        std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+        let (redis, postgres) = (RedisPair::start(data.path()).await?, PostgresPair::start(data.path()).await?);
+        let mut world = World {
+            instances: Vec::new(),
+            redis,
+            postgres,
+            long_sale: String::new(),
+            unplanned_ends: 0,
+            logs: logs.to_owned(),
+            program: program.to_owned(),
+            _data: data,
+        };
+        for number in 1..=instances {
+            let stores = (world.redis.primary.url.as_str(), world.postgres.primary.url.as_str());
+            world.instances.push(Instance::start(number, program, logs, stores).await?);
+        }
+        Ok(world)
+    }
+
+    /// Starts every instance that has ended by itself.
+    pub fn revive(&mut self) -> Result<(), Error> {
+        for instance in &mut self.instances {
+            self.unplanned_ends += u32::from(instance.revive()?);
+        }
+        Ok(())
+    }
+
+    /// Ends what a fault may have left when it failed.
+    pub async fn heal(&self) -> Result<(), Error> {
+        self.instances.iter().for_each(Instance::heal);
+        if !self.redis.primary.store.call(|server| server.is_running()).await {
+            self.redis.primary.restart().await?;
+        }
+        if !self.postgres.primary.store.call(|server| server.is_running()).await {
+            self.postgres.primary.restart().await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the place of the instance that PostgreSQL sees at this port.
+    pub fn instance_at(&self, port: i32) -> Option<usize> {
+        self.instances
+            .iter()
+            .position(|instance| u16::try_from(port).is_ok_and(|port| instance.postgres.has_port(port)))
+    }
+
+    /// Leads all instances to the present primary of Redis.
+    pub fn redirect_redis(&self) {
+        self.instances.iter().for_each(|instance| instance.redis.redirect(&self.redis.primary.url));
+    }
+
+    /// Leads all instances to the present primary of PostgreSQL.
+    pub fn redirect_postgres(&self) {
+        self.instances.iter().for_each(|instance| instance.postgres.redirect(&self.postgres.primary.url));
+    }
+
+    /// Compares the stores with `flashsale verify`.
+    pub async fn verify(&self) -> Result<Findings, String> {
+        let mut command = bare_command(&self.program);
+        command.args(["verify", "--json", "--sale-every", SALE_EVERY]);
+        command.env("REDIS_URL", &self.redis.primary.url).env("DATABASE_URL", &self.postgres.primary.url);
+        verify::run(&mut command).await
+    }
+
+    /// Stops the instances; the stores end when this is dropped.
+    pub async fn stop(&mut self) {
+        for instance in &mut self.instances {
+            instance.stop().await;
+        }
+    }
+}

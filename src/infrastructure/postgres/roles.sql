@@ -1,0 +1,20 @@
+-- The roles of the service. A superuser runs this in the database of the service before the first migration, and then
+-- sets their passwords. Repeating it changes nothing.
+
+-- Owns the tables: for `flashsale migrate`, which also grants the other role what it needs (grants.sql).
+DO $$ BEGIN
+    CREATE ROLE flashsale_migrate LOGIN;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+
+-- For `flashsale serve` and all other commands.
+DO $$ BEGIN
+    CREATE ROLE flashsale_serve LOGIN;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+
+-- For the tables, and for the extension btree_gist, which is trusted.
+DO $$ BEGIN
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO flashsale_migrate', current_database());
+END $$;
+GRANT CREATE ON SCHEMA public TO flashsale_migrate;

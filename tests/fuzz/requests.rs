@@ -1,0 +1,100 @@
+//! Bytes that a client sends to the HTTP interface: no answer is `500`, and every answer is one of HTTP.
+//!
+//! The first byte chooses where the other bytes go: onto the connection as they are, into a query, into a path or into a
+//! JSON body.
+
+#![no_main]
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use flashsale::application::sale::memory::{MemoryArchive, MemoryStore};
+use flashsale::application::sale::{Settings, Shop};
+use flashsale::infrastructure::http::{self, AdminToken, HttpSettings, Surface};
+use libfuzzer_sys::fuzz_target;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+const ADMIN_TOKEN: &str = "the-token-of-the-administrator";
+
+/// A service over stores in memory, with an open sale.
+static SERVICE: LazyLock<(Runtime, SocketAddr)> = LazyLock::new(|| {
+    let runtime = Runtime::new().expect("a runtime starts");
+    let address = runtime.block_on(async {
+        let (store, archive) = (Arc::new(MemoryStore::new(chrono::Utc::now())), Arc::new(MemoryArchive::default()));
+        let settings = Settings {
+            sale_every: Duration::from_secs(86_400),
+            sale_lead: Duration::from_secs(60),
+            sale_items: 20,
+            user_limit: 4,
+            ack_timeout: Duration::from_millis(1),
+            lag_limit: Duration::from_secs(86_400),
+        };
+        let shop = Arc::new(Shop::new(store, archive.clone(), archive, settings));
+        shop.recover().await.expect("an empty store is restored");
+        shop.keep_schedule().await.expect("a sale is created");
+        shop.current_sale().expect("a sale is open");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let http = HttpSettings { admin_token: AdminToken::new(ADMIN_TOKEN.into()), ..HttpSettings::default() };
+        tokio::spawn(http::serve(listener, shop, http, Surface::Everything, CancellationToken::new()));
+        address
+    });
+    (runtime, address)
+});
+
+fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn line(method: &str, path: &str, rest: &[u8]) -> Vec<u8> {
+    let start = format!("{method} {path}");
+    [start.as_bytes(), rest, b" HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"].concat()
+}
+
+fn request(place: u8, bytes: &[u8]) -> Vec<u8> {
+    match place % 14 {
+        0 => post("/checkout", bytes),
+        1 => post("/purchase", bytes),
+        2 => post("/api/purchase", bytes),
+        3 => post("/admin/sales", bytes),
+        4 => line("POST", "/checkout?", bytes),
+        5 => line("POST", "/purchase?", bytes),
+        6 => line("GET", "/sales?", bytes),
+        7 => line("GET", "/sales/active/items?", bytes),
+        8 => line("GET", "/checkout/", bytes),
+        9 => line("GET", "/purchase/", bytes),
+        10 => line("GET", "/users/ann/purchases?", bytes),
+        11 => line("GET", "/items/", bytes),
+        12 => line("DELETE", "/checkout/", bytes),
+        _ => bytes.to_vec(),
+    }
+}
+
+fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut connection = TcpStream::connect(address)?;
+    connection.set_read_timeout(Some(Duration::from_secs(20)))?;
+    connection.write_all(request)?;
+    connection.shutdown(Shutdown::Write)?;
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((place, bytes)) = input.split_first() else { return };
+    // The service may reset a connection that sends no HTTP.
+    let Ok(answer) = exchange(SERVICE.1, &request(*place, bytes)) else { return };
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(!answer.contains("HTTP/1.1 500"), "{answer}");
+    let is_http_2 = bytes.starts_with(b"PRI");
+    assert!(answer.is_empty() || is_http_2 || answer.starts_with("HTTP/1."), "{answer}");
+});
