@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use clap::{Arg, Args, Command};
 
 use crate::application::sale::Settings;
 use crate::domain::shared::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
-use crate::infrastructure::http::{AdminToken, HttpSettings, Rate};
+use crate::infrastructure::http::{AdminToken, HttpSettings, Rate, TrustedProxies, TrustedProxy};
 use crate::infrastructure::local;
 use crate::infrastructure::telemetry::LogFormat;
 
@@ -122,6 +122,10 @@ pub struct SaleConfig {
     #[arg(long, env = "USER_LIMIT", default_value_t = USER_UNITS, value_parser = clap::value_parser!(u32).range(1..=USER_UNITS_MAX as i64))]
     pub user_limit: u32,
 
+    /// Time for which a cart is kept after its last checkout; within twice this time it is forgotten
+    #[arg(long, env = "CART_IDLE", default_value = "15m", value_parser = positive)]
+    pub cart_idle: Duration,
+
     /// Longest wait of a purchase to become durable before it is answered 202 "confirming"
     #[arg(long, env = "ACK_TIMEOUT", default_value = "3s", value_parser = positive)]
     pub ack_timeout: Duration,
@@ -161,6 +165,10 @@ pub struct HttpConfig {
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
 
+    /// Open connections from one address; 0 means no limit
+    #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 0)]
+    pub max_connections_per_address: usize,
+
     /// Requests that are processed at the same time; more are refused with 503
     #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 10_000)]
     pub max_in_flight: usize,
@@ -172,6 +180,10 @@ pub struct HttpConfig {
     /// Requests per second from one address; 0 means no limit
     #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 0)]
     pub rate_limit_per_address: u32,
+
+    /// Addresses or networks of the proxies whose X-Forwarded-For tells the address of a client: 10.0.0.7,10.1.0.0/16
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<TrustedProxy>,
 }
 
 /// The logs.
@@ -195,6 +207,7 @@ impl SaleConfig {
             sale_items: self.sale_items,
             user_limit: self.user_limit,
             ack_timeout: self.ack_timeout,
+            cart_idle: self.cart_idle,
             lag_limit: self.lag_limit,
         }
     }
@@ -209,11 +222,13 @@ impl HttpConfig {
         };
         HttpSettings {
             connections: self.max_connections,
+            connections_per_address: NonZeroUsize::new(self.max_connections_per_address),
             in_flight: self.max_in_flight,
             request_timeout: self.request_timeout,
             drain_timeout: self.shutdown_timeout,
             user_rate: rate(self.rate_limit_per_user),
             address_rate: rate(self.rate_limit_per_address),
+            trusted_proxies: TrustedProxies::new(self.trusted_proxies.clone()),
             admin_token: self.admin_token.clone().and_then(AdminToken::new),
             ..HttpSettings::default()
         }

@@ -1,7 +1,5 @@
 //! Requests.
 
-use std::net::Ipv4Addr;
-
 use divan::{Bencher, black_box};
 use flashsale::infrastructure::http::{ApiRequest, read_checkout};
 use hyper::Request;
@@ -9,7 +7,7 @@ use hyper::Request;
 fn checkout(uri: &str, body: String) -> ApiRequest {
     let request = Request::post(uri).header("content-type", "application/json").body(());
     let (head, ()) = request.expect("the request is valid").into_parts();
-    ApiRequest { params: Default::default(), address: Ipv4Addr::LOCALHOST.into(), head, body: body.into() }
+    ApiRequest { params: Default::default(), head, body: body.into(), counted: Default::default() }
 }
 
 /// Reads a checkout of an item in the query.

@@ -50,10 +50,12 @@ fn effective() -> String {
     let mut text = String::new();
     for setting in settings() {
         let name = setting.get_env().unwrap_or_default().to_string_lossy();
-        let value = matches.get_raw(setting.get_id().as_str()).and_then(|mut values| values.next());
-        let value = value.map(|value| value.to_string_lossy().into_owned());
-        let value = value.map(|value| if setting.is_hide_env_values_set() { without_secret(&value) } else { value });
-        let _infallible = writeln!(text, "{name}={}", value.unwrap_or_default());
+        let values = matches.get_raw(setting.get_id().as_str()).into_iter().flatten();
+        let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+        let value = values.join(",");
+        let is_secret = setting.is_hide_env_values_set() && !value.is_empty();
+        let value = if is_secret { without_secret(&value) } else { value };
+        let _infallible = writeln!(text, "{name}={value}");
     }
     text
 }

@@ -13,6 +13,7 @@ mod harness;
 mod health;
 
 mod ledger;
+mod limits;
 mod lists;
 mod metrics;
 mod monitoring;

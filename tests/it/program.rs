@@ -259,12 +259,16 @@ fn settings_are_shown_without_secrets() {
     let shown = program(dir.path())
         .env("DATABASE_URL", "postgres://me:s3cret@db/shop")
         .env("ADMIN_TOKEN", "s3cret-of-the-administrator")
+        .env("TRUSTED_PROXIES", "10.0.0.7,10.1.0.0/16")
         .args(["config", "--sale-every", "2s"])
         .output()
         .expect("the program runs");
     let shown = stdout(&shown);
     assert!(!shown.contains("s3cret"), "{shown}");
-    for line in ["SALE_EVERY=2s", "DATABASE_URL=postgres://me:***@db/shop", "USER_LIMIT=10", "ACK_TIMEOUT=3s"] {
+    for line in ["SALE_EVERY=2s", "DATABASE_URL=postgres://me:***@db/shop", "USER_LIMIT=10", "ACK_TIMEOUT=3s"]
+        .into_iter()
+        .chain(["TRUSTED_PROXIES=10.0.0.7,10.1.0.0/16", "OPS_LISTEN_ADDR=\n"])
+    {
         assert!(shown.contains(line), "{line} is missing in {shown}");
     }
 }
@@ -276,6 +280,7 @@ fn a_wrong_setting_is_reported_with_the_reason() {
         (["config", "--sale-every", "0s"], "greater than zero"),
         (["config", "--sale-every", "1500ms"], "whole seconds"),
         (["config", "--sale-items", "0"], "0 is not in 1..=1000000"),
+        (["config", "--trusted-proxies", "localhost"], "must be an address or a network"),
         (["verify", "--sale", "yesterday"], "must be a sale id"),
     ] {
         let output = run(dir.path(), &args);

@@ -6,6 +6,7 @@ mod subject;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flashsale::application::sale::ports::{DecideError, Found, RecordedPurchase};
@@ -54,6 +55,8 @@ enum Step {
     },
     /// The store is rebuilt from what PostgreSQL has: every purchase and release.
     Restore,
+    /// The idle carts are forgotten, and all others are idle.
+    ForgetIdleCarts,
     /// Time passes: the sale is scheduled, open or over.
     Time(SaleStatus),
 }
@@ -74,6 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..8usize, 0..4usize, prop::sample::select(ReleaseReason::VARIANTS))
             .prop_map(|(purchase, kept, reason)| Step::Release { purchase, kept, reason }),
         1 => Just(Step::Restore),
+        2 => Just(Step::ForgetIdleCarts),
         1 => time.prop_map(Step::Time),
     ]
 }
@@ -134,6 +138,7 @@ impl<'a> Pair<'a> {
             Step::FindRequest { user, request } => self.find_request(*user, *request).await,
             Step::Release { purchase, kept, reason } => self.release(*purchase, *kept, *reason).await,
             Step::Restore => self.restore().await,
+            Step::ForgetIdleCarts => self.forget_idle_carts().await,
             Step::Time(status) => {
                 self.set_time(*status).await;
                 Ok(())
@@ -282,6 +287,14 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
+    async fn forget_idle_carts(&mut self) -> Result<(), TestCaseError> {
+        let (store, sale) = (self.subject.store(), &self.model.sale);
+        // A crowd of nobody is there at any time.
+        store.forget_idle_carts(EPOCH, sale, Duration::MAX, 0).await.unwrap();
+        self.model.forget_idle_carts();
+        Ok(())
+    }
+
     /// Moves the window of the sale, because the clock of Redis cannot be moved.
     async fn set_time(&mut self, status: SaleStatus) {
         let hour = TimeDelta::hours(1);
@@ -312,6 +325,9 @@ impl<'a> Pair<'a> {
             .collect();
         for (id, sold) in &self.model.purchases {
             prop_assert_eq!(purchases.get(id), Some(&sold));
+        }
+        for cart in 0..self.codes.len() {
+            self.find(cart).await?;
         }
         for (user, code) in &self.model.codes {
             prop_assert_eq!(&self.model.carts[code].user, user);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Cart, ItemRef, RemoveRefusal};
 use crate::domain::shared::CheckoutCode;
+use crate::domain::shared::limits::CROWD;
 
 use super::live_sale::LiveSale;
 use super::ports::{DecideError, Found};
@@ -29,6 +30,14 @@ impl Shop {
             Some(Found::Cart(cart)) => Ok(Some(OpenCart { cart, sale })),
             Some(Found::Purchase(_)) | None => Ok(None),
         }
+    }
+
+    /// Forgets carts of a sale that nobody has checked out for long, or that stand in the way of a crowd.
+    pub async fn forget_idle_carts(&self, sale: &LiveSale) -> Result<(), StoreError> {
+        // Recovery comes first.
+        let Ok(epoch) = self.enter(sale) else { return Ok(()) };
+        let idle = self.settings.cart_idle;
+        epoch.check(self.store.forget_idle_carts(epoch.number(), &sale.sale(), idle, CROWD).await)
     }
 
     /// Takes every unit of an item out of a cart.

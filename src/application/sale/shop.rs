@@ -45,6 +45,8 @@ pub struct Settings {
     pub sale_items: u32,
     /// Units that a user may own of a sale that sets no limit of its own.
     pub user_limit: u32,
+    /// Time after its last checkout for which a cart is kept.
+    pub cart_idle: Duration,
     /// Longest wait of a purchase for its commit; after it the answer is "confirming".
     pub ack_timeout: Duration,
     /// Largest age of an unarchived ledger entry; beyond it new purchases are refused.

@@ -42,6 +42,8 @@ pub struct Stock {
     pub carts: BTreeMap<CheckoutCode, Cart>,
     /// The code of each user's open cart.
     pub codes: BTreeMap<UserId, CheckoutCode>,
+    /// The carts that the next call of [`Stock::forget_idle_carts`] forgets.
+    pub idle: BTreeSet<CheckoutCode>,
     /// The purchases that stand, released or not.
     pub purchases: BTreeMap<LedgerId, Purchase>,
     /// The releases of committed purchases.
@@ -57,6 +59,7 @@ impl Stock {
             holdings: Holdings::default(),
             carts: BTreeMap::new(),
             codes: BTreeMap::new(),
+            idle: BTreeSet::new(),
             purchases: BTreeMap::new(),
             releases: BTreeMap::new(),
         }
@@ -115,6 +118,7 @@ impl Stock {
         let open = self.carts.get(&code).cloned();
         let mut cart = open.unwrap_or_else(|| Cart { code, user: user.clone(), lines: Vec::new() });
         if wanted.iter().filter(|line| cart.hold(**line)).count() == 0 {
+            self.idle.remove(&code);
             return Ok(cart);
         }
         if cart.units() > CART_UNITS {
@@ -125,7 +129,21 @@ impl Stock {
         }
         self.codes.insert(user.clone(), code);
         self.carts.insert(code, cart.clone());
+        self.idle.remove(&code);
         Ok(cart)
+    }
+
+    /// Forgets the carts that were not checked out since the last call. A cart holds no units, so nothing else changes.
+    pub fn forget_idle_carts(&mut self) {
+        let idle = std::mem::take(&mut self.idle);
+        self.carts.retain(|code, _| !idle.contains(code));
+        self.codes.retain(|_, code| !idle.contains(code));
+        self.idle = self.carts.keys().copied().collect();
+    }
+
+    /// Counts the carts that are not idle.
+    pub fn recent_carts(&self) -> usize {
+        self.carts.keys().filter(|code| !self.idle.contains(code)).count()
     }
 
     /// Takes every unit of an item out of a cart.

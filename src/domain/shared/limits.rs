@@ -28,6 +28,13 @@ pub const LIVE_SALES_MAX: usize = 60;
 /// user ids cannot fill the memory of Redis.
 pub const OPEN_CARTS_MAX: u32 = 1_000_000;
 
+/// The same for the carts that are not idle.
+pub const RECENT_CARTS_MAX: u32 = OPEN_CARTS_MAX / 2;
+
+/// Users with a checkout after which all carts become idle, and those that were idle are forgotten. The next ones find
+/// room until that has happened.
+pub const CROWD: u32 = RECENT_CARTS_MAX / 5 * 4;
+
 /// Groups of checkout attempts of one sale that may wait to be written to PostgreSQL.
 pub const ATTEMPTS_BACKLOG_MAX: u32 = 200_000;
 

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod auditor;
+mod carts;
 mod catch_up;
 mod follower;
 pub mod metrics;
@@ -50,6 +51,7 @@ pub fn start(shop: &Arc<Shop>, archive: Arc<PgArchive>, stop: CancellationToken)
     start_with(shop, &supervisor, TaskName::CatchUp, catch_up::run);
     start_with(shop, &supervisor, TaskName::Attempts, attempts::run);
     start_with(shop, &supervisor, TaskName::Refusals, refusals::run);
+    start_with(shop, &supervisor, TaskName::Carts, carts::run);
     let (its_shop, inner) = (shop.clone(), supervisor.clone());
     supervisor.start(TaskName::Sales, move || sales::run(its_shop.clone(), inner.clone()));
     start_with(shop, &supervisor, TaskName::Auditor, auditor::run);

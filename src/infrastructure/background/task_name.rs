@@ -20,6 +20,8 @@ pub enum TaskName {
     Attempts,
     /// Archives the counts of refused checkouts.
     Refusals,
+    /// Forgets idle carts.
+    Carts,
     /// Starts and stops the tasks of each live sale.
     Sales,
     /// Follows the ledger of one sale.

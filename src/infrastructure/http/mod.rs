@@ -25,6 +25,7 @@ use platform::listener;
 pub use endpoints::API;
 pub use platform::bearer::AdminToken;
 pub use platform::endpoint::{Api, Endpoint};
+pub use platform::limits::proxies::{TrustedProxies, TrustedProxy};
 pub use platform::limits::settings::{HttpSettings, Rate, Surface};
 pub use platform::listener::bind;
 

@@ -23,6 +23,11 @@ pub enum Part {
     Carts,
     /// Hash: user -> the code of the latest cart, which may be bought.
     Codes,
+    /// Hash: the same as `Carts` and `Codes`, for carts that were not checked out lately.
+    IdleCarts,
+    IdleCodes,
+    /// String: the millisecond in which carts were last made idle.
+    CartsSince,
     /// Hash: checkout code, or user and request id with a space between -> ledger id of the purchase.
     Receipts,
     /// Hash: ledger id of a committed purchase that gave its units back -> ledger id of its release.
@@ -35,12 +40,15 @@ pub enum Part {
 
 impl Part {
     /// Every part of a sale.
-    pub const ALL: [Part; 9] = [
+    pub const ALL: [Part; 12] = [
         Part::Header,
         Part::Units,
         Part::Slots,
         Part::Carts,
         Part::Codes,
+        Part::IdleCarts,
+        Part::IdleCodes,
+        Part::CartsSince,
         Part::Receipts,
         Part::Released,
         Part::Ledger,
@@ -54,6 +62,9 @@ impl Part {
             Part::Slots => "slots",
             Part::Carts => "carts",
             Part::Codes => "codes",
+            Part::IdleCarts => "idle_carts",
+            Part::IdleCodes => "idle_codes",
+            Part::CartsSince => "carts_since",
             Part::Receipts => "receipts",
             Part::Released => "released",
             Part::Ledger => "ledger",

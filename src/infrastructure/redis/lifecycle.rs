@@ -1,5 +1,7 @@
 //! The life of a sale in Redis.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -44,11 +46,27 @@ impl Lifecycle for RedisStore {
         self.run(&self.control, call, &[]).await?.expect_ok()
     }
 
+    async fn forget_idle_carts(&self, epoch: Epoch, sale: &Sale, idle: Duration, crowd: u32) -> Result<(), StoreError> {
+        let keys = SaleKeys::of(sale.id);
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("TIME").cmd("GET").arg(keys.key(Part::CartsSince)).cmd("HLEN").arg(keys.key(Part::Codes));
+        let ((now, _), since, users): ((i64, i64), Option<i64>, u32) = self.pipeline(&pipeline).await?;
+        let since = since.unwrap_or_else(|| sale.window.starts_at.timestamp_millis());
+        // Mostly nothing is due. The script checks again, because another instance may have been faster.
+        let idle_ms = i64::try_from(idle.as_millis()).unwrap_or(i64::MAX);
+        if (now + 1) * 1_000 - since < idle_ms && users < crowd {
+            return Ok(());
+        }
+        let call = Call { epoch, sale: sale.id, script: ScriptName::ForgetIdleCarts };
+        self.run(&self.control, call, &[&idle_ms.to_string(), &crowd.to_string()]).await?.expect_ok()
+    }
+
     async fn retire(&self, sale: SaleId, expires_at: DateTime<Utc>) -> Result<(), StoreError> {
         let keys = SaleKeys::of(sale);
         let mut pipeline = redis::pipe();
         pipeline.cmd("ZADD").arg(RETIRED_SALES).arg(expires_at.timestamp()).arg(sale.to_string()).ignore();
-        pipeline.cmd("UNLINK").arg(keys.key(Part::Carts)).arg(keys.key(Part::Codes)).ignore();
+        let carts = [Part::Carts, Part::Codes, Part::IdleCarts, Part::IdleCodes];
+        pipeline.cmd("UNLINK").arg(carts.map(|part| keys.key(part)).as_slice()).ignore();
         let backstop = (expires_at + UNATTENDED).timestamp();
         for part in Part::ALL {
             pipeline.cmd("EXPIREAT").arg(keys.key(part)).arg(backstop).ignore();

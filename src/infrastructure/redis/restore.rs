@@ -243,7 +243,8 @@ fn writes_of_purchases(purchases: &[(LedgerId, &Purchase)]) -> Vec<Write> {
     vec![
         Write::new("XADD", Part::Ledger, [last.to_string(), "sold".to_owned(), lines.join("\n")]),
         Write::new("HSET", Part::Receipts, receipts),
-        Write::new("HDEL", Part::Carts, codes),
+        Write::new("HDEL", Part::Carts, codes.clone()),
+        Write::new("HDEL", Part::IdleCarts, codes),
     ]
 }
 

@@ -8,7 +8,7 @@ use redis::Script;
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::domain::shared::Epoch;
-use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, CART_UNITS, OPEN_CARTS_MAX};
+use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, CART_UNITS, RECENT_CARTS_MAX};
 use crate::sabotage;
 
 use super::keys::Part;
@@ -33,6 +33,7 @@ pub enum ScriptName {
     BuyNow,
     Find,
     Release,
+    ForgetIdleCarts,
 }
 
 impl ScriptName {
@@ -47,6 +48,7 @@ impl ScriptName {
             ScriptName::BuyNow => include_str!("lua/buy_now.lua"),
             ScriptName::Find => include_str!("lua/find.lua"),
             ScriptName::Release => include_str!("lua/release.lua"),
+            ScriptName::ForgetIdleCarts => include_str!("lua/forget_idle_carts.lua"),
         }
     }
 
@@ -56,12 +58,13 @@ impl ScriptName {
         match self {
             ScriptName::OpenSale => &[Header, Ledger],
             ScriptName::EndSale | ScriptName::SealSale => &[Header],
-            ScriptName::Checkout => &[Header, Units, Slots, Carts, Codes, Attempts],
-            ScriptName::Remove => &[Header, Carts],
-            ScriptName::Purchase => &[Header, Units, Slots, Carts, Receipts, Ledger],
+            ScriptName::Checkout => &[Header, Units, Slots, Carts, Codes, IdleCarts, IdleCodes, Attempts],
+            ScriptName::Remove => &[Header, Carts, IdleCarts],
+            ScriptName::Purchase => &[Header, Units, Slots, Carts, IdleCarts, Receipts, Ledger],
             ScriptName::BuyNow => &[Header, Units, Slots, Receipts, Ledger],
-            ScriptName::Find => &[Header, Receipts, Carts, Ledger],
+            ScriptName::Find => &[Header, Receipts, Carts, IdleCarts, Ledger],
             ScriptName::Release => &[Header, Units, Slots, Receipts, Released, Ledger],
+            ScriptName::ForgetIdleCarts => &[Header, Carts, Codes, IdleCarts, IdleCodes, CartsSince],
         }
     }
 }
@@ -125,7 +128,7 @@ fn text(epoch: Epoch, script: ScriptName) -> String {
     let selling = if matches!(script, ScriptName::Purchase | ScriptName::BuyNow) { SELLING } else { "" };
     sabotage::script(format!(
         "local EPOCH = '{epoch}'\n\
-         local CART_UNITS, OPEN_CARTS_MAX, ATTEMPTS_MAX = {CART_UNITS}, {OPEN_CARTS_MAX}, {ATTEMPTS_BACKLOG_MAX}\n\
+         local CART_UNITS, OPEN_CARTS_MAX, ATTEMPTS_MAX = {CART_UNITS}, {RECENT_CARTS_MAX}, {ATTEMPTS_BACKLOG_MAX}\n\
          local GROUP_UNITS = {GROUP_UNITS}\n\
          {PRELUDE}\n{selling}\n{}",
         script.body()

@@ -65,6 +65,7 @@ impl World {
             sale_items: 100,
             user_limit: 10,
             ack_timeout: Duration::from_secs(60),
+            cart_idle: Duration::MAX,
             lag_limit: Duration::from_secs(60),
         };
         let http = HttpSettings {

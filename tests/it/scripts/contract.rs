@@ -60,6 +60,8 @@ contract! {
     only_a_store_that_lost_nothing_gets_new_scripts,
     who_restores_in_an_older_epoch_changes_nothing,
     a_retired_sale_is_forgotten_in_time,
+    a_cart_is_forgotten_unless_it_is_checked_out_again,
+    idle_carts_are_forgotten_when_it_is_time,
 }
 
 /// An open sale of items with these stocks: 1, 1, 2, 5, 12. A user may own four units.
@@ -719,4 +721,71 @@ async fn a_retired_sale_is_forgotten_in_time(sale: Fixture<'_>) {
     assert_eq!(sale.ledger().await, []);
     store.retire(sale.id, now).await.unwrap();
     store.drop_retired(now + TimeDelta::hours(1)).await.unwrap();
+}
+
+async fn a_cart_is_forgotten_unless_it_is_checked_out_again(sale: Fixture<'_>) {
+    let forget = async || sale.store().forget_idle_carts(EPOCH, &sale.stock.sale, Duration::MAX, 0).await.unwrap();
+    let names = ["ann", "bob", "cat", "dan", "eve"];
+    let mut codes = Vec::new();
+    for (secret, name) in (1..).zip(names) {
+        codes.push(sale.checkout(name, secret, &[(5, 1), (4, 1)]).await.unwrap().code);
+    }
+    let open = async || {
+        let mut open = Vec::new();
+        for (code, name) in codes.iter().zip(names) {
+            if let Some(Found::Cart(cart)) = sale.store().find(EPOCH, *code).await.unwrap() {
+                assert_eq!((cart.code, cart.user), (*code, user(name)));
+                open.push(name);
+            }
+        }
+        open
+    };
+    forget().await;
+    assert_eq!(open().await, names);
+    // A repeated checkout and one that adds something keep their cart. A removed item does not, nor does a refusal.
+    assert_eq!(sale.checkout("ann", 11, &[(5, 1)]).await.unwrap().code, codes[0]);
+    assert_eq!(sale.checkout("bob", 12, &[(3, 1)]).await.unwrap().units(), 3);
+    let left = sale.store().remove(EPOCH, codes[2], 5.try_into().unwrap()).await.unwrap();
+    assert_eq!(left.lines, lines(&[(4, 1)]));
+    assert_eq!(refused(sale.checkout("cat", 13, &[(5, 4)]).await), CheckoutRefusal::UserLimitReached);
+    let bought = sale.store().purchase(EPOCH, codes[3], false).await.unwrap();
+    forget().await;
+    assert_eq!(open().await, ["ann", "bob"]);
+    let unknown = sale.store().purchase(EPOCH, codes[2], false).await;
+    assert_eq!(refused(unknown), PurchaseRefusal::CheckoutNotFound);
+    let unknown = sale.store().remove(EPOCH, codes[2], 4.try_into().unwrap()).await;
+    assert_eq!(refused(unknown), RemoveRefusal::CheckoutNotFound);
+    let new = sale.checkout("cat", 14, &[(5, 1)]).await.unwrap();
+    assert_eq!((new.code, new.units()), (sale.code(14), 1));
+    forget().await;
+    assert_eq!(open().await, [""; 0]);
+    let again = sale.store().purchase(EPOCH, codes[3], false).await.unwrap();
+    assert_eq!((again.id, again.replayed), (bought.id, true));
+    assert_eq!(sale.sold(5).await, [1].into());
+}
+
+async fn idle_carts_are_forgotten_when_it_is_time(sale: Fixture<'_>) {
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    let forget = async |idle, crowd| {
+        sale.store().forget_idle_carts(EPOCH, &sale.stock.sale, idle, crowd).await.unwrap();
+    };
+    let code = sale.checkout("ann", 1, &[(5, 1)]).await.unwrap().code;
+    let is_open = async || sale.store().find(EPOCH, code).await.unwrap().is_some();
+    // The sale began half an hour ago, and nothing was forgotten since.
+    for _ in 0..3 {
+        forget(minutes(31), 2).await;
+        assert!(is_open().await);
+    }
+    for _ in 0..3 {
+        forget(minutes(29), 2).await;
+        assert!(is_open().await, "it is idle, but for less than half an hour");
+    }
+    sale.checkout("bob", 2, &[(5, 1)]).await.unwrap();
+    forget(minutes(29), 2).await;
+    assert!(is_open().await);
+    sale.checkout("cat", 3, &[(5, 1)]).await.unwrap();
+    forget(minutes(29), 2).await;
+    assert!(!is_open().await, "two others make a crowd");
+    let other_epoch = sale.store().forget_idle_carts(Epoch(9), &sale.stock.sale, Duration::ZERO, 0).await;
+    assert!(matches!(other_epoch, Err(StoreError::Fenced)));
 }

@@ -23,6 +23,7 @@ use super::activity::{Activity, Patience};
 use super::answer::Answer;
 use super::body::Body;
 use super::front::{Caller, Front};
+use super::limits::address_places::AddressPlace;
 use super::limits::settings::HEAD_BYTES_MAX;
 use super::metrics;
 use super::timed_stream::TimedStream;
@@ -68,6 +69,7 @@ pub struct Connection {
     /// Cancelled when the connection ends after the requests in flight.
     pub draining: CancellationToken,
     pub _place: OwnedSemaphorePermit,
+    pub _address_place: Option<AddressPlace>,
 }
 
 impl Connection {
@@ -226,6 +228,7 @@ mod tests {
             draining: closing.clone(),
             closing,
             _place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+            _address_place: None,
         };
         let activity = Activity::new();
         let stream = TimedStream::new(accepted.unwrap().0, activity.clone());

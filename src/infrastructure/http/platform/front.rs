@@ -9,7 +9,6 @@ use bytes::Bytes;
 use futures::FutureExt;
 use hyper::body::Body;
 use hyper::header::HOST;
-use hyper::http::request::Parts;
 use hyper::{Method, Request, Version};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +22,7 @@ use super::body::BoxError;
 use super::context::{Context, LazyPage};
 use super::endpoint::{Api, Endpoint};
 use super::field_errors::FieldErrors;
-use super::limits::rate_limit::RateLimits;
+use super::limits::rate_limit::{Counted, RateLimits};
 use super::limits::settings::{HttpSettings, Surface};
 use super::metrics;
 use super::observation::Observation;
@@ -48,7 +47,7 @@ pub struct Front {
     in_flight: Semaphore,
 }
 
-/// The client of a connection.
+/// The other side of a connection: a client, or a proxy.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
     pub address: IpAddr,
@@ -101,7 +100,7 @@ impl Front {
         let observation = Observation::begin(route, &head, &request_id, is_traced);
         let is_head = head.method == Method::HEAD;
         // Only one future owns the request: a nested one that took it would double the bytes that each request moves.
-        let mut request = ApiRequest { params, address: caller.address, head, body: Bytes::new() };
+        let mut request = ApiRequest { params, head, body: Bytes::new(), counted: Counted::default() };
         let answering = self.check_and_handle(caller, endpoint, &mut request, body).instrument(observation.span());
         let mut answer = match AssertUnwindSafe(answering).catch_unwind().await {
             Ok(Ok(answer)) => answer,
@@ -114,6 +113,7 @@ impl Front {
         };
         observation.answered(answer.status());
         answer.headers_mut().insert(X_REQUEST_ID, request_id);
+        self.context.rates.describe(&request.counted, answer.headers_mut());
         if is_head { answer::to_head(answer) } else { answer }
     }
 
@@ -127,7 +127,7 @@ impl Front {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
-        let endpoint = self.check(caller, endpoint, &request.head)?;
+        let endpoint = self.check(caller, endpoint, request)?;
         // Before the request takes a place: bodies that never come must not keep others out.
         let _place_for_body = is_on(Sabotage::PermitBeforeBody).then(|| self.in_flight.try_acquire());
         let (headers, timeout) = (&request.head.headers, self.settings.head_timeout);
@@ -148,8 +148,9 @@ impl Front {
         &self,
         caller: Caller,
         endpoint: Result<&'static Endpoint, Problem>,
-        head: &Parts,
+        request: &ApiRequest,
     ) -> Result<&'static Endpoint, Problem> {
+        let head = &request.head;
         if !caller.is_accepted {
             return Err(Problem::unavailable("Too many connections are open. Try again in a second."));
         }
@@ -161,7 +162,8 @@ impl Front {
             self.settings.admin_token.as_ref().map_or_else(|| Err(not_found()), |token| token.check(&head.headers))?;
         }
         if endpoint.policy.is_rate_limited {
-            self.context.rates.check_address(caller.address)?;
+            let client = || self.settings.trusted_proxies.client(caller.address, &head.headers);
+            self.context.rates.check_address(&request.counted, client)?;
         }
         Ok(endpoint)
     }

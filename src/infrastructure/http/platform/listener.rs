@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Patience;
 use super::connection::{Connection, Protocols};
 use super::front::{Caller, Front};
+use super::limits::address_places::{AddressPlace, AddressPlaces};
 use super::metrics;
 
 /// Pause before the next connection is accepted if file descriptors or memory are exhausted.
@@ -85,6 +86,7 @@ struct Server {
     protocols: Arc<Protocols>,
     patience: Patience,
     places: Arc<Semaphore>,
+    address_places: Option<Arc<AddressPlaces>>,
     places_for_refused: Arc<Semaphore>,
     draining: CancellationToken,
     tasks: JoinSet<()>,
@@ -102,6 +104,7 @@ impl Server {
                 buffers: settings.buffers_kept,
             },
             places: Arc::new(Semaphore::new(settings.connections)),
+            address_places: settings.connections_per_address.map(|max| AddressPlaces::new(max.get())),
             places_for_refused: Arc::new(Semaphore::new(REFUSED_CONNECTIONS_MAX)),
             draining: CancellationToken::new(),
             tasks: JoinSet::new(),
@@ -110,14 +113,12 @@ impl Server {
     }
 
     fn accept(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let (place, is_accepted) = match self.places.clone().try_acquire_owned() {
-            Ok(place) => (place, true),
-            Err(_) => {
-                metrics::connection_refused();
-                let Ok(place) = self.places_for_refused.clone().try_acquire_owned() else { return };
-                (place, false)
-            }
+        let (place, address_place) = match self.take_places(peer) {
+            Some((place, address_place)) => (Some(place), address_place),
+            None => (None, None),
         };
+        let is_accepted = place.is_some();
+        let Some(place) = place.or_else(|| self.places_for_refused.clone().try_acquire_owned().ok()) else { return };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection broke early");
             return;
@@ -131,8 +132,30 @@ impl Server {
             closing: self.front.closing().child_token(),
             draining: self.draining.child_token(),
             _place: place,
+            _address_place: address_place,
         };
         self.tasks.spawn(connection.serve(stream));
+    }
+
+    /// Takes a place among all connections, and one among those of the address if these are limited. Returns `None` if
+    /// either has too many.
+    fn take_places(&self, peer: SocketAddr) -> Option<(OwnedSemaphorePermit, Option<AddressPlace>)> {
+        let is_trusted = || self.front.settings().trusted_proxies.contains(peer.ip());
+        let address_place = match &self.address_places {
+            Some(places) if !is_trusted() => match places.take(peer.ip()) {
+                Some(place) => Some(place),
+                None => {
+                    metrics::address_refused();
+                    return None;
+                }
+            },
+            _ => None,
+        };
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            metrics::connection_refused();
+            return None;
+        };
+        Some((place, address_place))
     }
 
     /// Lets every connection finish its request within the timeout, then closes it.

@@ -19,6 +19,9 @@ metrics! {
     /// Connections that were refused because there were too many.
     static CONNECTIONS_REFUSED: Metric<Counter> = "flashsale_http_connections_refused_total";
 
+    /// Connections that were refused because their address had too many.
+    static ADDRESSES_REFUSED: Metric<Counter> = "flashsale_http_address_connections_refused_total";
+
     /// Requests that a store did not serve, by kind of failure.
     static STORE_FAILURES: Metric<Counter, StoreErrorKind> = "flashsale_store_failures_total" by "kind";
 }
@@ -56,6 +59,11 @@ pub fn connections_max(connections: usize) {
 /// Counts a connection that was refused because too many were open.
 pub fn connection_refused() {
     CONNECTIONS_REFUSED.increment(1);
+}
+
+/// Counts a connection that was refused because its address had too many open.
+pub fn address_refused() {
+    ADDRESSES_REFUSED.increment(1);
 }
 
 /// Counts a request that a store did not serve.

@@ -1,7 +1,5 @@
 //! A request on its way to the handler.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::http::request::Parts;
@@ -9,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::field_errors::FieldErrors;
 use super::json;
+use super::limits::rate_limit::Counted;
 use super::path_params::PathParams;
 use super::problem::Problem;
 use super::problem_code::ProblemCode;
@@ -17,9 +16,9 @@ use super::problem_code::ProblemCode;
 #[derive(Debug)]
 pub struct ApiRequest {
     pub params: PathParams,
-    pub address: IpAddr,
     pub head: Parts,
     pub body: Bytes,
+    pub counted: Counted,
 }
 
 impl ApiRequest {

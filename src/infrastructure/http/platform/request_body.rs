@@ -82,6 +82,7 @@ mod tests {
     use hyper::Request;
     use hyper::header::CONTENT_TYPE;
 
+    use super::super::limits::rate_limit::Counted;
     use super::super::path_params::PathParams;
     use super::super::request::ApiRequest;
     use super::*;
@@ -92,7 +93,7 @@ mod tests {
             head.headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
         }
         let body = read(body, &head.headers, accepts, Duration::from_secs(1)).await?;
-        Ok(ApiRequest { params: PathParams::default(), address: [127, 0, 0, 1].into(), head, body })
+        Ok(ApiRequest { params: PathParams::default(), head, body, counted: Counted::default() })
     }
 
     async fn code(content_type: Option<&str>, body: &'static [u8]) -> Option<ProblemCode> {

@@ -88,7 +88,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let [] = query::read(request.query(), [])?;
     let mut body: BuyNowRequest = request.required_json()?;
     let id = request_id(body.request_id.take(), &request.head.headers)?;
-    context.rates.check_user(&body.user_id)?;
+    context.rates.check_user(&request.counted, &body.user_id)?;
     let result = buy(context, &body, &id).await;
     metrics::purchase(PurchaseKind::BuyNow, outcome(&result));
     match (result?, id) {

@@ -30,6 +30,8 @@ fn describe() -> Description {
 async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let code: CheckoutCode = request.params.parse("code")?;
     let [] = query::read(request.query(), [])?;
+    context.rates.check_code(&request.counted, code)?;
     let cart = context.shop.cart(code).await?.ok_or_else(cart_not_found)?;
+    context.rates.count_user(&cart.cart.user);
     Ok(answer::ok(&CartBody::with_availability(&cart, context.shop.clock.now())?))
 }

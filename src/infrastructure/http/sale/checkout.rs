@@ -100,7 +100,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
 
 async fn checkout(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let (user, items) = read(request)?;
-    context.rates.check_user(&user)?;
+    context.rates.check_user(&request.counted, &user)?;
     let cart = context.shop.checkout(&user, &items).await.map_err(problem)?;
     Ok(answer::ok(&CartBody::new(&cart)?))
 }

@@ -88,10 +88,15 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
 
 async fn purchase(context: &Context, request: &ApiRequest) -> Result<PurchaseOutcome, Problem> {
     let (code, partial) = read(request)?;
-    context.shop.purchase(code, partial).await.map_err(|error| match error {
+    context.rates.check_code(&request.counted, code)?;
+    let outcome = context.shop.purchase(code, partial).await.map_err(|error| match error {
         PurchaseError::Refused(sale, refusal) => refused(sale, refusal),
         PurchaseError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
-    })
+    })?;
+    if let PurchaseOutcome::Durable { receipt, .. } = &outcome {
+        context.rates.count_user(&receipt.user_id);
+    }
+    Ok(outcome)
 }
 
 /// Reads the code and `partial` from the query or the body.

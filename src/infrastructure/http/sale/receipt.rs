@@ -32,8 +32,12 @@ fn describe() -> Description {
 async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let code = request.params.parse("code")?;
     let [] = query::read(request.query(), [])?;
+    context.rates.check_code(&request.counted, code)?;
     match context.shop.receipt(code).await? {
-        Some(PurchaseOutcome::Durable { receipt, .. }) => Ok(answer::ok(&PurchaseBody::of_cart(receipt))),
+        Some(PurchaseOutcome::Durable { receipt, .. }) => {
+            context.rates.count_user(&receipt.user_id);
+            Ok(answer::ok(&PurchaseBody::of_cart(receipt)))
+        }
         Some(PurchaseOutcome::Confirming(code)) => Ok(confirming(code)),
         None => {
             let detail = "Nothing was bought with this code. Buy the cart with POST /purchase.";

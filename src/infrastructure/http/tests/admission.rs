@@ -10,7 +10,7 @@ use hyper::{Method, Request, Version};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::super::{AdminToken, HttpSettings, Rate, Surface};
+use super::super::{API, AdminToken, HttpSettings, Rate, Surface, TrustedProxies};
 use super::client::Client;
 use super::failing_stores::{StoreFault, shop};
 
@@ -105,6 +105,71 @@ async fn users_and_addresses_have_their_limits() {
         client.get("/health/live").await.status.as_u16(),
     ];
     assert_eq!(statuses, [409, 429, 409, 200, 429, 200]);
+}
+
+#[tokio::test]
+async fn only_a_trusted_proxy_names_the_address_that_is_limited() {
+    let rate = Some(Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN });
+    for (trusted, expected) in [("127.0.0.0/8", [200, 200, 429, 200]), ("10.0.0.0/8", [200, 429, 429, 429])] {
+        let trusted_proxies = TrustedProxies::new(vec![trusted.parse().unwrap()]);
+        let client = Client::new(
+            StoreFault::Fenced,
+            HttpSettings { address_rate: rate, trusted_proxies, ..HttpSettings::default() },
+        );
+        let get = async |addresses: &str| {
+            let request = Request::get("/sales/active").header("x-forwarded-for", addresses);
+            client.send(request.body(Full::default()).unwrap()).await.status.as_u16()
+        };
+        let statuses = [
+            get("203.0.113.1").await,
+            get("203.0.113.2").await,
+            // The client invents another address.
+            get("203.0.113.3, 203.0.113.1").await,
+            get("garbage").await,
+        ];
+        assert_eq!(statuses, expected, "{trusted}");
+    }
+}
+
+#[tokio::test]
+async fn every_endpoint_with_a_code_has_the_limit_of_a_user() {
+    let rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(2).unwrap() };
+    for (method, path) in [
+        (Method::GET, "/checkout/{code}"),
+        (Method::DELETE, "/checkout/{code}/items/7"),
+        (Method::POST, "/purchase?code={code}"),
+        (Method::GET, "/purchase/{code}"),
+    ] {
+        let client = Client::new(StoreFault::Fenced, HttpSettings { user_rate: Some(rate), ..Default::default() });
+        let path = path.replace("{code}", &code());
+        let mut replies = Vec::new();
+        for _ in 0..3 {
+            replies.push(client.call(method.clone(), &path).await);
+        }
+        assert_eq!(replies.iter().map(|reply| reply.status.as_u16()).collect::<Vec<_>>(), [503, 503, 429], "{path}");
+        assert_eq!(replies[0].header("ratelimit"), r#""user";r=1;t=1"#);
+        let refused = &replies[2];
+        assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("rate_limited", "1"));
+        assert_eq!(refused.header("ratelimit-policy"), r#""user";q=2;w=2"#);
+        assert_eq!(refused.header("ratelimit"), r#""user";r=0;t=1"#);
+    }
+}
+
+#[tokio::test]
+async fn exactly_the_answers_of_limited_endpoints_name_their_limits() {
+    let rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(100).unwrap() };
+    let settings = HttpSettings { admin_token: AdminToken::new("s3cret".into()), ..HttpSettings::default() };
+    let limited = HttpSettings { address_rate: Some(rate), user_rate: Some(rate), ..settings.clone() };
+    let (limited, unlimited) = (Client::new(StoreFault::Fenced, limited), Client::new(StoreFault::Fenced, settings));
+    for endpoint in API.endpoints {
+        let path = endpoint.path.replace(['{', '}'], "");
+        let names = ["ratelimit-policy", "ratelimit"];
+        let reply = limited.call(endpoint.method.clone(), &path).await;
+        let has = names.map(|name| reply.headers.contains_key(name));
+        assert_eq!(has, [endpoint.policy.is_rate_limited; 2], "{} {path}", endpoint.method);
+        let reply = unlimited.call(endpoint.method.clone(), &path).await;
+        assert!(!names.iter().any(|name| reply.headers.contains_key(*name)), "{} {path}", endpoint.method);
+    }
 }
 
 #[tokio::test]

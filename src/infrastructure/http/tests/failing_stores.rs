@@ -48,6 +48,7 @@ pub fn empty_shop(fault: StoreFault) -> Arc<Shop> {
         sale_items: 20,
         user_limit: 10,
         ack_timeout: Duration::from_millis(100),
+        cart_idle: Duration::from_secs(900),
         lag_limit: Duration::from_secs(1),
     };
     let store = Arc::new(fault);
@@ -146,6 +147,10 @@ impl Lifecycle for StoreFault {
     }
 
     async fn seal(&self, _: Epoch, _: SaleId) -> Result<(), StoreError> {
+        self.with().await
+    }
+
+    async fn forget_idle_carts(&self, _: Epoch, _: &Sale, _: Duration, _: u32) -> Result<(), StoreError> {
         self.with().await
     }
 

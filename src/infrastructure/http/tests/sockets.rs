@@ -1,18 +1,19 @@
 //! The interface over real sockets.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::super::platform::front::Front;
 use super::super::platform::listener;
-use super::super::{API, Api, HttpSettings, Surface};
+use super::super::{API, Api, HttpSettings, Surface, TrustedProxies};
 use super::failing_stores::{StoreFault, shop};
 
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -38,14 +39,17 @@ impl Server {
     }
 
     fn on(listener: TcpListener, api: &'static Api, connections: usize) -> Self {
+        Server::with(listener, api, HttpSettings { connections, ..HttpSettings::default() })
+    }
+
+    fn with(listener: TcpListener, api: &'static Api, settings: HttpSettings) -> Self {
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let settings = HttpSettings {
-            connections,
             head_timeout: HEAD_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             buffers_kept: BUFFERS_KEPT,
             in_flight: IN_FLIGHT,
-            ..HttpSettings::default()
+            ..settings
         };
         let shop = shop(StoreFault::Unreachable);
         let front = Front::new(api, shop, settings, Surface::Everything, CancellationToken::new());
@@ -89,6 +93,41 @@ async fn a_head_that_is_too_slow_ends_the_connection() {
         peer.send(start).await;
         assert!(!peer.rest().await.contains("200 OK"), "{start:?}");
         assert!((HEAD_TIMEOUT..HEAD_TIMEOUT * 4).contains(&began.elapsed()), "{start:?} {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn an_address_with_too_many_connections_keeps_no_other_out() {
+    for (trusted, status) in [(None, "HTTP/1.1 503"), (Some("127.0.0.1"), "HTTP/1.1 200")] {
+        let settings = HttpSettings {
+            connections_per_address: NonZeroUsize::new(2),
+            trusted_proxies: TrustedProxies::new(trusted.iter().map(|proxy| proxy.parse().unwrap()).collect()),
+            ..HttpSettings::default()
+        };
+        let server = Server::with(listener::bind("0.0.0.0:0".parse().unwrap()).unwrap(), &API, settings);
+        let (mut first, second, mut third) = (server.connect().await, server.connect().await, server.connect().await);
+        first.send(LIVE).await;
+        assert!(first.some().await.starts_with("HTTP/1.1 200"));
+        third.send(LIVE).await;
+        assert!(third.some().await.starts_with(status));
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], server.address.port()));
+        let mut other = Peer(socket.connect(address).await.unwrap());
+        other.send(LIVE).await;
+        assert!(other.some().await.starts_with("HTTP/1.1 200"));
+        drop(second);
+        // The service notices soon that it is gone.
+        let is_free = async {
+            loop {
+                let mut again = server.connect().await;
+                again.send(LIVE).await;
+                if again.some().await.starts_with("HTTP/1.1 200") {
+                    return;
+                }
+            }
+        };
+        timeout(Duration::from_secs(5), is_free).await.expect("the place is free again");
     }
 }
 

@@ -1,12 +1,13 @@
 -- Puts items into the carts of users, each all of them or none. A cart reserves nothing.
 --
--- KEYS  header, units, slots, carts, codes, attempts
+-- KEYS  header, units, slots, carts, codes, idle_carts, idle_codes, attempts
 -- ARGV  user, new_code, lines; for each checkout
 -- Returns for each checkout: CART code user lines | NOT_STARTED | ENDED | ITEM_NOT_FOUND ordinal | ITEM_SOLD ordinals
 --         | CART_FULL | USER_LIMIT | BUSY bound; for all of them: FENCED
 -- Invariant: a refusal changes nothing, and neither does checking out items that are in the cart already.
 
-local keys = { units = KEYS[2], slots = KEYS[3], carts = KEYS[4], codes = KEYS[5], attempts = KEYS[6] }
+local keys = { units = KEYS[2], slots = KEYS[3], carts = KEYS[4], codes = KEYS[5], attempts = KEYS[8] }
+local idle_carts, idle_codes = KEYS[6], KEYS[7]
 
 local header = read_header(KEYS[1])
 if not header then
@@ -25,17 +26,17 @@ for n = 1, decided do
     ordinals[#ordinals + 1] = line.ordinal
   end
 end
-local codes, open = read_fields(keys.codes, users), {}
+local codes, open = read_both(keys.codes, idle_codes, users), {}
 for _, code in pairs(codes) do
   if code then
     open[#open + 1] = code
   end
 end
-local carts = read_fields(keys.carts, open)
+local carts, idle = read_both(keys.carts, idle_carts, open)
 local units, slots = read_fields(keys.units, ordinals), read_fields(keys.slots, users)
 local closed_because = closed(header, now_ms())
 local open_carts, waiting
-local attempts, new_carts, new_codes = {}, {}, {}
+local attempts, new_carts, new_codes, moved = {}, {}, {}, {}
 
 -- The lines of a cart with the wanted ones added; nil if it holds them already.
 local function add_lines(held, lines)
@@ -70,6 +71,14 @@ local function busy(is_new)
   return nil
 end
 
+-- Puts a cart among those that were checked out lately.
+local function keep(user, code)
+  codes[user], new_codes[user], new_carts[code] = code, true, true
+  if idle[code] then
+    moved[#moved + 1], idle[code] = code, nil
+  end
+end
+
 local function decide(checkout)
   if closed_because then
     return closed_because
@@ -90,6 +99,9 @@ local function decide(checkout)
   local code = cart and codes[user] or checkout.new_code
   local lines, count = add_lines(cart and parse_cart(cart).lines or {}, checkout.lines)
   if not lines then
+    if idle[code] then
+      keep(user, code)
+    end
     return 'CART ' .. code .. ' ' .. cart
   elseif count > CART_UNITS then
     return 'CART_FULL'
@@ -100,8 +112,8 @@ local function decide(checkout)
   if bound then
     return bound
   end
-  if not cart then
-    codes[user], new_codes[user] = code, true
+  if not cart or idle[code] then
+    keep(user, code)
   end
   carts[code], new_carts[code] = print_cart(user, lines), true
   attempts[#attempts + 1] = code .. ' ' .. user .. ' ' .. checkout.text
@@ -114,7 +126,10 @@ for n = 1, decided do
 end
 if #attempts > 0 then
   call('XADD', keys.attempts, '*', 'checkouts', concat(attempts, '\n'))
-  write_fields(keys.carts, carts, new_carts)
-  write_fields(keys.codes, codes, new_codes)
+end
+write_fields(keys.carts, carts, new_carts)
+write_fields(keys.codes, codes, new_codes)
+if #moved > 0 then
+  call('HDEL', idle_carts, unpack(moved))
 end
 return concat(replies, '\n')

@@ -58,6 +58,21 @@ local function read_fields(key, names)
   return fields
 end
 
+-- Carts, and the codes of users, are in two hashes each: those of carts that were checked out lately, and those of idle
+-- ones. Returns the fields by name, and the names of the idle ones as keys.
+local function read_both(key, idle_key, names)
+  local fields, others, idle = read_fields(key, names), {}, {}
+  for _, name in ipairs(names) do
+    if not fields[name] then
+      others[#others + 1] = name
+    end
+  end
+  for name, value in pairs(read_fields(idle_key, others)) do
+    fields[name], idle[name] = value, value and true
+  end
+  return fields, idle
+end
+
 -- Writes these fields of a table to a hash: `changed` has their names as keys.
 local function write_fields(key, fields, changed)
   local flat, n = {}, 0

@@ -1,14 +1,14 @@
 -- Buys carts, each all of it or, if `partial` is 1, the units that are left.
 --
--- KEYS  header, units, slots, carts, receipts, ledger
+-- KEYS  header, units, slots, carts, idle_carts, receipts, ledger
 -- ARGV  code, partial; for each cart
 -- Returns for each cart: SOLD replayed id code user request units missed | NOT_FOUND | NOT_STARTED | ENDED | CART_EMPTY
 --         | USER_LIMIT | ITEMS_SOLD unavailable available; for all of them: FENCED
 -- Invariant: one code, one outcome. A refusal takes no unit and no slot. Sold units leave the cart, so that the same
 -- code buys the rest.
 
-local carts_key = KEYS[4]
-local keys = { units = KEYS[2], slots = KEYS[3], receipts = KEYS[5], ledger = KEYS[6] }
+local carts_key, idle_key = KEYS[4], KEYS[5]
+local keys = { units = KEYS[2], slots = KEYS[3], receipts = KEYS[6], ledger = KEYS[7] }
 
 local header = read_header(KEYS[1])
 if not header then
@@ -18,7 +18,7 @@ local codes = {}
 for i = 1, #ARGV, 2 do
   codes[#codes + 1] = ARGV[i]
 end
-local receipts, printed = read_fields(keys.receipts, codes), read_fields(carts_key, codes)
+local receipts, printed, idle = read_fields(keys.receipts, codes), read_both(carts_key, idle_key, codes)
 local carts, counts = {}, {}
 for n, code in ipairs(codes) do
   carts[code] = printed[code] and not receipts[code] and parse_cart(printed[code])
@@ -36,7 +36,8 @@ for n = 1, decided do
 end
 local units, slots = read_fields(keys.units, ordinals), read_fields(keys.slots, users)
 local sales = begin_selling(header, keys, receipts, units, slots)
-local changed, bought = {}, {}
+-- What becomes of the carts, by the hash that they are in.
+local changed, bought = { [carts_key] = {}, [idle_key] = {} }, { [carts_key] = {}, [idle_key] = {} }
 
 -- Splits the lines of a cart into what is left and what is missed, with the number of units left.
 local function split(cart)
@@ -68,17 +69,18 @@ local function decide(code, partial)
   elseif #cart.lines == 0 then
     return 'CART_EMPTY'
   end
+  local key = idle[code] and idle_key or carts_key
   local taken, missed, count = split(cart)
   if is_over_limit(sales, cart.user, partial and count or cart.units) then
     return 'USER_LIMIT'
   elseif #taken == 0 or (#missed > 0 and not partial) then
     carts[code] = { user = cart.user, lines = taken, units = count }
     printed[code] = print_cart(cart.user, taken)
-    changed[code] = true
+    changed[key][code] = true
     return 'ITEMS_SOLD ' .. print_quantities(missed) .. ' ' .. print_quantities(taken)
   end
-  bought[#bought + 1] = code
-  changed[code] = nil
+  bought[key][#bought[key] + 1] = code
+  changed[key][code] = nil
   return sell(sales, code, cart.user, taken, #missed > 0 and print_quantities(missed) or '-')
 end
 
@@ -90,8 +92,10 @@ local failure = finish_selling(sales)
 if failure then
   return failure
 end
-write_fields(carts_key, printed, changed)
-if #bought > 0 then
-  call('HDEL', carts_key, unpack(bought))
+for key, codes in pairs(bought) do
+  write_fields(key, printed, changed[key])
+  if #codes > 0 then
+    call('HDEL', key, unpack(codes))
+  end
 end
 return concat(replies, '\n')

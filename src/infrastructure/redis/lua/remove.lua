@@ -1,6 +1,6 @@
 -- Takes every unit of an item out of a cart.
 --
--- KEYS  header, carts
+-- KEYS  header, carts, idle_carts
 -- ARGV  code, ordinal
 -- Returns CART code user lines | NOT_FOUND | NOT_IN_CART | ENDED | FENCED
 
@@ -11,7 +11,12 @@ end
 if closed(header, now_ms()) == 'ENDED' then
   return 'ENDED'
 end
-local text = call('HGET', KEYS[2], ARGV[1])
+local carts_key = KEYS[2]
+local text = call('HGET', carts_key, ARGV[1])
+if not text then
+  carts_key = KEYS[3]
+  text = call('HGET', carts_key, ARGV[1])
+end
 if not text then
   return 'NOT_FOUND'
 end
@@ -26,5 +31,5 @@ if #left == #cart.lines then
 end
 
 text = print_cart(cart.user, left)
-call('HSET', KEYS[2], ARGV[1], text)
+call('HSET', carts_key, ARGV[1], text)
 return 'CART ' .. ARGV[1] .. ' ' .. text

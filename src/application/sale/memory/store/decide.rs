@@ -8,7 +8,7 @@ use crate::domain::sale::{
     BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Decision, LedgerEntry, LedgerEvent, PurchaseRefusal,
     Release, ReleaseRefusal, RemoveRefusal,
 };
-use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, OPEN_CARTS_MAX};
+use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, RECENT_CARTS_MAX};
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
 use super::{MemoryStore, SaleState, State, StoreCall};
@@ -27,12 +27,13 @@ impl Decider for MemoryStore {
             let now = state.now;
             let sale = state.in_epoch(epoch, new_code.sale)?;
             let (carts, codes) = (sale.stock.carts.clone(), sale.stock.codes.clone());
+            let (idle, recent) = (sale.stock.idle.clone(), sale.stock.recent_carts());
             let cart = sale.stock.checkout(now, user, new_code, wanted).map_err(DecideError::Refused)?;
             if carts.get(&cart.code) == Some(&cart) {
                 return Ok(cart);
             }
             let is_new = !carts.contains_key(&cart.code);
-            let busy = if is_new && carts.len() >= OPEN_CARTS_MAX as usize {
+            let busy = if is_new && recent >= RECENT_CARTS_MAX as usize {
                 Some("too many carts are open in this sale")
             } else if sale.attempts.len() >= ATTEMPTS_BACKLOG_MAX as usize {
                 Some("too many checkouts wait to be archived")
@@ -40,7 +41,7 @@ impl Decider for MemoryStore {
                 None
             };
             if let Some(bound) = busy {
-                (sale.stock.carts, sale.stock.codes) = (carts, codes);
+                (sale.stock.carts, sale.stock.codes, sale.stock.idle) = (carts, codes, idle);
                 return Err(StoreError::Busy(bound).into());
             }
             let attempt = |id| Attempt { id, code: cart.code, user: user.clone(), lines: wanted.to_vec() };

@@ -44,6 +44,7 @@ pub enum StoreCall {
     Open,
     End,
     Seal,
+    ForgetIdleCarts,
     Retire,
     DropRetired,
     Stored,
@@ -102,6 +103,8 @@ struct SaleState {
     attempts: Vec<(LedgerId, Option<Attempt>)>,
     last_attempt: LedgerId,
     expires_at: Option<DateTime<Utc>>,
+    /// The time at which carts were last made idle.
+    carts_since: Option<DateTime<Utc>>,
 }
 
 impl MemoryStore {

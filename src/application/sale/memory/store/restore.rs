@@ -1,11 +1,13 @@
 //! The life of a sale in the store, and its restoration.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::application::sale::ports::{History, Lifecycle, Restorer, StoredSale};
 use crate::application::shared::StoreError;
-use crate::domain::sale::{LedgerEntry, LedgerEvent, Stock, Window};
+use crate::domain::sale::{LedgerEntry, LedgerEvent, Sale, Stock, Window};
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, SaleId};
 
 use super::{MemoryStore, SaleState, StoreCall};
@@ -46,6 +48,20 @@ impl Lifecycle for MemoryStore {
     async fn seal(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError> {
         self.run(StoreCall::Seal, |state| {
             state.in_epoch(epoch, sale)?.stock.sale.closed = true;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn forget_idle_carts(&self, epoch: Epoch, sale: &Sale, idle: Duration, crowd: u32) -> Result<(), StoreError> {
+        self.run(StoreCall::ForgetIdleCarts, |state| {
+            let (now, held) = (state.now, state.in_epoch(epoch, sale.id)?);
+            let since = held.carts_since.unwrap_or(held.stock.sale.window.starts_at);
+            let is_due = now - since >= TimeDelta::from_std(idle).unwrap_or(TimeDelta::MAX);
+            if is_due || held.stock.recent_carts() >= crowd as usize {
+                held.stock.forget_idle_carts();
+                held.carts_since = Some(now);
+            }
             Ok(())
         })
         .await
@@ -121,6 +137,8 @@ impl Restorer for MemoryStore {
                 let is_bought = |code: &CheckoutCode| stock.holdings.receipts.contains_key(code);
                 restored.stock.carts = held.stock.carts;
                 restored.stock.carts.retain(|code, _| !is_bought(code));
+                restored.stock.idle = held.stock.idle;
+                restored.carts_since = held.carts_since;
                 restored.stock.codes = held.stock.codes;
                 restored.stock.codes.retain(|_, code| !is_bought(code));
                 restored.attempts = held.attempts;
@@ -167,6 +185,7 @@ impl SaleState {
             attempts: Vec::new(),
             last_attempt: LedgerId::ZERO,
             expires_at: None,
+            carts_since: None,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! The limits of the interface: the settings of a listener, and the rates of its callers.
+//! The limits of the interface: the settings of a listener, the rates of its callers, and their addresses.
 
+pub mod address_places;
+pub mod proxies;
 pub mod rate_limit;
 pub mod settings;

@@ -1,11 +1,12 @@
 //! The settings of a listener, and the limits that the contract fixes.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::domain::shared::Invalid;
 
 use super::super::bearer::AdminToken;
+use super::proxies::TrustedProxies;
 
 /// Most bytes of a request body.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -21,6 +22,8 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub struct HttpSettings {
     /// Most open connections. Further ones are answered 503 and closed.
     pub connections: usize,
+    /// The same for one address; for IPv6, for one /64 network. Trusted proxies have no such limit.
+    pub connections_per_address: Option<NonZeroUsize>,
     /// Most requests in flight. Further ones are answered 503 at once.
     pub in_flight: usize,
     /// Longest time for a request, its body included. It must exceed the wait of a purchase for its commit.
@@ -38,6 +41,8 @@ pub struct HttpSettings {
     pub user_rate: Option<Rate>,
     /// Limit for one address; for IPv6, for one /64 network.
     pub address_rate: Option<Rate>,
+    /// The proxies that tell the addresses of their clients.
+    pub trusted_proxies: TrustedProxies,
     /// The token of the administrators. Without one there is no admin interface.
     pub admin_token: Option<AdminToken>,
 }
@@ -46,6 +51,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         HttpSettings {
             connections: 10_000,
+            connections_per_address: None,
             in_flight: 4_096,
             request_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(5),
@@ -54,6 +60,7 @@ impl Default for HttpSettings {
             drain_timeout: Duration::from_secs(10),
             user_rate: None,
             address_rate: None,
+            trusted_proxies: TrustedProxies::default(),
             admin_token: None,
         }
     }

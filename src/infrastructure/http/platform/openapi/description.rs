@@ -147,6 +147,7 @@ impl Description {
         }
         let mut operation = self.operation;
         for (status, answer) in self.answers {
+            let answer = if policy.is_rate_limited { problems::with_rate_limits(answer) } else { answer };
             let answer = match codes.remove(&status) {
                 Some(codes) => problems.add_to(answer, &codes),
                 None => answer,

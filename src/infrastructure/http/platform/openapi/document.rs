@@ -1,6 +1,6 @@
 //! Makes the document of a listener.
 
-use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -9,6 +9,7 @@ use utoipa::openapi::{Components, HttpMethod, Info, License, OpenApi, Paths, Req
 use hyper::Method;
 
 use super::super::endpoint::{Api, Endpoint};
+use super::super::limits::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::super::problem::ProblemBody;
 use super::super::request_id::REQUEST_ID_CHARS_MAX;
 use super::description::{ADMIN_TOKEN, Description};
@@ -41,17 +42,21 @@ fn components(problems: &Problems) -> Components {
     let mut components = Components::new();
     components.schemas.extend(schemas_of::<ProblemBody>());
     components.responses.extend(problems.responses());
-    components.headers.insert(REQUEST_ID.to_owned(), request_id_header().into());
+    let limits = "Only in answers to shoppers where a limit is set: \
+                  draft-ietf-httpapi-ratelimit-headers-11";
+    for (name, description) in [
+        (REQUEST_ID, "The id of the request in the logs: that of the request if it was valid, otherwise a random one"),
+        (RATE_LIMIT_POLICY, &format!("The limits that the request was counted for, and their sizes. {limits}")),
+        (RATE_LIMIT, &format!("The requests that are left of these limits. {limits}")),
+    ] {
+        let header = HeaderBuilder::new().schema(Some(text())).description(Some(description)).build();
+        components.headers.insert(name.to_owned(), header.into());
+    }
     components.parameters.insert(REQUEST_ID.to_owned(), request_id_parameter().into());
     let mut token = Http::new(HttpAuthScheme::Bearer);
     token.description = Some("The admin token of the service".to_owned());
     components.add_security_scheme(ADMIN_TOKEN, SecurityScheme::Http(token));
     components
-}
-
-fn request_id_header() -> Header {
-    let description = "The id of the request in the logs: that of the request if it was valid, otherwise a random one";
-    HeaderBuilder::new().schema(Some(text())).description(Some(description)).build()
 }
 
 fn request_id_parameter() -> Parameter {

@@ -9,6 +9,7 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
 
+use super::super::limits::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::super::policy::{Accepts, Access, Policy};
 use super::super::problem::ProblemBody;
 use super::super::problem_code::ProblemCode;
@@ -71,7 +72,8 @@ impl Problems {
         let titles: Vec<String> = codes.iter().map(|code| format!("{} (`{}`)", code.title(), code.word())).collect();
         let answer = response(&titles.join("; ")).content(PROBLEM_JSON, self.content(codes));
         let headers = codes.iter().filter_map(|code| header(*code));
-        headers.fold(answer, |answer, (name, header)| answer.header(name, header)).build()
+        let answer = headers.fold(answer, |answer, (name, header)| answer.header(name, header)).build();
+        with_rate_limits(answer)
     }
 
     fn content(&self, codes: &[ProblemCode]) -> Content {
@@ -91,8 +93,19 @@ impl Problems {
 
 /// Returns a response with the header that every response has.
 pub fn response(description: &str) -> ResponseBuilder {
-    let request_id = Ref::new(format!("#/components/headers/{REQUEST_ID}"));
-    ResponseBuilder::new().description(description).header_ref("X-Request-Id", request_id)
+    ResponseBuilder::new().description(description).header_ref("X-Request-Id", header_ref(REQUEST_ID))
+}
+
+/// Adds the headers about rate limits to a response.
+pub fn with_rate_limits(mut answer: Response) -> Response {
+    let headers = [RATE_LIMIT_POLICY, RATE_LIMIT].map(|name| (name.to_owned(), RefOr::Ref(header_ref(name))));
+    answer.headers.extend(headers);
+    answer
+}
+
+/// Returns a reference to a header among the components.
+fn header_ref(name: &str) -> Ref {
+    Ref::new(format!("#/components/headers/{name}"))
 }
 
 fn header(code: ProblemCode) -> Option<(&'static str, Header)> {
