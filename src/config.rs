@@ -155,7 +155,7 @@ pub struct HttpConfig {
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
 
-    /// Requests that are processed at the same time; more are refused with 503
+    /// Requests of a class (purchase, checkout, read, admin) that are processed at the same time; more are refused with 503
     #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 10_000)]
     pub max_in_flight: usize,
 

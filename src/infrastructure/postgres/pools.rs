@@ -25,8 +25,7 @@ const WRITER_CONNECTIONS: usize = 4;
 /// Connections that read whole sales, for control and for requests each.
 const BULK_CONNECTIONS: usize = 2;
 
-/// Requests that wait for a connection, for each that there is. More would wait longer than is worth it, and take the
-/// places of purchases among the requests in flight.
+/// Requests that wait for a connection, for each that there is. More would wait longer than is worth it.
 const WAITING_PER_CONNECTION: usize = 16;
 
 /// Unbounded: the number of background tasks bounds those that wait.

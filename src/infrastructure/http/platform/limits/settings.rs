@@ -21,7 +21,7 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub struct HttpSettings {
     /// Most open connections. Further ones are answered 503 and closed.
     pub connections: usize,
-    /// Most requests in flight. Further ones are answered 503 at once.
+    /// Most requests of one [`Class`](super::super::policy::Class) in flight. Further ones are answered 503 at once.
     pub in_flight: usize,
     /// Longest time for a request, its body included. It must exceed the wait of a purchase for its commit.
     pub request_timeout: Duration,
