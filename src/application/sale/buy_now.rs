@@ -71,6 +71,10 @@ impl Shop {
         let sale = live.sale();
         let refused = |refusal| BuyNowError::Refused(sale.id, refusal);
         if sale.closed || self.is_behind(live) {
+            // Without a call to Redis: those that are refused come in floods.
+            if !sale.closed && !live.projection().has_request(user, request) {
+                return Err(BEHIND.into());
+            }
             return match self.bought_by_request(live, user, request).await.map_err(or_bought_before)? {
                 Some((_, recorded)) if recorded.purchase.lines() != [wanted] => {
                     Err(refused(BuyNowRefusal::RequestMismatch))

@@ -6,7 +6,6 @@ use tracing::Instrument;
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::{LedgerEntry, LedgerEvent, PurchaseRefusal, Receipt};
-use crate::domain::shared::limits::WAITING_PURCHASES_MAX;
 use crate::domain::shared::{CheckoutCode, Epoch, SaleId};
 
 use super::confirmations::Verdict;
@@ -50,6 +49,10 @@ impl Shop {
         let sale = self.find_sale(code.sale).await.map_err(or_bought_before)?;
         let sale = sale.ok_or_else(|| refused(PurchaseRefusal::CheckoutNotFound))?;
         if sale.sale().closed || self.is_behind(&sale) {
+            // Without a call to Redis: those that are refused come in floods.
+            if !sale.sale().closed && !sale.projection().has_code(code) {
+                return Err(BEHIND.into());
+            }
             return match self.bought_with(&sale, code).await.map_err(or_bought_before)? {
                 Some(outcome) => Ok(outcome),
                 None if sale.sale().closed => Err(refused(PurchaseRefusal::Ended)),
@@ -178,8 +181,7 @@ impl Shop {
 
     /// Returns true if PostgreSQL is so far behind that nothing may be sold until it has caught up.
     pub(super) fn is_behind(&self, sale: &LiveSale) -> bool {
-        let confirmations = &sale.confirmations;
-        confirmations.lag() > self.settings.lag_limit || confirmations.pending() > WAITING_PURCHASES_MAX
+        sale.confirmations.is_behind(self.settings.lag_limit)
     }
 }
 
