@@ -12,6 +12,7 @@ mod pool;
 mod pools;
 mod purchases;
 mod sales;
+mod server;
 mod statement;
 
 pub use connection::{ConnectError, PgArchive};

@@ -9,6 +9,7 @@ use crate::application::shared::Turns;
 
 use super::metrics::{self, POOL_CONNECTIONS, POOL_CONNECTIONS_MAX, PoolState};
 use super::pool::Pool;
+use super::server::Server;
 
 /// Longest wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -72,12 +73,14 @@ impl Pools {
             ("plan_cache_mode", "force_generic_plan"),
         ]);
         let waiting = requests.saturating_mul(WAITING_PER_CONNECTION);
+        let server = Server::new(short.clone());
+        let pool = |options, turns| Pool::new(server.clone(), options, turns);
         Pools {
-            requests: Pool::new(short.clone(), Turns::new(requests, waiting, PATIENCE)),
-            past: Pool::new(bulk.clone(), Turns::new(BULK_CONNECTIONS, BULK_CONNECTIONS, BULK_PATIENCE)),
-            control: Pool::new(short, Turns::new(CONTROL_CONNECTIONS, ANY_NUMBER, PATIENCE)),
-            writers: Pool::new(writing, Turns::new(WRITER_CONNECTIONS, ANY_NUMBER, PATIENCE)),
-            bulk: Pool::new(bulk, Turns::new(BULK_CONNECTIONS, ANY_NUMBER, BULK_PATIENCE)),
+            requests: pool(short.clone(), Turns::new(requests, waiting, PATIENCE)),
+            past: pool(bulk.clone(), Turns::new(BULK_CONNECTIONS, BULK_CONNECTIONS, BULK_PATIENCE)),
+            control: pool(short, Turns::new(CONTROL_CONNECTIONS, ANY_NUMBER, PATIENCE)),
+            writers: pool(writing, Turns::new(WRITER_CONNECTIONS, ANY_NUMBER, PATIENCE)),
+            bulk: pool(bulk, Turns::new(BULK_CONNECTIONS, ANY_NUMBER, BULK_PATIENCE)),
         }
     }
 
