@@ -61,6 +61,10 @@ impl Server {
 pub struct Peer(TcpStream);
 
 impl Peer {
+    pub fn into_stream(self) -> TcpStream {
+        self.0
+    }
+
     pub async fn send(&mut self, text: impl AsRef<[u8]>) {
         self.0.write_all(text.as_ref()).await.unwrap();
     }
