@@ -16,7 +16,7 @@ use super::results::{Figure, LoadResult, Results, Second};
 use super::row::Row;
 use super::services::Services;
 use super::shop::Shop;
-use super::{Error, burst, flood, growth, memory, opening, recovery, sell_out, table};
+use super::{Error, burst, flood, growth, hostile, memory, opening, recovery, sell_out, table};
 use crate::machine::Machine;
 use crate::report;
 
@@ -136,6 +136,7 @@ impl Bench<'_> {
             Row::Opening => opening::measure(shop, plan).await?,
             Row::Recovery => recovery::measure(shop, plan).await?,
             Row::Burst => burst::measure(shop, plan).await?,
+            Row::Hostile => hostile::measure(shop, plan).await?,
             _ => {
                 let mut loads = Loads::new(row, plan);
                 for connections in &plan.connections {
