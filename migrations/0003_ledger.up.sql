@@ -1,4 +1,4 @@
--- Raised by each recovery. Nothing decided in an older epoch is written.
+-- The newest epoch. Raised by each recovery.
 CREATE TABLE epoch (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     number   bigint  NOT NULL CHECK (number >= 0)
@@ -6,10 +6,15 @@ CREATE TABLE epoch (
 
 INSERT INTO epoch (number) VALUES (0);
 
--- The progress of archiving each ledger: the id of the last archived entry.
+-- The progress of archiving each ledger.
 CREATE TABLE ledger_cursors (
-    sale    integer PRIMARY KEY REFERENCES sales ON DELETE CASCADE,
-    last_id bigint  NOT NULL DEFAULT 0
+    sale         integer PRIMARY KEY REFERENCES sales ON DELETE CASCADE,
+    -- The id of the last archived entry.
+    last_id      bigint  NOT NULL DEFAULT 0,
+    -- The epoch of the sale. Nothing that was decided in an older one is written.
+    epoch        bigint  NOT NULL,
+    -- A recovery of this epoch has begun, and not ended.
+    is_restoring boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50);
 
 -- Ledger entries that these tables rejected.

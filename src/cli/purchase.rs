@@ -8,7 +8,7 @@ use crate::config::{SaleConfig, StoreConfig};
 use crate::domain::shared::{CheckoutCode, ItemId, OrderId};
 
 use super::Failure;
-use super::recovered::connect_recovered;
+use super::recovered::connect_to;
 
 #[derive(Debug, Args)]
 pub struct PurchaseCommand {
@@ -38,7 +38,7 @@ struct Void {
 impl PurchaseCommand {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let Action::Void(void) = self.action;
-        let shop = connect_recovered(&void.stores, &void.sales).await?;
+        let shop = connect_to(&void.stores, &void.sales, void.code.sale).await?;
         let voided = shop.void(void.code, &void.reason).await?;
         let sale = void.code.sale;
         let (order, units) = (OrderId { sale, entry: voided.id }, voided.purchase.units.len());

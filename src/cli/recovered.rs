@@ -6,15 +6,30 @@ use std::time::Duration;
 use crate::application::sale::Shop;
 use crate::application::sale::recover::Recovered;
 use crate::config::{SaleConfig, StoreConfig};
+use crate::domain::shared::SaleId;
 use crate::startup;
 
 use super::Failure;
 
-/// Connects a shop and waits until recovery has checked Redis, which every change of a sale needs.
-pub async fn connect_recovered(stores: &StoreConfig, sales: &SaleConfig) -> Result<Arc<Shop>, Failure> {
+/// Pause while another instance recovers.
+const WHILE_ELSEWHERE: Duration = Duration::from_millis(100);
+
+/// Connects a shop that may change this sale: Redis holds its state, or holds it again.
+pub async fn connect_to(stores: &StoreConfig, sales: &SaleConfig, sale: SaleId) -> Result<Arc<Shop>, Failure> {
     let shop = startup::connect(&stores.urls()?, sales.settings()).await?.shop;
-    while shop.recover().await? == Recovered::Elsewhere {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    if let Some(sale) = shop.archive.sale(sale).await?
+        && !sale.closed
+    {
+        shop.activate(sale).await?;
+        recover(&shop).await?;
     }
     Ok(shop)
+}
+
+/// Restores the sales of this shop that Redis has lost.
+pub async fn recover(shop: &Shop) -> Result<(), Failure> {
+    while shop.recover().await? == Recovered::Elsewhere {
+        tokio::time::sleep(WHILE_ELSEWHERE).await;
+    }
+    Ok(())
 }

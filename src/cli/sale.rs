@@ -15,7 +15,7 @@ use crate::domain::shared::{Currency, Money, SaleId};
 use crate::startup;
 
 use super::Failure;
-use super::recovered::connect_recovered;
+use super::recovered::{connect_to, recover};
 
 #[derive(Debug, Args)]
 pub struct SaleCommand {
@@ -118,7 +118,7 @@ impl SaleCommand {
                 sales.iter().for_each(|sale| print(sale, shop.clock.now()));
             }
             Action::End(end) => {
-                let shop = connect_recovered(&end.stores, &end.sales).await?;
+                let shop = connect_to(&end.stores, &end.sales, end.id).await?;
                 let sale = shop
                     .end_sale(end.id)
                     .await?
@@ -132,9 +132,10 @@ impl SaleCommand {
 
 impl WindowArgs {
     async fn make(self, offer: Offer) -> Result<(), Failure> {
-        let shop = connect_recovered(&self.stores, &self.sales).await?;
+        let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?.shop;
         let (starts_at, ends_at, user_limit) = (self.starts_at, self.ends_at, self.per_user_limit);
         let sale = shop.create_sale(NewSale { starts_at, ends_at, offer, user_limit }).await?;
+        recover(&shop).await?;
         print(&sale, shop.clock.now());
         Ok(())
     }

@@ -97,10 +97,10 @@ async fn requests_that_use_all_connections_do_not_stop_purchases() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_for_the_current_sale_get_503_until_it_is_live() {
     let world = World::new().await;
-    // Recovery reads the sales, and the schedule cannot create one.
     let held = world.lock("LOCK TABLE sales IN SHARE MODE").await;
     let shop = world.launch().await;
-    eventually("Redis is checked", || async { shop.epoch().is_some() }).await;
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'sales'::regclass";
+    eventually("the schedule cannot create a sale", || async { world.count(waiting).await > 0 }).await;
     let cart = serde_json::json!({ "user_id": "ann", "items": [{ "id": "1" }, { "id": "2" }] });
     for _ in 0..3 {
         let answers = [

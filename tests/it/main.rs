@@ -2,6 +2,7 @@
 
 mod architecture;
 mod archive;
+mod archive_failover;
 mod audit;
 mod buy_now;
 mod checkout;

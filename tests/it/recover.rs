@@ -157,7 +157,7 @@ async fn a_purchase_that_redis_lost_is_not_acknowledged() {
     .await;
     // The batch with the purchase is lost, and the cursor moves past it.
     world.run_in_redis(&["FLUSHALL"]).await;
-    sqlx::query("UPDATE epoch SET number = number + 1").execute(&mut *held).await.expect("the epoch is raised");
+    sqlx::query("UPDATE ledger_cursors SET epoch = epoch + 1").execute(&mut *held).await.expect("the epoch is raised");
     held.commit().await.expect("PostgreSQL answers");
     retrying(|| other.client.buy_now("dan", "after", "31")).await;
     let answer = waiting.await.expect("the client does not panic");

@@ -275,7 +275,7 @@ impl<'a> Pair<'a> {
         let (store, sale) = (self.subject.store(), &self.model.sale);
         let rebuilt = Stock::with_entries(sale.clone(), &catalog(), self.model.entries());
         let rebuilt = rebuilt.map_err(|broken| TestCaseError::fail(broken.to_string()))?;
-        store.fence(sale.id).await.unwrap();
+        store.fence(EPOCH, sale.id).await.unwrap();
         store.restore(EPOCH, &rebuilt, self.last, LedgerId::ZERO).await.unwrap();
         // A kept unit has no owner among the purchases of the test.
         self.model.holdings = rebuilt.holdings;

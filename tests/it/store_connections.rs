@@ -128,11 +128,11 @@ async fn every_call_of_postgresql_ends_although_its_connection_hangs() {
         let archive = until_ok(async || PgArchive::connect(&proxy.url, 2).await).await;
         (proxy, archive)
     };
-    let epoch = async {
+    let clock = async {
         let (proxy, archive) = archive().await;
-        ends(&proxy, async || archive.epoch().await).await;
+        ends(&proxy, async || archive.now().await).await;
         // Refused while the server is probed, which answers.
-        until_ok(async || archive.epoch().await).await;
+        until_ok(async || archive.now().await).await;
     };
     let cursors = async {
         let (proxy, archive) = archive().await;
@@ -159,7 +159,7 @@ async fn every_call_of_postgresql_ends_although_its_connection_hangs() {
         let freed = async || archive.try_lock(LockName::Recovery).await.is_ok_and(|lock| lock.is_some());
         eventually("PostgreSQL frees the lock", freed).await;
     };
-    tokio::join!(epoch, cursors, refusals, purchases, lists, locks);
+    tokio::join!(clock, cursors, refusals, purchases, lists, locks);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,11 +214,11 @@ async fn while_postgresql_hangs_statements_are_refused_without_being_sent() {
     eventually("statements are not sent any more", &is_refused).await;
     for _ in 0..REFUSALS {
         assert!(is_refused().await, "a read waited for PostgreSQL");
-        assert!(matches!(archive.epoch().await, Err(StoreError::Busy(_))), "all pools know");
+        assert!(matches!(archive.now().await, Err(StoreError::Busy(_))), "all pools know");
     }
     proxy.heal();
     until_ok(async || reads.sales(SaleFilter::Live).await).await;
-    until_ok(async || archive.epoch().await).await;
+    until_ok(async || archive.now().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::application::shared::StoreError;
-use crate::domain::shared::SaleId;
 
 use super::findings::Findings;
 use super::last_audit::LastAudit;
@@ -31,16 +30,16 @@ impl LiveSale {
 }
 
 impl Shop {
-    /// Has a sale rebuilt from PostgreSQL whose state in Redis differs from it: closes the fence, so that a recovery
+    /// Has a sale rebuilt from PostgreSQL whose state in Redis differs from it: closes its fence, so that a recovery
     /// follows. Returns false, and changes nothing, if that would destroy evidence or copy an error: a purchase is lost,
     /// or PostgreSQL itself breaks a rule.
-    pub async fn repair(&self, sale: SaleId, findings: Findings) -> Result<bool, StoreError> {
+    pub async fn repair(&self, sale: &LiveSale, findings: Findings) -> Result<bool, StoreError> {
         let only_drift = Findings { drift: findings.drift, ..Findings::default() };
-        if findings.faults() != only_drift || !self.archive.check(sale).await?.is_sound() {
+        if findings.faults() != only_drift || !self.archive.check(sale.id()).await?.is_sound() {
             return Ok(false);
         }
-        let epoch = self.fence.enter()?;
-        self.store.fence(sale).await?;
+        let epoch = self.enter(sale)?;
+        self.store.fence(epoch.number(), sale.id()).await?;
         epoch.note_loss();
         Ok(true)
     }
@@ -48,13 +47,12 @@ impl Shop {
     /// Verifies a live sale and keeps the result with it. Returns `None`, without a result, if Redis has lost its state
     /// or a recovery ran meanwhile: a sale that waits to be restored differs from PostgreSQL without being wrong.
     pub async fn audit(&self, sale: &LiveSale, pace: &mut Pace) -> Result<Option<Findings>, StoreError> {
-        let epoch = self.fence.enter()?.number();
+        let epoch = self.enter(sale)?.number();
         let findings = self.verify(&sale.sale(), pace).await?;
         if !findings.is_sound() {
-            self.check_redis().await?;
+            self.check_sale(sale).await?;
         }
-        let is_undisturbed = self.fence.epoch() == Some(epoch) && self.archive.epoch().await? == epoch;
-        if !is_undisturbed {
+        if sale.fence.epoch() != Some(epoch) || self.archive.cursors(sale.id()).await?.epoch != epoch {
             return Ok(None);
         }
         let audit = Arc::new(LastAudit { at: self.clock.now(), findings: Some(findings) });

@@ -6,14 +6,18 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::{BuyNowRefusal, CartLine, ItemRef, Quantity, SaleStatus};
 use crate::domain::shared::{CheckoutCode, Epoch, RequestId, SaleId, UserId};
 
+use super::clock::CLOCKS_DIFFER;
 use super::live_sale::LiveSale;
 use super::ports::{DecideError, RecordedPurchase, RejectionReason};
-use super::purchase::{BEHIND, Confirmed, PurchaseOutcome, UNRECORDABLE, or_bought_before};
+use super::purchase::{Confirmed, PurchaseOutcome, UNRECORDABLE, or_bought_before};
 use super::registry::Neighbour;
 use super::shop::{NO_CURRENT_SALE, Shop};
 
 /// The epoch of closed sales: see [`Confirmations::close`](super::confirmations::Confirmations::close).
 const CLOSED: Epoch = Epoch(i64::MAX);
+
+/// The answer while the request may have bought in the previous sale.
+const PREVIOUS_UNKNOWN: StoreError = StoreError::Busy("this instance has not read the previous sale yet");
 
 /// A purchase that was not made, or whose outcome is unknown: see [`StoreError`].
 #[derive(Debug)]
@@ -42,12 +46,14 @@ impl Shop {
         let wanted = CartLine { ordinal: id.ordinal, quantity };
         let mut sale = self.find_sale(id.sale).await?.ok_or(BuyNowError::SaleNotFound)?;
         let is_of_current_sale = matches!(item, ItemRef::InCurrentSale(_));
-        if is_of_current_sale
-            && let Some(previous) = self.sales.neighbour(sale.id(), Neighbour::Previous)
-            && previous.projection().has_request(user, request)
-        {
-            // The first answer was lost and the hour has turned: the number means an item of the previous sale.
-            sale = previous;
+        if is_of_current_sale && let Some(previous) = self.sales.neighbour(sale.id(), Neighbour::Previous) {
+            if !previous.sale().closed && !previous.is_followed() {
+                return Err(PREVIOUS_UNKNOWN.into());
+            }
+            if previous.projection().has_request(user, request) {
+                // The first answer was lost and the hour has turned: the number means an item of the previous sale.
+                sale = previous;
+            }
         }
         let result = self.buy_now_in(&sale, wanted, user, request).await;
         match outside_window(&result) {
@@ -70,18 +76,18 @@ impl Shop {
     ) -> Result<PurchaseOutcome, BuyNowError> {
         let sale = live.sale();
         let refused = |refusal| BuyNowError::Refused(sale.id, refusal);
-        if sale.closed || self.is_behind(live) {
+        let halt = match self.halt(live).filter(|_| !sale.closed) {
             // Without a call to Redis: those that are refused come in floods.
-            if !sale.closed && !live.projection().has_request(user, request) {
-                return Err(BEHIND.into());
-            }
+            Some(halt) if !live.projection().has_request(user, request) => return Err(halt.into()),
+            halt => halt,
+        };
+        if sale.closed || halt.is_some() {
             return match self.bought_by_request(live, user, request).await.map_err(or_bought_before)? {
                 Some((_, recorded)) if recorded.purchase.lines() != [wanted] => {
                     Err(refused(BuyNowRefusal::RequestMismatch))
                 }
                 Some((epoch, recorded)) => self.confirm_buy_now(live, epoch, recorded).await,
-                None if sale.closed => Err(refused(BuyNowRefusal::Ended)),
-                None => Err(BEHIND.into()),
+                None => Err(halt.map_or_else(|| refused(BuyNowRefusal::Ended), BuyNowError::from)),
             };
         }
         let is_open = sale.window.status(self.clock.now()) == SaleStatus::Open;
@@ -89,10 +95,15 @@ impl Shop {
             self.refusals.count_filtered();
             return Err(refused(BuyNowRefusal::SoldOut));
         }
-        let epoch = self.fence.enter()?;
+        let epoch = self.enter(live)?;
         let new_code = CheckoutCode::new(sale.id, rand::random());
         match epoch.check(self.store.buy_now(epoch.number(), &live.catalog, (user, request), new_code, wanted).await) {
             Ok(recorded) => self.confirm_buy_now(live, epoch.number(), recorded).await,
+            Err(DecideError::Refused(BuyNowRefusal::Ended | BuyNowRefusal::NotStarted))
+                if self.clock.is_surely_open(&live.sale().window) =>
+            {
+                Err(CLOCKS_DIFFER.into())
+            }
             Err(DecideError::Refused(refusal)) => Err(refused(refusal)),
             Err(DecideError::Failed(error)) => Err(error.into()),
         }
@@ -123,27 +134,27 @@ impl Shop {
         let id = sale.id();
         if sale.sale().closed {
             // All that a closed sale sold is archived, whichever epoch sold it.
-            let recorded = self.requested_in_closed_sale(id, user, request).await?;
+            let recorded = self.requested_in_closed_sale(sale, user, request).await?;
             return Ok(recorded.map(|recorded| (CLOSED, recorded)));
         }
-        let epoch = self.fence.enter()?;
+        let epoch = self.enter(sale)?;
         let found = epoch.check(self.store.find_request(epoch.number(), id, user, request).await)?;
         Ok(found.map(|recorded| (epoch.number(), recorded)))
     }
 
     async fn requested_in_closed_sale(
         &self,
-        sale: SaleId,
+        sale: &LiveSale,
         user: &UserId,
         request: &RequestId,
     ) -> Result<Option<RecordedPurchase>, StoreError> {
         // An error of Redis is passed over: the archive has all of a closed sale.
-        if let Some(epoch) = self.fence.epoch()
-            && let Ok(recorded) = self.store.find_request(epoch, sale, user, request).await
+        if let Some(epoch) = sale.fence.epoch()
+            && let Ok(recorded) = self.store.find_request(epoch, sale.id(), user, request).await
         {
             return Ok(recorded);
         }
-        self.reads.purchase_by_request(sale, user, request).await
+        self.reads.purchase_by_request(sale.id(), user, request).await
     }
 }
 

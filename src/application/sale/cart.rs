@@ -24,7 +24,7 @@ impl Shop {
         if sale.sale().closed {
             return Ok(None);
         }
-        let epoch = self.fence.enter()?;
+        let epoch = self.enter(&sale)?;
         match epoch.check(self.store.find(epoch.number(), code).await)? {
             Some(Found::Cart(cart)) => Ok(Some(OpenCart { cart, sale })),
             Some(Found::Purchase(_)) | None => Ok(None),
@@ -44,7 +44,7 @@ impl Shop {
             ItemRef::Id(id) => id.ordinal,
             ItemRef::InCurrentSale(ordinal) => ordinal,
         };
-        let epoch = self.fence.enter()?;
+        let epoch = self.enter(&sale)?;
         let cart = epoch.check(self.store.remove(epoch.number(), code, ordinal).await)?;
         Ok(OpenCart { cart, sale })
     }

@@ -8,6 +8,7 @@ use crate::domain::shared::limits::CART_UNITS;
 use crate::domain::shared::{CheckoutCode, ItemId, SaleId, UserId};
 
 use super::cart::OpenCart;
+use super::clock::CLOCKS_DIFFER;
 use super::live_sale::LiveSale;
 use super::ports::DecideError;
 use super::registry::Neighbour;
@@ -69,12 +70,17 @@ impl Shop {
         if let Some(refusal) = self.refused_from_memory(sale, lines) {
             return Err(CheckoutError::Refused(id, refusal));
         }
-        let epoch = self.fence.enter()?;
+        let epoch = self.enter(sale)?;
         let new_code = CheckoutCode::new(id, rand::random());
         match epoch.check(self.store.checkout(epoch.number(), &sale.catalog, user, new_code, lines).await) {
             Ok(cart) => {
                 tracing::debug!(sale = %id, code = %cart.code.shortened(), "checked out");
                 Ok(OpenCart { cart, sale: sale.clone() })
+            }
+            Err(DecideError::Refused(CheckoutRefusal::SaleEnded | CheckoutRefusal::SaleNotStarted))
+                if self.clock.is_surely_open(&sale.sale().window) =>
+            {
+                Err(CLOCKS_DIFFER.into())
             }
             Err(DecideError::Refused(refusal)) => Err(CheckoutError::Refused(id, refusal)),
             Err(DecideError::Failed(error)) => Err(error.into()),

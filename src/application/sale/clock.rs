@@ -1,23 +1,142 @@
-//! The clock of Redis, as this instance estimates it.
+//! The clocks: Redis decides by its own, and no other may contradict it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// An estimate of the clock of Redis. It is good enough for display; decisions use the real one.
+use crate::application::shared::StoreError;
+use crate::domain::sale::{SaleStatus, Window};
+
+use super::shop::Shop;
+
+/// Largest difference between two clocks with which anything is sold, opened or closed.
+pub(super) const TOLERANCE: TimeDelta = TimeDelta::seconds(2);
+
+/// The answer while two clocks differ by more.
+pub(super) const CLOCKS_DIFFER: StoreError =
+    StoreError::Busy("the clocks of Redis, PostgreSQL and this host differ by more than two seconds");
+
+/// An estimate of the clock of Redis, good enough for display; decisions use the real one. It also knows if the clocks
+/// agreed when they were last compared.
 #[derive(Debug, Default)]
 pub struct Clock {
     offset_ms: AtomicI64,
+    differ: AtomicBool,
+    difference_ms: AtomicI64,
+    #[cfg(test)]
+    host_offset_ms: AtomicI64,
 }
 
 impl Clock {
     /// Returns the estimated time of Redis.
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now() + TimeDelta::milliseconds(self.offset_ms.load(Ordering::Relaxed))
+        self.host() + TimeDelta::milliseconds(self.offset_ms.load(Ordering::Relaxed))
     }
 
     /// Adjusts the estimate to a time that Redis has just reported.
     pub fn set(&self, now: DateTime<Utc>) {
-        self.offset_ms.store((now - Utc::now()).num_milliseconds(), Ordering::Relaxed);
+        self.offset_ms.store((now - self.host()).num_milliseconds(), Ordering::Relaxed);
+    }
+
+    /// Returns true if the clocks agreed when they were last compared.
+    pub fn is_trusted(&self) -> bool {
+        !self.differ.load(Ordering::Relaxed)
+    }
+
+    /// Returns the difference between the clocks when they were last compared, at least.
+    pub fn difference(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.difference_ms.load(Ordering::Relaxed))
+    }
+
+    /// Returns true if a sale is open by every clock that this instance may trust. If Redis says that it is not, its clock
+    /// has jumped, or another instance has just ended the sale.
+    pub fn is_surely_open(&self, window: &Window) -> bool {
+        let now = self.now();
+        [now - TOLERANCE, now + TOLERANCE].iter().all(|time| window.status(*time) == SaleStatus::Open)
+    }
+
+    fn host(&self) -> DateTime<Utc> {
+        #[cfg(test)]
+        let shift = TimeDelta::milliseconds(self.host_offset_ms.load(Ordering::Relaxed));
+        #[cfg(not(test))]
+        let shift = TimeDelta::zero();
+        Utc::now() + shift
+    }
+
+    /// Sets the clock of the host.
+    #[cfg(test)]
+    pub fn set_host(&self, now: DateTime<Utc>) {
+        self.host_offset_ms.store((now - Utc::now()).num_milliseconds(), Ordering::Relaxed);
+    }
+
+    /// Records the difference between the clocks.
+    fn judge(&self, difference: TimeDelta) {
+        self.difference_ms.store(difference.num_milliseconds(), Ordering::Relaxed);
+        let differ = difference > TOLERANCE;
+        if self.differ.swap(differ, Ordering::Relaxed) != differ {
+            match differ {
+                true => tracing::error!(%difference, "{CLOCKS_DIFFER}: nothing is sold until they agree"),
+                false => tracing::info!("the clocks agree again"),
+            }
+        }
+    }
+}
+
+impl Shop {
+    /// Returns the time of Redis. Fails with `Busy` if another clock contradicts it.
+    pub(super) async fn agreed_time(&self) -> Result<DateTime<Utc>, StoreError> {
+        let (now, of_redis) = self.read(self.store.now()).await?;
+        let (_, of_postgresql) = self.read(self.archive.now()).await?;
+        self.clock.judge(certain_difference([of_redis, of_postgresql, Offset::default()]));
+        if !self.clock.is_trusted() {
+            return Err(CLOCKS_DIFFER);
+        }
+        self.clock.set(now);
+        Ok(now)
+    }
+
+    async fn read(
+        &self,
+        clock: impl Future<Output = Result<DateTime<Utc>, StoreError>>,
+    ) -> Result<(DateTime<Utc>, Offset), StoreError> {
+        let asked = self.clock.host();
+        let time = clock.await?;
+        Ok((time, Offset { least: time - self.clock.host(), most: time - asked }))
+    }
+}
+
+/// The offset of a clock from that of the host, as precisely as the time for its answer shows it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Offset {
+    least: TimeDelta,
+    most: TimeDelta,
+}
+
+/// Returns the difference that two of the clocks have at least.
+fn certain_difference(offsets: [Offset; 3]) -> TimeDelta {
+    let ahead = offsets.iter().map(|offset| offset.least).max().unwrap_or_default();
+    let behind = offsets.iter().map(|offset| offset.most).min().unwrap_or_default();
+    (ahead - behind).max(TimeDelta::zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offset(least: i64, most: i64) -> Offset {
+        Offset { least: TimeDelta::milliseconds(least), most: TimeDelta::milliseconds(most) }
+    }
+
+    #[test]
+    fn a_slow_answer_is_no_difference() {
+        for (redis, postgresql, expected) in [
+            (offset(-1, 1), offset(-5_000, 0), 0),
+            (offset(-1, 1), offset(-9_000, -3_000), 3_000),
+            (offset(2_500, 2_600), offset(-1, 1), 2_500),
+            (offset(1_500, 1_501), offset(-1_500, -1_400), 2_900),
+        ] {
+            let difference = certain_difference([redis, postgresql, Offset::default()]);
+            assert_eq!(difference.num_milliseconds(), expected);
+        }
     }
 }

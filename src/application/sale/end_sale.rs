@@ -9,16 +9,16 @@ use super::shop::Shop;
 impl Shop {
     /// Ends a sale now, for good. Returns `None` if there is no such sale. A sale that has ended stays as it is.
     pub async fn end_sale(&self, id: SaleId) -> Result<Option<Sale>, StoreError> {
-        let epoch = self.fence.enter()?;
+        let Some(live) = self.find_sale(id).await? else { return Ok(None) };
+        if live.sale().closed {
+            return Ok(Some((*live.sale()).clone()));
+        }
+        let epoch = self.enter(&live)?;
         let now = self.store.now().await?;
         let Some(sale) = self.archive.end_sale(id, now).await? else { return Ok(None) };
         self.sale_lists.forget();
-        if !sale.closed {
-            epoch.check(self.store.end(epoch.number(), id, sale.window.ends_at).await)?;
-        }
-        if let Some(live) = self.sales.live(id) {
-            live.update(sale.clone());
-        }
+        epoch.check(self.store.end(epoch.number(), id, sale.window.ends_at).await)?;
+        live.update(sale.clone());
         Ok(Some(sale))
     }
 }

@@ -1,6 +1,6 @@
 //! One sale as this instance sees it: its ledger, projected into memory.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -11,6 +11,7 @@ use crate::domain::sale::{Catalog, LedgerEntry, Receipt, Sale};
 use crate::domain::shared::{Epoch, Ordinal, SaleId};
 
 use super::confirmations::Confirmations;
+use super::fence::Fence;
 use super::last_audit::LastAudit;
 use super::ports::RecordedPurchase;
 use super::projection::Projection;
@@ -24,12 +25,14 @@ use super::tail::Tail;
 pub struct LiveSale {
     id: SaleId,
     sale: ArcSwap<Sale>,
+    pub fence: Fence,
     pub catalog: Arc<Catalog>,
     projection: RwLock<Projection>,
     filter: ArcSwap<SoldFilter>,
     filter_upkeep: Mutex<SoldFilterUpkeep>,
     pub confirmations: Confirmations,
     pub tail: Tail,
+    is_followed: AtomicBool,
     /// Signals new entries in the ledger.
     pub arrived: Notify,
     /// Checkout attempts that are not archived yet, when they were last counted.
@@ -46,11 +49,13 @@ impl LiveSale {
         LiveSale {
             id: sale.id,
             sale: ArcSwap::from_pointee(sale),
+            fence: Fence::default(),
             filter: ArcSwap::from_pointee(filter),
             filter_upkeep: Mutex::new(filter_upkeep),
             projection: RwLock::new(projection),
             confirmations: Confirmations::default(),
             tail: Tail::default(),
+            is_followed: AtomicBool::new(false),
             arrived: Notify::new(),
             attempts_pending: AtomicUsize::new(0),
             last_audit: ArcSwapOption::empty(),
@@ -100,6 +105,12 @@ impl LiveSale {
         projection.take_turns();
         self.filter.store(Arc::new(filter));
         *self.projection.write().unwrap_or_else(PoisonError::into_inner) = projection;
+        self.is_followed.store(true, Ordering::Release);
+    }
+
+    /// Returns true once the whole ledger has been read.
+    pub fn is_followed(&self) -> bool {
+        self.is_followed.load(Ordering::Acquire)
     }
 
     /// Returns the sold-item filter.

@@ -8,6 +8,7 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::{LedgerEntry, LedgerEvent, PurchaseRefusal, Receipt};
 use crate::domain::shared::{CheckoutCode, Epoch, SaleId};
 
+use super::clock::CLOCKS_DIFFER;
 use super::confirmations::Verdict;
 use super::live_sale::LiveSale;
 use super::ports::{DecideError, Found, RecordedPurchase, RejectionReason};
@@ -48,20 +49,26 @@ impl Shop {
         let refused = |refusal| PurchaseError::Refused(code.sale, refusal);
         let sale = self.find_sale(code.sale).await.map_err(or_bought_before)?;
         let sale = sale.ok_or_else(|| refused(PurchaseRefusal::CheckoutNotFound))?;
-        if sale.sale().closed || self.is_behind(&sale) {
+        let is_closed = sale.sale().closed;
+        let halt = match self.halt(&sale).filter(|_| !is_closed) {
             // Without a call to Redis: those that are refused come in floods.
-            if !sale.sale().closed && !sale.projection().has_code(code) {
-                return Err(BEHIND.into());
-            }
+            Some(halt) if !sale.projection().has_code(code) => return Err(halt.into()),
+            halt => halt,
+        };
+        if is_closed || halt.is_some() {
             return match self.bought_with(&sale, code).await.map_err(or_bought_before)? {
                 Some(outcome) => Ok(outcome),
-                None if sale.sale().closed => Err(refused(PurchaseRefusal::Ended)),
-                None => Err(BEHIND.into()),
+                None => Err(halt.map_or_else(|| refused(PurchaseRefusal::Ended), PurchaseError::from)),
             };
         }
-        let epoch = self.fence.enter()?;
+        let epoch = self.enter(&sale)?;
         let recorded = match epoch.check(self.store.purchase(epoch.number(), code, partial).await) {
             Ok(recorded) => recorded,
+            Err(DecideError::Refused(PurchaseRefusal::Ended | PurchaseRefusal::NotStarted))
+                if self.clock.is_surely_open(&sale.sale().window) =>
+            {
+                return Err(CLOCKS_DIFFER.into());
+            }
             Err(DecideError::Refused(refusal)) => return Err(refused(refusal)),
             Err(DecideError::Failed(error)) => return Err(error.into()),
         };
@@ -150,10 +157,10 @@ impl Shop {
     /// Returns what the code bought, if anything, without buying and without waiting.
     async fn bought_with(&self, sale: &LiveSale, code: CheckoutCode) -> Result<Option<PurchaseOutcome>, StoreError> {
         if sale.sale().closed {
-            let recorded = self.bought_in_closed_sale(code).await?;
+            let recorded = self.bought_in_closed_sale(sale, code).await?;
             return recorded.map(|recorded| durable(sale, &recorded)).transpose();
         }
-        let epoch = self.fence.enter()?;
+        let epoch = self.enter(sale)?;
         let recorded = match epoch.check(self.store.find(epoch.number(), code).await)? {
             Some(Found::Purchase(recorded)) => recorded,
             Some(Found::Cart(_)) | None => return Ok(None),
@@ -167,8 +174,12 @@ impl Shop {
 
     /// Returns what the code bought in a closed sale, all of which is archived. Redis answers while it remembers the
     /// sale.
-    async fn bought_in_closed_sale(&self, code: CheckoutCode) -> Result<Option<RecordedPurchase>, StoreError> {
-        if let Some(epoch) = self.fence.epoch() {
+    async fn bought_in_closed_sale(
+        &self,
+        sale: &LiveSale,
+        code: CheckoutCode,
+    ) -> Result<Option<RecordedPurchase>, StoreError> {
+        if let Some(epoch) = sale.fence.epoch() {
             match self.store.find(epoch, code).await {
                 Ok(Some(Found::Purchase(recorded))) => return Ok(Some(recorded)),
                 Ok(Some(Found::Cart(_)) | None) => return Ok(None),
@@ -179,9 +190,13 @@ impl Shop {
         self.reads.purchase_by_code(code).await
     }
 
-    /// Returns true if PostgreSQL is so far behind that nothing may be sold until it has caught up.
-    pub(super) fn is_behind(&self, sale: &LiveSale) -> bool {
-        sale.confirmations.is_behind(self.settings.lag_limit)
+    /// Returns the reason for which nothing more may be sold at the moment, whatever is left: PostgreSQL is far behind, or
+    /// nobody knows the time.
+    pub(super) fn halt(&self, sale: &LiveSale) -> Option<StoreError> {
+        if sale.confirmations.is_behind(self.settings.lag_limit) {
+            return Some(BEHIND);
+        }
+        (!self.clock.is_trusted()).then_some(CLOCKS_DIFFER)
     }
 }
 
@@ -191,7 +206,7 @@ pub(super) enum Confirmed {
     Rejected(RejectionReason),
 }
 
-pub(super) const BEHIND: StoreError = StoreError::Busy("purchases cannot be made durable fast enough at the moment");
+const BEHIND: StoreError = StoreError::Busy("purchases cannot be made durable fast enough at the moment");
 pub(super) const UNRECORDABLE: StoreError = StoreError::Busy("the purchase could not be recorded, so it was undone");
 
 /// Turns "nothing was done by this call" into "the outcome is unknown": an earlier call may have bought.

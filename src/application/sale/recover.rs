@@ -1,99 +1,131 @@
-//! Recovery: checks Redis at the start and after every suspected loss, and restores it.
+//! Recovery: checks what Redis holds of each sale, at the start and after every suspected loss, and restores it.
 
 use std::sync::Arc;
 
 use futures::TryStreamExt;
 
 use crate::application::shared::StoreError;
-use crate::domain::sale::{Sale, Stock};
-use crate::domain::shared::{Epoch, LedgerId};
+use crate::domain::sale::Stock;
+use crate::domain::shared::{Epoch, LedgerId, SaleId};
 
 use super::archived::archived_entries;
 use super::live_sale::LiveSale;
 use super::persist::{LedgerWriter, Progress};
-use super::ports::{Cursors, Lock, LockName, PersistError, SaleFilter};
+use super::ports::{Cursors, Lock, LockName, PersistError, StoredSale};
 use super::shop::Shop;
 
 /// The result of a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovered {
-    /// Redis holds the state of this epoch; nothing had to be restored.
-    Intact(Epoch),
-    /// Every live sale was restored from PostgreSQL, in this new epoch.
+    /// Redis holds the state of every sale; nothing had to be restored.
+    Intact,
+    /// The sales that Redis had lost were restored from PostgreSQL, in this new epoch.
     Restored(Epoch),
     /// Another instance is recovering.
     Elsewhere,
 }
 
+/// The answer while another Redis decides.
+const STALE: StoreError =
+    StoreError::Busy("this Redis has an older epoch than PostgreSQL and has lost nothing: another Redis decides now");
+
 impl Shop {
-    /// Restores the state that Redis may have lost, and opens the fence. Idempotent; one instance at a time.
+    /// Opens the fence of every live sale: at once if Redis holds its state, otherwise once it is restored. Idempotent;
+    /// one instance restores at a time.
     ///
-    /// Once the epoch is raised, nothing decided in an older one reaches PostgreSQL except through here: the rest of
-    /// each ledger is drained, then the state of the sale is rebuilt from PostgreSQL alone. The same path leads to a
-    /// correct state whether Redis lost everything or nothing.
+    /// Once a new epoch of a sale has begun, nothing decided in an older one reaches PostgreSQL except through here: the
+    /// rest of the ledger is drained, then the state of the sale is rebuilt from PostgreSQL alone. The same path leads to
+    /// a correct state whether Redis lost everything or nothing.
     pub async fn recover(&self) -> Result<Recovered, StoreError> {
-        let Some(mut lock) = self.archive.try_lock(LockName::Recovery).await? else { return Ok(Recovered::Elsewhere) };
-        self.clock.set(self.store.now().await?);
-        let sales = self.archive.sales(SaleFilter::Live).await?;
-        let epoch = self.archive.epoch().await?;
-        self.store.join(epoch).await?;
-        if self.is_intact(epoch, &sales).await? {
-            self.fence.open(epoch);
-            return Ok(Recovered::Intact(epoch));
+        if self.join_all().await?.is_empty() {
+            return Ok(Recovered::Intact);
         }
-        let epoch = self.archive.raise_epoch().await?;
-        for sale in sales {
+        let Some(mut lock) = self.archive.try_lock(LockName::Recovery).await? else { return Ok(Recovered::Elsewhere) };
+        let lost = self.join_all().await?;
+        if lost.is_empty() {
+            return Ok(Recovered::Intact);
+        }
+        let ids: Vec<SaleId> = lost.iter().map(|(sale, _)| sale.id()).collect();
+        // PostgreSQL may have forgotten epochs, too.
+        let above = lost.iter().map(|(sale, stored)| newest_epoch(sale, stored)).max().unwrap_or(Epoch(0));
+        let epoch = self.archive.begin_epoch(above, &ids).await?;
+        for (sale, _) in &lost {
             self.restore(epoch, sale, lock.as_mut()).await?;
         }
         self.store.load_scripts(epoch).await?;
-        self.fence.open(epoch);
+        self.archive.end_restoration(epoch).await?;
+        self.join_all().await?;
         Ok(Recovered::Restored(epoch))
     }
 
-    /// Closes the fence if Redis no longer holds the state of the live sales. This finds a loss while nobody buys.
+    /// Returns true if a live sale waits for recovery.
+    pub fn needs_recovery(&self) -> bool {
+        self.sales.all_live().iter().any(|sale| sale.fence.epoch().is_none())
+    }
+
+    /// Closes the fences of the sales whose state Redis no longer holds. This finds a loss while nobody buys.
     pub async fn check_redis(&self) -> Result<(), StoreError> {
-        let epoch = self.fence.enter()?;
-        let persisted = |sale: Arc<LiveSale>| (sale.id(), sale.confirmations.persisted());
-        let sales: Vec<_> = self.sales.all_live().into_iter().map(persisted).collect();
-        if !self.store.is_intact(epoch.number(), &sales).await? {
+        for sale in self.sales.all_live() {
+            if sale.fence.epoch().is_some() {
+                self.check_sale(&sale).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the fence of a sale if Redis no longer holds its state.
+    pub(super) async fn check_sale(&self, sale: &LiveSale) -> Result<(), StoreError> {
+        let epoch = self.enter(sale)?;
+        let stored = self.store.stored(epoch.number(), sale.id(), sale.confirmations.persisted()).await?;
+        if !is_held(sale, &stored, epoch.number()) {
             epoch.note_loss();
         }
         Ok(())
     }
 
-    async fn is_intact(&self, epoch: Epoch, sales: &[Sale]) -> Result<bool, StoreError> {
-        let mut opened = Vec::with_capacity(sales.len());
-        for sale in sales {
-            let Cursors { ledger, .. } = self.archive.cursors(sale.id).await?;
-            opened.push((sale, ledger));
+    /// Opens the fences of the live sales that Redis holds. Returns the other ones, with what Redis has of them.
+    async fn join_all(&self) -> Result<Vec<(Arc<LiveSale>, StoredSale)>, StoreError> {
+        let mut lost = Vec::new();
+        for sale in self.sales.all_live() {
+            if sale.fence.epoch().is_none()
+                && let Some(stored) = self.join(&sale).await?
+            {
+                lost.push((sale, stored));
+            }
         }
+        Ok(lost)
+    }
+
+    /// Opens the fence of a sale if Redis holds its state. A sale that was never open anywhere is opened. Returns what
+    /// Redis holds instead, if it has to be restored.
+    pub(super) async fn join(&self, sale: &LiveSale) -> Result<Option<StoredSale>, StoreError> {
+        let id = sale.id();
+        let Cursors { epoch, ledger, is_restoring, .. } = self.archive.cursors(id).await?;
+        self.store.join(epoch).await?;
+        let mut stored = self.store.stored(epoch, id, ledger).await?;
         // A sale that this instance has seen open must be there, archived or not.
-        let must_exist = |sale: &Sale, ledger| ledger > LedgerId::ZERO || self.sales.live(sale.id).is_some();
-        let archived: Vec<_> =
-            opened.iter().filter(|(sale, ledger)| must_exist(sale, *ledger)).map(|(sale, id)| (sale.id, *id)).collect();
-        if !self.store.is_intact(epoch, &archived).await? {
-            return Ok(false);
-        }
-        // A sale with nothing archived may never have been opened: its creator may have crashed.
-        for (sale, _) in opened.iter().filter(|(sale, ledger)| !must_exist(sale, *ledger)) {
-            let catalog = self.archive.catalog(sale.id).await?;
-            match self.store.open(epoch, &Stock::new((*sale).clone(), &catalog)).await {
-                Ok(()) => {}
-                Err(StoreError::Fenced) => return Ok(false),
+        if stored.epoch.is_none() && ledger == LedgerId::ZERO && sale.fence.last().is_none() {
+            match self.store.open(epoch, &Stock::new((*sale.sale()).clone(), &sale.catalog)).await {
+                Ok(()) => stored = self.store.stored(epoch, id, ledger).await?,
+                Err(StoreError::Fenced) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(true)
+        if is_held(sale, &stored, epoch) {
+            sale.fence.open(epoch, stored.history);
+            return Ok(None);
+        }
+        // Otherwise two instances with a Redis each would take the sale from each other for ever.
+        if stored.epoch.is_some_and(|held| held < epoch) && stored.is_remembered && !is_restoring {
+            return Err(STALE);
+        }
+        Ok(Some(stored))
     }
 
-    async fn restore(&self, epoch: Epoch, sale: Sale, lock: &mut dyn Lock) -> Result<(), StoreError> {
-        let id = sale.id;
-        self.store.fence(id).await?;
-        let live = match self.sales.live(id) {
-            Some(live) => live,
-            None => Arc::new(LiveSale::new(sale.clone(), Arc::new(self.archive.catalog(id).await?))),
-        };
-        match self.drain(epoch, &live).await {
+    async fn restore(&self, epoch: Epoch, sale: &LiveSale, lock: &mut dyn Lock) -> Result<(), StoreError> {
+        let id = sale.id();
+        self.store.fence(epoch, id).await?;
+        match self.drain(epoch, sale).await {
             Ok(()) => {}
             // Unreadable entries were never acknowledged.
             Err(PersistError::Store(StoreError::Corrupt(what))) => {
@@ -102,15 +134,15 @@ impl Shop {
             Err(PersistError::Store(error)) => return Err(error),
             Err(_) => return Err(StoreError::Fenced),
         }
-        let Cursors { ledger, attempts, .. } = self.archive.cursors(id).await?;
         let archived = archived_entries(self.archive.as_ref(), id).try_concat().await?;
-        let stock = Stock::with_entries(sale, &live.catalog, archived)
+        let cursors = self.archive.cursors(id).await?;
+        let stock = Stock::with_entries((*sale.sale()).clone(), &sale.catalog, archived)
             .map_err(|broken| StoreError::Corrupt(format!("sale {id} in PostgreSQL: {broken}")))?;
-        if !lock.is_held().await || self.archive.epoch().await? != epoch {
+        if !lock.is_held().await || cursors.epoch != epoch {
             return Err(StoreError::Busy("another instance has begun to recover"));
         }
         tracing::info!(sale = %id, epoch = epoch.0, purchases = stock.purchases.len(), "restoring a sale from PostgreSQL");
-        self.store.restore(epoch, &stock, ledger, attempts).await
+        self.store.restore(epoch, &stock, cursors.ledger, cursors.attempts).await
     }
 
     /// Archives the entries beyond the cursor: decided, not acknowledged, and not lost.
@@ -124,4 +156,16 @@ impl Shop {
             }
         }
     }
+}
+
+/// Returns true if Redis holds the state of this epoch, and has written one history since this instance saw it first.
+fn is_held(sale: &LiveSale, stored: &StoredSale, epoch: Epoch) -> bool {
+    let is_same_history = sale.fence.last().is_none_or(|(last, history)| last != epoch || history == stored.history);
+    stored.is_intact(epoch) && is_same_history
+}
+
+/// Returns the newest epoch of a sale that this instance or its Redis has seen.
+fn newest_epoch(sale: &LiveSale, stored: &StoredSale) -> Epoch {
+    let seen = sale.fence.last().map(|(epoch, _)| epoch);
+    seen.max(stored.epoch).unwrap_or(Epoch(0))
 }

@@ -42,11 +42,12 @@ impl SaleRegistry {
         self.live.load().values().cloned().collect()
     }
 
-    /// Returns the hourly sale that is open at `now`.
+    /// Returns the hourly sale that is open at `now`, if Redis has shown this instance its state.
     pub fn current(&self, now: DateTime<Utc>) -> Option<Arc<LiveSale>> {
         let live = self.live.load();
         let is_open = |sale: &&Arc<LiveSale>| {
-            sale.id().kind() == SaleKind::Hourly && sale.sale().window.status(now) == SaleStatus::Open
+            let is_known = sale.id().kind() == SaleKind::Hourly && sale.fence.was_open();
+            is_known && sale.sale().window.status(now) == SaleStatus::Open
         };
         live.values().rev().find(is_open).cloned()
     }

@@ -1,6 +1,7 @@
 //! The schedule: creates periodic sales before their time, and activates and closes sales.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +11,6 @@ use crate::application::shared::blocking::apart;
 use crate::domain::sale::{Catalog, Sale, Window};
 use crate::domain::shared::{LedgerId, SaleId};
 
-use super::fence::CurrentEpoch;
 use super::live_sale::LiveSale;
 use super::ports::SaleFilter;
 use super::shop::Shop;
@@ -26,21 +26,19 @@ impl Shop {
     /// exist; every sale that is not closed is live on this instance; an ended and archived sale is closed;
     /// Redis drops a sale that has been closed for long. Idempotent, on any number of instances.
     pub async fn keep_schedule(&self) -> Result<(), StoreError> {
-        let epoch = self.fence.enter()?;
-        let now = self.store.now().await?;
-        self.clock.set(now);
+        let now = self.agreed_time().await?;
         for window in self.windows_due(now) {
             if self.sales.live(SaleId::hourly(window.starts_at)).is_none() {
                 self.create_hourly(window).await?;
             }
         }
-        self.remember_previous(now).await;
+        self.remember_previous(now).await?;
         let open = self.archive.sales(SaleFilter::Live).await?;
-        self.close_elsewhere_closed(&open).await?;
+        self.account_for_missing(&open).await?;
         // A failure with one sale does not keep the others from being advanced.
         let mut result = Ok(());
         for sale in open {
-            result = self.advance(epoch, sale, now).await.and(result);
+            result = self.advance(sale, now).await.and(result);
         }
         self.store.drop_retired(now).await.and(result)
     }
@@ -60,13 +58,18 @@ impl Shop {
 
     /// Keeps the previous periodic sale in memory, before the current one sells here: a request that bought in it and
     /// comes again is recognized, also by an instance that has started since.
-    async fn remember_previous(&self, now: DateTime<Utc>) {
+    async fn remember_previous(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
         let every = self.settings.sale_every;
         let current = Window::containing(now, every);
         let previous = SaleId::hourly(current.starts_at - every);
-        if let Err(error) = self.find_sale(previous).await {
-            tracing::warn!(sale = %previous, %error, "the previous sale could not be read: repeated requests may buy again");
+        if self.sales.live(previous).is_none()
+            && self.sales.past(previous).is_none()
+            && let Some(sale) = self.archive.sale(previous).await?
+            && sale.closed
+        {
+            self.sales.keep(Arc::new(self.load_past(sale).await?));
         }
+        Ok(())
     }
 
     async fn create_hourly(&self, window: Window) -> Result<(), StoreError> {
@@ -81,29 +84,37 @@ impl Shop {
         Ok(())
     }
 
-    /// Closes the live sales that another instance has closed.
-    async fn close_elsewhere_closed(&self, open: &[Sale]) -> Result<(), StoreError> {
+    /// Closes the live sales that another instance has closed, and writes those again that PostgreSQL has lost: a standby
+    /// that was behind may have become the primary. The ledger writer then archives their ledgers again.
+    async fn account_for_missing(&self, open: &[Sale]) -> Result<(), StoreError> {
         let open: HashSet<SaleId> = open.iter().map(|sale| sale.id).collect();
-        for id in self.sales.all_live().iter().map(|live| live.id()).filter(|id| !open.contains(id)) {
-            if self.archive.sale(id).await?.is_some_and(|sale| sale.closed) {
-                self.sales.close(id);
+        for live in self.sales.all_live().iter().filter(|live| !open.contains(&live.id())) {
+            match self.archive.sale(live.id()).await? {
+                Some(sale) if sale.closed => self.sales.close(live.id()),
+                Some(_) => {}
+                None => {
+                    let is_written = self.archive.create_sale(&live.sale(), &live.catalog).await?;
+                    tracing::error!(sale = %live.id(), is_written, "PostgreSQL had lost this live sale");
+                }
             }
         }
         Ok(())
     }
 
     /// Moves one sale on: activates it, passes a changed end on to Redis, and closes it when it is over.
-    async fn advance(&self, epoch: CurrentEpoch<'_>, sale: Sale, now: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn advance(&self, sale: Sale, now: DateTime<Utc>) -> Result<(), StoreError> {
         let live = match self.sales.live(sale.id) {
             Some(live) => live,
             None => self.activate(sale.clone()).await?,
         };
         let is_over = sale.window.is_empty() || now >= sale.window.ends_at + CLOSING_GRACE;
-        if live.sale().window != sale.window || is_over {
-            // Redis must know the end before the sale may be closed.
-            epoch.check(self.store.end(epoch.number(), sale.id, sale.window.ends_at).await)?;
-            live.update(sale.clone());
+        if live.sale().window == sale.window && !is_over {
+            return Ok(());
         }
+        // Redis must know the end before the sale may be closed.
+        let epoch = self.enter(&live)?;
+        epoch.check(self.store.end(epoch.number(), sale.id, sale.window.ends_at).await)?;
+        live.update(sale.clone());
         if is_over && self.is_archived(&live).await? {
             epoch.check(self.store.seal(epoch.number(), sale.id).await)?;
             // A release may have come before the seal.

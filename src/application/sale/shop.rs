@@ -10,12 +10,12 @@ use tokio::sync::Notify;
 
 use crate::application::shared::blocking::apart;
 use crate::application::shared::{StoreError, Tasks, Turns};
-use crate::domain::sale::{Catalog, Sale, Stock};
-use crate::domain::shared::{LedgerId, SaleId};
+use crate::domain::sale::{Catalog, Sale};
+use crate::domain::shared::SaleId;
 
 use super::archived::archived_entries;
 use super::clock::Clock;
-use super::fence::Fence;
+use super::fence::Alarm;
 use super::live_sale::LiveSale;
 use super::ports::{Archive, Reads, Store};
 use super::refusals::Refusals;
@@ -74,7 +74,8 @@ pub struct Shop {
     pub archive: Arc<dyn Archive>,
     /// The archive for requests that read: a flood of them takes nothing from the work that needs `archive`.
     pub reads: Arc<dyn Reads>,
-    pub fence: Fence,
+    /// Raised for a sale that waits for recovery.
+    pub alarm: Alarm,
     pub settings: Settings,
     pub sales: SaleRegistry,
     pub clock: Clock,
@@ -88,13 +89,13 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// A shop with these stores. It knows no sale and decides nothing until it has recovered.
+    /// A shop with these stores. It knows no sale.
     pub fn new(store: Arc<dyn Store>, archive: Arc<dyn Archive>, reads: Arc<dyn Reads>, settings: Settings) -> Self {
         Shop {
             store,
             archive,
             reads,
-            fence: Fence::default(),
+            alarm: Alarm::default(),
             settings,
             sales: SaleRegistry::default(),
             clock: Clock::default(),
@@ -114,11 +115,11 @@ impl Shop {
 
     /// Returns a sale, live or past; `None` if it does not exist.
     pub async fn find_sale(&self, id: SaleId) -> Result<Option<Arc<LiveSale>>, StoreError> {
-        if let Some(sale) = self.known(id) {
+        if let Some(sale) = self.known(id)? {
             return Ok(Some(sale));
         }
         let _turn = self.loading.take().await.ok_or(StoreError::Busy("too many sales are being looked up"))?;
-        if let Some(sale) = self.known(id) {
+        if let Some(sale) = self.known(id)? {
             return Ok(Some(sale));
         }
         match self.reads.sale(id).await? {
@@ -128,12 +129,20 @@ impl Shop {
                 self.sales.keep(past.clone());
                 Ok(Some(past))
             }
-            Some(sale) => self.activate(sale).await.map(Some),
+            Some(sale) => {
+                self.activate(sale).await?;
+                self.known(id)
+            }
         }
     }
 
-    fn known(&self, id: SaleId) -> Option<Arc<LiveSale>> {
-        self.sales.live(id).or_else(|| self.sales.past(id))
+    /// Returns a sale that this instance knows. Fails with `Fenced` while Redis has not shown its state.
+    fn known(&self, id: SaleId) -> Result<Option<Arc<LiveSale>>, StoreError> {
+        match self.sales.live(id) {
+            Some(live) if !live.fence.was_open() => Err(StoreError::Fenced),
+            Some(live) => Ok(Some(live)),
+            None => Ok(self.sales.past(id)),
+        }
     }
 
     /// Makes a sale live on this instance, and opens it in Redis if no instance has.
@@ -144,26 +153,18 @@ impl Shop {
 
     /// Does the same with the catalog of the sale at hand.
     pub(super) async fn activate_with(&self, sale: Sale, catalog: Catalog) -> Result<Arc<LiveSale>, StoreError> {
-        let (id, epoch) = (sale.id, self.fence.enter()?);
-        let cursors = self.archive.cursors(id).await?;
-        // A sale with archived entries has been opened before: a Redis without it has lost it, and only recovery may
-        // restore it.
-        if cursors.ledger == LedgerId::ZERO {
-            let stock = Stock::new(sale.clone(), &catalog);
-            epoch.check(self.store.open(epoch.number(), &stock).await)?;
-        }
-        if let Some(live) = self.sales.live(id) {
-            return Ok(live);
-        }
         let live = apart(|| Arc::new(LiveSale::new(sale, Arc::new(catalog)))).await;
         self.catch_up(&live).await?;
         let live = self.sales.add(live);
         self.sale_added.notify_one();
+        if live.fence.epoch().is_none() && !matches!(self.join(&live).await, Ok(None)) {
+            self.alarm.raise();
+        }
         Ok(live)
     }
 
     /// Reads a sale from the archive: everything in it is durable.
-    async fn load_past(&self, sale: Sale) -> Result<LiveSale, StoreError> {
+    pub(super) async fn load_past(&self, sale: Sale) -> Result<LiveSale, StoreError> {
         let (id, catalog) = (sale.id, self.reads.catalog(sale.id).await?);
         let past = apart(|| LiveSale::new(sale, Arc::new(catalog))).await;
         let mut pages = pin!(archived_entries(self.reads.as_ref(), id));

@@ -6,6 +6,7 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::{Holdings, LedgerEvent, Purchase, Release, ReleaseReason, ReleaseRefusal};
 use crate::domain::shared::{CheckoutCode, LedgerId};
 
+use super::live_sale::LiveSale;
 use super::ports::{DecideError, Found};
 use super::shop::Shop;
 
@@ -45,28 +46,28 @@ impl Shop {
     /// Voids the purchase of this code and waits until that is durable, for at most the acknowledgement timeout. Any
     /// number of calls free its units once.
     pub async fn void(&self, code: CheckoutCode, note: &str) -> Result<Voided, VoidError> {
-        let sale = self.archive.sale(code.sale).await?.ok_or(VoidError::UnknownCode)?;
-        if sale.closed {
+        let sale = self.find_sale(code.sale).await?.ok_or(VoidError::UnknownCode)?;
+        if sale.sale().closed {
             return Err(VoidError::SaleClosed);
         }
         let Some(recorded) = self.archive.purchase_by_code(code).await? else {
-            return Err(self.why_not_archived(code).await?);
+            return Err(self.why_not_archived(&sale, code).await?);
         };
-        let epoch = self.fence.enter()?;
+        let epoch = self.enter(&sale)?;
         let release = Release::of(recorded.id, &recorded.purchase, ReleaseReason::Void);
-        let id = match epoch.check(self.store.release(epoch.number(), sale.id, &release).await) {
+        let id = match epoch.check(self.store.release(epoch.number(), sale.id(), &release).await) {
             Ok(id) => id,
             Err(DecideError::Refused(refusal)) => return Err(self.refused(code, refusal).await?),
             Err(DecideError::Failed(error)) => return Err(error.into()),
         };
         self.await_release(code, &release, id).await?;
-        self.archive.note_release(sale.id, id, note).await?;
+        self.archive.note_release(sale.id(), id, note).await?;
         Ok(Voided { id: recorded.id, purchase: recorded.purchase })
     }
 
     /// Returns the meaning of a code that the archive does not know.
-    async fn why_not_archived(&self, code: CheckoutCode) -> Result<VoidError, StoreError> {
-        let epoch = self.fence.enter()?;
+    async fn why_not_archived(&self, sale: &LiveSale, code: CheckoutCode) -> Result<VoidError, StoreError> {
+        let epoch = self.enter(sale)?;
         Ok(match epoch.check(self.store.find(epoch.number(), code).await)? {
             Some(Found::Purchase(_)) => VoidError::NotCommitted,
             Some(Found::Cart(_)) => VoidError::NotBought,

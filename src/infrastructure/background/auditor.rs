@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use crate::application::sale::Shop;
 use crate::application::sale::findings::Findings;
+use crate::application::sale::live_sale::LiveSale;
 use crate::application::sale::pace::Pace;
 use crate::application::shared::StoreError;
 use crate::domain::shared::SaleId;
@@ -44,7 +45,7 @@ pub async fn run(shop: Arc<Shop>) {
                 AUDIT_SKIPPED.increment(pace.skipped);
                 agenda.done(id, Instant::now());
                 if let Some(findings) = agenda.repairable(id, Instant::now()) {
-                    repair(&shop, id, findings).await;
+                    repair(&shop, &sale, findings).await;
                 }
             }
             None => sleep(LOOK_EVERY).await,
@@ -52,8 +53,9 @@ pub async fn run(shop: Arc<Shop>) {
     }
 }
 
-async fn repair(shop: &Shop, sale: SaleId, findings: Findings) {
-    match shop.repair(sale, findings).await {
+async fn repair(shop: &Shop, live: &LiveSale, findings: Findings) {
+    let sale = live.id();
+    match shop.repair(live, findings).await {
         Ok(true) => {
             REPAIRS.increment(1);
             tracing::error!(%sale, %findings, "Redis differed from PostgreSQL: the sale is rebuilt");

@@ -26,7 +26,7 @@ pub async fn run(shop: Arc<Shop>, sale: Arc<LiveSale>) {
             }
         };
         let result = loop {
-            let Some(epoch) = shop.fence.epoch() else {
+            let Some(epoch) = sale.fence.epoch() else {
                 sleep(WHILE_FENCED).await;
                 continue;
             };

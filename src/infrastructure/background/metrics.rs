@@ -7,9 +7,6 @@ use crate::infrastructure::metrics::{Counter, Histogram, Label, Metric, metrics}
 use super::task_name::TaskName;
 
 metrics! {
-    /// Times that Redis was found to have lost data.
-    pub static FENCE_TRIPS: Metric<Counter> = "flashsale_fence_trips_total";
-
     /// Attempts to recover, by result.
     pub static RECOVERIES: Metric<Counter, RecoveryResult> = "flashsale_recoveries_total" by "result";
 

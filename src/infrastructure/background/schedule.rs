@@ -1,7 +1,6 @@
 //! Creates, activates and closes sales.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::sleep;
 
@@ -10,14 +9,11 @@ use crate::application::shared::StoreError;
 
 use super::{AFTER_ERROR, log};
 
-/// Pause while recovery is at work: no sale can be opened before it ends.
-const WHILE_FENCED: Duration = Duration::from_millis(20);
-
 pub async fn run(shop: Arc<Shop>) {
     loop {
         match shop.keep_schedule().await {
-            Ok(()) => sleep(shop.schedule_pause()).await,
-            Err(StoreError::Fenced) => sleep(WHILE_FENCED).await,
+            // A sale that waits for recovery is moved on later.
+            Ok(()) | Err(StoreError::Fenced) => sleep(shop.schedule_pause()).await,
             Err(error) => {
                 log::<(), _>(Err(error), "the schedule could not be kept and is retried");
                 sleep(AFTER_ERROR).await;

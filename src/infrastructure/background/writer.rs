@@ -65,10 +65,13 @@ async fn until_lost(mut lock: Box<dyn Lock>) {
 async fn write_ledger(shop: &Shop, sale: &LiveSale) {
     let mut writer: Option<LedgerWriter> = None;
     loop {
-        let _woken = timeout(CHECK_EVERY, sale.arrived.notified()).await;
+        if timeout(CHECK_EVERY, sale.arrived.notified()).await.is_err() {
+            // A standby that was behind may have become the primary: read again how far PostgreSQL is.
+            writer = None;
+        }
         // The other purchases of the same group join the batch.
         tokio::task::yield_now().await;
-        while let Ok(epoch) = shop.fence.enter() {
+        while let Ok(epoch) = shop.enter(sale) {
             if writer.as_ref().is_none_or(|writer| writer.epoch() != epoch.number()) {
                 writer = None;
             }

@@ -36,8 +36,17 @@ metrics! {
     /// Time that the worker threads were busy.
     static TOKIO_BUSY: Reading<Counter> = "flashsale_tokio_busy_seconds_total";
 
-    /// Epoch in which this instance decides; 0 while it decides nothing.
+    /// Oldest epoch of the live sales; 0 while one of them waits for recovery.
     static EPOCH: Reading<Gauge> = "flashsale_epoch";
+
+    /// Difference between the clocks of Redis, PostgreSQL and this host, at least. Beyond 2 s nothing is sold.
+    static CLOCK_DIFFERENCE: Reading<Gauge> = "flashsale_clock_difference_seconds";
+
+    /// Live sales that wait for recovery.
+    static SALES_FENCED: Reading<Gauge> = "flashsale_sales_fenced";
+
+    /// Times that Redis was found to have lost the state of a sale.
+    static FENCE_TRIPS: Reading<Counter> = "flashsale_fence_trips_total";
 
     /// Requests that the sold-item filter refused without a call to Redis.
     static FILTER_REFUSALS: Reading<Counter> = "flashsale_sold_filter_refusals_total";
@@ -224,7 +233,11 @@ fn of_runtime(runtime: &RuntimeMetrics) {
 
 fn of_shop(shop: &Shop) {
     let (sales, now) = (shop.sales.all_live(), shop.clock.now());
-    EPOCH.set(shop.fence.epoch().map_or(0.0, |epoch| epoch.0 as f64));
+    let epochs = sales.iter().map(|sale| sale.fence.epoch().map_or(0, |epoch| epoch.0));
+    EPOCH.set(epochs.min().unwrap_or(0) as f64);
+    FENCE_TRIPS.set(shop.alarm.closed());
+    SALES_FENCED.set(sales.iter().filter(|sale| sale.fence.epoch().is_none()).count() as f64);
+    CLOCK_DIFFERENCE.set(shop.clock.difference().as_seconds_f64());
     FILTER_REFUSALS.set(shop.refusals.filtered());
     let waiting: usize = sales.iter().map(|sale| sale.confirmations.waiting()).sum();
     PURCHASES_WAITING.set(waiting as f64);

@@ -1,9 +1,10 @@
-//! Locks and epochs.
+//! Locks, epochs and the clock.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
@@ -11,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::application::sale::ports::{Coordination, Lock, LockName, Probe};
 use crate::application::shared::StoreError;
-use crate::domain::shared::Epoch;
+use crate::domain::shared::{Epoch, SaleId};
 
 use super::connection::PgArchive;
 use super::errors::store_error;
@@ -48,14 +49,24 @@ impl Coordination for PgArchive {
         locking.await.map_err(|error| StoreError::Unreachable(Box::new(error)))?
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
-        let number = sqlx::query_scalar!("SELECT number FROM epoch");
-        Statement::Epoch.run(number.fetch_one(&self.pool)).await.map(Epoch)
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#);
+        Statement::Now.run(now.fetch_one(&self.pool)).await
     }
 
-    async fn raise_epoch(&self) -> Result<Epoch, StoreError> {
-        let raised = sqlx::query_scalar!("UPDATE epoch SET number = number + 1 RETURNING number");
-        Statement::RaiseEpoch.run(raised.fetch_one(&self.pool)).await.map(Epoch)
+    async fn begin_epoch(&self, above: Epoch, sales: &[SaleId]) -> Result<Epoch, StoreError> {
+        let sales: Vec<String> = sales.iter().map(SaleId::to_string).collect();
+        let begun = sqlx::query_file_scalar!(
+            "src/infrastructure/postgres/queries/begin_epoch.sql",
+            above.0,
+            &sales as &[String]
+        );
+        Statement::BeginEpoch.run(begun.fetch_one(&self.pool)).await.map(Epoch)
+    }
+
+    async fn end_restoration(&self, epoch: Epoch) -> Result<(), StoreError> {
+        let ended = sqlx::query!("UPDATE ledger_cursors SET is_restoring = false WHERE epoch = $1", epoch.0);
+        Statement::EndRestoration.run(ended.execute(&self.pool)).await.map(|_done| ())
     }
 }
 

@@ -20,13 +20,14 @@ use super::statement::Statement;
 impl LedgerArchive for PgArchive {
     async fn cursors(&self, sale: SaleId) -> Result<Cursors, StoreError> {
         let row = sqlx::query!(
-            "SELECT epoch.number AS epoch, ledger.last_id AS ledger, attempts.last_id AS attempts
-             FROM ledger_cursors ledger JOIN attempt_cursors attempts USING (sale) CROSS JOIN epoch
+            "SELECT epoch, is_restoring, ledger.last_id AS ledger, attempts.last_id AS attempts
+             FROM ledger_cursors ledger JOIN attempt_cursors attempts USING (sale)
              WHERE sale = (SELECT key FROM sales WHERE id = $1)",
             sale.to_string(),
         );
         let row = Statement::Cursors.run(row.fetch_one(&self.pool)).await?;
-        Ok(Cursors { epoch: Epoch(row.epoch), ledger: ledger_id(row.ledger)?, attempts: ledger_id(row.attempts)? })
+        let (ledger, attempts) = (ledger_id(row.ledger)?, ledger_id(row.attempts)?);
+        Ok(Cursors { epoch: Epoch(row.epoch), is_restoring: row.is_restoring, ledger, attempts })
     }
 
     async fn persist(

@@ -1,5 +1,6 @@
 //! Connections to Redis.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,15 +10,18 @@ use tracing::Instrument;
 
 use crate::application::shared::StoreError;
 use crate::domain::shared::Epoch;
+use crate::domain::shared::limits::LIVE_SALES_MAX;
 use crate::infrastructure::metrics::StoreErrorKind;
 
 use super::groups::{Call, Groups};
-use super::history::History;
 use super::keys::SaleKeys;
 use super::link::{Link, with_probes};
 use super::metrics::{ERRORS, SCRIPT_DURATION};
 use super::reply::{Reply, text};
 use super::scripts::ScriptSet;
+
+/// Epochs whose scripts are kept at hand: each live sale may have an epoch of its own.
+const EPOCHS_MAX: usize = LIVE_SALES_MAX;
 
 /// Redis. Requests and the work that keeps sales going have a connection each, so that no number of requests delays that
 /// work.
@@ -27,8 +31,8 @@ pub struct RedisStore {
     pub(super) requests: Link,
     pub(super) control: Link,
     pub(super) groups: Arc<Groups>,
-    pub(super) history: Arc<History>,
-    scripts: Arc<ArcSwap<ScriptSet>>,
+    /// The scripts of the newest epochs.
+    scripts: Arc<ArcSwap<Vec<Arc<ScriptSet>>>>,
 }
 
 /// A Redis that cannot be used.
@@ -54,9 +58,7 @@ impl RedisStore {
         let client = Client::open(with_probes(info)).map_err(ConnectError::Url)?;
         let open = async || Link::open(client.clone()).await.map_err(ConnectError::Unreachable);
         let (requests, control) = (open().await?, open().await?);
-        let scripts = Arc::new(ArcSwap::from_pointee(ScriptSet::new(Epoch(0))));
-        let history = Arc::default();
-        let store = RedisStore { client, requests, control, groups: Arc::default(), history, scripts };
+        let store = RedisStore { client, requests, control, groups: Arc::default(), scripts: Arc::default() };
         store.refuse_old_versions().await?;
         store.refuse_eviction().await?;
         Ok(store)
@@ -132,12 +134,17 @@ impl RedisStore {
 
     /// Returns the scripts of an epoch, hashed once.
     pub(super) fn scripts(&self, epoch: Epoch) -> Arc<ScriptSet> {
-        let scripts = self.scripts.load_full();
-        if scripts.epoch == epoch {
-            return scripts;
+        if let Some(scripts) = self.scripts.load().iter().find(|scripts| scripts.epoch == epoch) {
+            return scripts.clone();
         }
         let scripts = Arc::new(ScriptSet::new(epoch));
-        self.scripts.store(scripts.clone());
+        self.scripts.rcu(|known| {
+            let mut known: Vec<_> = known.iter().filter(|known| known.epoch != epoch).cloned().collect();
+            known.push(scripts.clone());
+            known.sort_by_key(|scripts| Reverse(scripts.epoch));
+            known.truncate(EPOCHS_MAX);
+            known
+        });
         scripts
     }
 }

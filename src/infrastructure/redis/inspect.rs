@@ -23,8 +23,8 @@ const SCAN_COUNT: usize = 200;
 #[async_trait]
 impl Inspector for RedisStore {
     async fn has_state(&self, sale: SaleId) -> Result<bool, StoreError> {
-        let mut command = redis::cmd("EXISTS");
-        command.arg(SaleKeys::of(sale).key(Part::Header));
+        let mut command = redis::cmd("HEXISTS");
+        command.arg(SaleKeys::of(sale).key(Part::Header)).arg("epoch");
         self.query(&command).await
     }
 

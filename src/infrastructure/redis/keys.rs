@@ -12,7 +12,8 @@ pub const RETIRED_SALES: &str = "flashsale:retired";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Hash: `epoch`, `starts_at_ms`, `ends_at_ms`, `user_limit`, and `last_id`, the id of the last ledger entry; later
-    /// `sealed`, when the sale is about to be closed. Without it nothing is decided.
+    /// `sealed`, when the sale is about to be closed. While the sale is being restored: `restoring`, the epoch of that, and
+    /// nothing else. Without `epoch` nothing is decided.
     Header,
     /// Hash: item number -> its sold units, `7,2,5`: 1 to 7 without 2 and 5. An item without a field has sold none.
     Units,

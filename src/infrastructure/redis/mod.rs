@@ -4,7 +4,6 @@ mod calls;
 mod connection;
 mod decide;
 mod groups;
-mod history;
 mod inspect;
 mod keys;
 mod ledger;

@@ -82,7 +82,7 @@ impl ScriptSet {
     pub fn new(epoch: Epoch) -> Self {
         let hash = |text: String| Script::new(&text).get_hash().to_owned();
         let hashes = ScriptName::VARIANTS.iter().map(|script| hash(text(epoch, *script))).collect();
-        ScriptSet { epoch, witness_hash: hash(witness(epoch)), hashes }
+        ScriptSet { epoch, witness_hash: witness_hash(epoch), hashes }
     }
 
     /// Returns the hash of the witness.
@@ -109,6 +109,11 @@ impl ScriptSet {
     pub fn texts(&self) -> impl Iterator<Item = String> {
         ScriptName::VARIANTS.iter().map(|script| text(self.epoch, *script))
     }
+}
+
+/// Returns the hash of the witness of an epoch.
+pub fn witness_hash(epoch: Epoch) -> String {
+    Script::new(&witness(epoch)).get_hash().to_owned()
 }
 
 fn witness(epoch: Epoch) -> String {

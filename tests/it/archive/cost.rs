@@ -29,7 +29,8 @@ async fn persist_cost() {
     assert!(archive.create_sale(&sale, &catalog).await.expect("it answers"));
     println!("a sale of {ITEMS} items is created in {:?}", begun.elapsed());
     let meter = Meter { connection: sqlx::PgPool::connect(&url).await.expect("PostgreSQL answers") };
-    let mut writer = Writer { epoch: archive.epoch().await.expect("it answers"), archive, sale, sold: 0, units: 0 };
+    let mut writer =
+        Writer { epoch: archive.cursors(sale.id).await.expect("it answers").epoch, archive, sale, sold: 0, units: 0 };
     while writer.sold < FILLED {
         writer.persist(500, 1).await;
     }

@@ -4,7 +4,7 @@ use super::*;
 
 pub async fn a_batch_of_an_older_epoch_is_refused_whole(fixture: Fixture) {
     let entry = fixture.sold(id(1), "ann", &[(1, 1, 1)]);
-    fixture.archive.raise_epoch().await.expect("it answers");
+    fixture.archive.begin_epoch(Epoch(0), &[fixture.sale.id]).await.expect("it answers");
     let late = fixture.persist(LedgerId::ZERO, std::slice::from_ref(&entry)).await;
     assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
     let rejection = Rejection { reason: RejectionReason::Invalid, message: "late".into() };
@@ -14,6 +14,23 @@ pub async fn a_batch_of_an_older_epoch_is_refused_whole(fixture: Fixture) {
     assert_eq!(fixture.cursor().await, LedgerId::ZERO);
 }
 
+pub async fn the_epoch_of_one_sale_is_none_of_the_others(fixture: Fixture) {
+    let archive = &fixture.archive;
+    let other = sale_from(fixture.sale.window.ends_at, 1, &fixture.catalog);
+    archive.create_sale(&other, &fixture.catalog).await.expect("it answers");
+    let cursors = async |sale| archive.cursors(sale).await.expect("it answers");
+    let created = cursors(other.id).await;
+    assert_eq!((created.epoch, created.is_restoring), (fixture.epoch, false));
+    let newer = archive.begin_epoch(Epoch(7), &[fixture.sale.id]).await.expect("it answers");
+    assert_eq!(newer, Epoch(8), "newer than the epoch that PostgreSQL has forgotten");
+    assert_eq!(cursors(other.id).await, created);
+    assert_eq!((cursors(fixture.sale.id).await.epoch, cursors(fixture.sale.id).await.is_restoring), (newer, true));
+    archive.end_restoration(newer).await.expect("it answers");
+    assert!(!cursors(fixture.sale.id).await.is_restoring);
+    let next = archive.begin_epoch(Epoch(0), &[]).await.expect("it answers");
+    assert_eq!((next, cursors(fixture.sale.id).await.epoch), (Epoch(9), newer));
+}
+
 pub async fn each_entry_is_written_exactly_once_by_concurrent_writers(fixture: Fixture) {
     let entries = [fixture.sold(id(1), "ann", &[(1, 1, 1)]), fixture.sold(id(2), "bob", &[(2, 1, 1)])];
     let (one, two) = tokio::join!(fixture.persist(LedgerId::ZERO, &entries), fixture.persist(LedgerId::ZERO, &entries));
@@ -21,7 +38,7 @@ pub async fn each_entry_is_written_exactly_once_by_concurrent_writers(fixture: F
     assert!(one.is_ok() && moved(&two) || two.is_ok() && moved(&one), "{one:?} {two:?}");
     assert_eq!(fixture.entries().await, entries);
     let cursors = fixture.archive.cursors(fixture.sale.id).await.expect("it answers");
-    assert_eq!(cursors, Cursors { epoch: fixture.epoch, ledger: id(2), attempts: LedgerId::ZERO });
+    assert_eq!(cursors, Cursors { epoch: fixture.epoch, is_restoring: true, ledger: id(2), attempts: LedgerId::ZERO });
     // Entries that sell nothing move the cursor too.
     let opened = LedgerEntry { id: id(3), event: LedgerEvent::Opened };
     fixture.persist(id(2), &[opened]).await.expect("it is right");
@@ -188,7 +205,7 @@ pub async fn a_release_of_a_purchase_that_owns_nothing_is_rejected(fixture: Fixt
     }
     // Nothing of the batch was written.
     assert_eq!((fixture.entries().await, fixture.cursor().await), (vec![sold], id(1)));
-    fixture.archive.raise_epoch().await.expect("it answers");
+    fixture.archive.begin_epoch(Epoch(0), &[fixture.sale.id]).await.expect("it answers");
     let late = fixture.persist(id(1), &batch[..1]).await;
     assert!(matches!(late, Err(PersistError::EpochPassed)), "{late:?}");
 }

@@ -198,7 +198,7 @@ impl Instance {
     }
 
     pub fn epoch(&self) -> Option<Epoch> {
-        self.shop.fence.epoch()
+        self.shop.current_sale().ok().and_then(|sale| sale.fence.epoch())
     }
 
     /// Verifies the current sale.

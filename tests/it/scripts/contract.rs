@@ -58,6 +58,7 @@ contract! {
     a_restored_sale_knows_which_purchases_were_released,
     a_restored_ledger_reaches_as_far_as_the_archive,
     only_a_store_that_lost_nothing_gets_new_scripts,
+    who_restores_in_an_older_epoch_changes_nothing,
     a_retired_sale_is_forgotten_in_time,
 }
 
@@ -520,7 +521,7 @@ async fn opening_twice_changes_nothing(sale: Fixture<'_>) {
     // A sale of another epoch, or one that is being restored, is not opened.
     sale.store().load_scripts(Epoch(2)).await.unwrap();
     assert!(matches!(sale.store().open(Epoch(2), &sale.stock).await, Err(StoreError::Fenced)));
-    sale.store().fence(sale.id).await.unwrap();
+    sale.store().fence(EPOCH, sale.id).await.unwrap();
     assert!(matches!(sale.store().open(EPOCH, &sale.stock).await, Err(StoreError::Fenced)));
 }
 
@@ -565,18 +566,27 @@ async fn nothing_is_decided_in_another_epoch_or_without_scripts(sale: Fixture<'_
 async fn a_loss_is_found_and_an_intact_store_is_left_alone(sale: Fixture<'_>) {
     let (store, id) = (sale.store(), sale.id);
     let bought = sale.buy("ann", 1, &[(1, 1)]).await.id;
-    let is_intact = async |epoch, sales: &[(SaleId, LedgerId)]| store.is_intact(epoch, sales).await.unwrap();
-    assert!(is_intact(EPOCH, &[]).await && is_intact(EPOCH, &[(id, LedgerId::ZERO), (id, bought)]).await);
-    assert!(!is_intact(EPOCH, &[(id, bought.next())]).await, "the ledger ends before the archive");
-    assert!(!is_intact(EPOCH, &[(SaleId::special(id.starts_at(), 8), LedgerId::ZERO)]).await, "no such sale");
-    assert!(!is_intact(Epoch(2), &[]).await, "no scripts");
-    store.load_scripts(Epoch(2)).await.unwrap();
-    assert!(!is_intact(Epoch(2), &[(id, LedgerId::ZERO)]).await, "a sale of another epoch");
-    sale.subject.forget().await;
-    assert!(is_intact(EPOCH, &[]).await && !is_intact(EPOCH, &[(id, LedgerId::ZERO)]).await, "no data");
-    assert!(!store.has_state(id).await.unwrap());
+    let stored = async |epoch, archived| store.stored(epoch, id, archived).await.unwrap();
+    for archived in [LedgerId::ZERO, bought] {
+        assert!(stored(EPOCH, archived).await.is_intact(EPOCH));
+    }
+    let ahead = stored(EPOCH, bought.next()).await;
+    assert!(!ahead.has_archived && !ahead.is_intact(EPOCH), "the ledger ends before the archive");
+    let other = store.stored(EPOCH, SaleId::special(id.starts_at(), 8), LedgerId::ZERO).await.unwrap();
+    assert_eq!((other.epoch, other.is_intact(EPOCH)), (None, false), "no such sale");
+    for _with_its_scripts in [false, true] {
+        let newer = stored(Epoch(2), bought).await;
+        assert_eq!((newer.epoch, newer.is_remembered, newer.is_intact(Epoch(2))), (Some(EPOCH), true, false));
+        store.load_scripts(Epoch(2)).await.unwrap();
+    }
     sale.subject.forget_scripts().await;
-    assert!(!is_intact(EPOCH, &[]).await, "no scripts any more");
+    for expected in [EPOCH, Epoch(2)] {
+        let forgetful = stored(expected, bought).await;
+        assert_eq!((forgetful.epoch, forgetful.is_remembered, forgetful.has_archived), (Some(EPOCH), false, true));
+    }
+    sale.subject.forget().await;
+    assert_eq!(stored(EPOCH, LedgerId::ZERO).await.epoch, None, "no data");
+    assert!(!store.has_state(id).await.unwrap());
 }
 
 async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<'_>) {
@@ -597,7 +607,7 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
     let mut entries: Vec<_> = archived.iter().map(|recorded| sold(recorded.id, recorded.purchase.clone())).collect();
     entries.push(sold(lost.id, purchase));
 
-    store.fence(id).await.unwrap();
+    store.fence(EPOCH, id).await.unwrap();
     assert!(is_fenced(store.purchase(EPOCH, cart.code, false).await));
     assert!(!store.has_state(id).await.unwrap());
     assert_eq!(sale.ledger().await.len(), 4, "a fenced ledger can be read");
@@ -605,13 +615,14 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
     let attempts = store.read_attempts(id, LedgerId::ZERO, 100).await.unwrap();
     let new = Epoch(2);
     for _again in 0..2 {
+        store.fence(new, id).await.unwrap();
         store.restore(new, &stock, lost.id, attempts.readable[0].id).await.unwrap();
         store.load_scripts(new).await.unwrap();
     }
 
     assert!(store.has_state(id).await.unwrap());
     assert_eq!(sale.holdings().await.drift(&stock.holdings), 0);
-    assert!(store.is_intact(new, &[(id, lost.id)]).await.unwrap());
+    assert!(store.stored(new, id, lost.id).await.unwrap().is_intact(new));
     let found = store.find_request(new, id, &user("ann"), &request("-")).await.unwrap().unwrap();
     assert_eq!((found.id, &found.purchase), (archived[1].id, &archived[1].purchase));
     assert_eq!(store.find(new, cart.code).await.unwrap(), Some(Found::Cart(cart.clone())));
@@ -635,6 +646,7 @@ async fn a_restored_sale_knows_which_purchases_were_released(sale: Fixture<'_>) 
     let (ledger, held) = (sale.ledger().await, sale.holdings().await);
     let stock = Stock::with_entries(sale.stock.sale.clone(), &catalog(), ledger[1..].to_vec()).unwrap();
     sale.subject.forget().await;
+    store.fence(EPOCH, id).await.unwrap();
     store.restore(EPOCH, &stock, last, LedgerId::ZERO).await.unwrap();
     assert_eq!(sale.ledger().await, ledger);
     assert_eq!(sale.holdings().await.drift(&held), 0);
@@ -646,7 +658,7 @@ async fn a_restored_sale_knows_which_purchases_were_released(sale: Fixture<'_>) 
     }
     let third = sale.buy_now("cat", "r", 3, (1, 1)).await.unwrap();
     assert!(last.precedes(third.id));
-    assert!(store.is_intact(EPOCH, &[(id, last)]).await.unwrap());
+    assert!(store.stored(EPOCH, id, last).await.unwrap().is_intact(EPOCH));
 }
 
 async fn a_restored_ledger_reaches_as_far_as_the_archive(sale: Fixture<'_>) {
@@ -656,9 +668,10 @@ async fn a_restored_ledger_reaches_as_far_as_the_archive(sale: Fixture<'_>) {
     let (persisted, attempts): (LedgerId, LedgerId) =
         (format!("{ahead}-5").parse().unwrap(), format!("{ahead}-7").parse().unwrap());
     sale.subject.forget().await;
+    store.fence(Epoch(2), id).await.unwrap();
     store.restore(Epoch(2), &sale.stock, persisted, attempts).await.unwrap();
     store.load_scripts(Epoch(2)).await.unwrap();
-    assert!(store.is_intact(Epoch(2), &[(id, persisted)]).await.unwrap());
+    assert!(store.stored(Epoch(2), id, persisted).await.unwrap().is_intact(Epoch(2)));
     assert_eq!(sale.ledger().await.last().unwrap(), &LedgerEntry { id: persisted, event: LedgerEvent::Opened });
     let cart = store.checkout(Epoch(2), &catalog(), &user("ann"), sale.code(1), &lines(&[(1, 1)])).await.unwrap();
     assert_eq!(store.read_attempts(id, attempts, 10).await.unwrap().readable.len(), 1);
@@ -667,13 +680,30 @@ async fn a_restored_ledger_reaches_as_far_as_the_archive(sale: Fixture<'_>) {
 
 async fn only_a_store_that_lost_nothing_gets_new_scripts(sale: Fixture<'_>) {
     let store = sale.store();
-    store.join(Epoch(2)).await.unwrap();
-    assert!(!store.is_intact(Epoch(2), &[]).await.unwrap(), "this store never heard of the epoch");
+    let is_intact = async |epoch| store.stored(epoch, sale.id, LedgerId::ZERO).await.unwrap().is_intact(epoch);
     store.join(EPOCH).await.unwrap();
-    assert!(store.is_intact(EPOCH, &[]).await.unwrap());
+    assert!(is_intact(EPOCH).await);
     sale.subject.forget_scripts().await;
     store.join(EPOCH).await.unwrap();
-    assert!(!store.is_intact(EPOCH, &[]).await.unwrap(), "it may have lost more than its scripts");
+    assert!(!is_intact(EPOCH).await, "it may have lost more than its scripts");
+}
+
+async fn who_restores_in_an_older_epoch_changes_nothing(sale: Fixture<'_>) {
+    let (store, id) = (sale.store(), sale.id);
+    let (sleeper, newer) = (Epoch(2), Epoch(3));
+    store.fence(sleeper, id).await.unwrap();
+    store.fence(newer, id).await.unwrap();
+    // It wakes up while another restores, and after that.
+    for _time in ["meanwhile", "later"] {
+        let late = store.restore(sleeper, &sale.stock, LedgerId::ZERO, LedgerId::ZERO).await;
+        assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
+        assert!(matches!(store.fence(sleeper, id).await, Err(StoreError::Fenced)));
+        if !store.has_state(id).await.unwrap() {
+            store.restore(newer, &sale.stock, LedgerId::ZERO, LedgerId::ZERO).await.unwrap();
+            store.load_scripts(newer).await.unwrap();
+        }
+    }
+    assert!(store.stored(newer, id, LedgerId::ZERO).await.unwrap().is_intact(newer));
 }
 
 async fn a_retired_sale_is_forgotten_in_time(sale: Fixture<'_>) {

@@ -71,8 +71,10 @@ pub struct RejectedEntry {
 /// The progress of the archive with each log of a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursors {
-    /// The epoch in which they were read.
+    /// The epoch of the ledger.
     pub epoch: Epoch,
+    /// The sale is being restored in that epoch.
+    pub is_restoring: bool,
     pub ledger: LedgerId,
     pub attempts: LedgerId,
 }

@@ -1,6 +1,7 @@
 //! Agreement between instances.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::application::shared::StoreError;
 use crate::domain::shared::{Epoch, SaleId};
@@ -21,15 +22,19 @@ pub enum LockName {
     Recovery,
 }
 
-/// Locks and epochs that all instances share.
+/// Locks, epochs and a clock that all instances share.
 #[async_trait]
 pub trait Coordination: Send + Sync {
     /// Takes the lock. Returns `None` while another holder has it.
     async fn try_lock(&self, name: LockName) -> Result<Option<Box<dyn Lock>>, StoreError>;
 
-    /// Reads the current epoch.
-    async fn epoch(&self) -> Result<Epoch, StoreError>;
+    /// Reads the clock of the archive.
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError>;
 
-    /// Begins the next epoch. Once this returns, nothing of an older one can be archived.
-    async fn raise_epoch(&self) -> Result<Epoch, StoreError>;
+    /// Begins an epoch of these sales, newer than all before and than `above`. Once this returns, nothing of their older
+    /// epochs can be archived.
+    async fn begin_epoch(&self, above: Epoch, sales: &[SaleId]) -> Result<Epoch, StoreError>;
+
+    /// Records that the sales of this epoch are restored.
+    async fn end_restoration(&self, epoch: Epoch) -> Result<(), StoreError>;
 }

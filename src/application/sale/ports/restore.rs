@@ -6,18 +6,43 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::Stock;
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
 
+/// The name of the history that a store writes. It changes when the store restarts, and when a replica becomes the
+/// primary: a new primary may lack the last writes of the old one, although it has everything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History(pub String);
+
+/// What the store holds of a sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSale {
+    /// The epoch of its state; `None` if it has none, or is being restored.
+    pub epoch: Option<Epoch>,
+    /// The store has forgotten nothing since that epoch began: it knows the scripts of it.
+    pub is_remembered: bool,
+    /// The ledger has the entry that was archived last.
+    pub has_archived: bool,
+    pub history: History,
+}
+
+impl StoredSale {
+    /// Returns true if the store may decide in this epoch.
+    pub fn is_intact(&self, epoch: Epoch) -> bool {
+        self.epoch == Some(epoch) && self.is_remembered && self.has_archived
+    }
+}
+
 /// Checks the state of the store and replaces what it lost.
 #[async_trait]
 pub trait Restorer: Send + Sync {
-    /// Returns true if the store has written one history since the epoch began, holds the scripts of the epoch and, for
-    /// each sale, its state of that epoch with a ledger that has the last archived entry.
-    async fn is_intact(&self, epoch: Epoch, sales: &[(SaleId, LedgerId)]) -> Result<bool, StoreError>;
+    /// Returns what the store holds of a sale that should be in this epoch, and whose last archived entry is `archived`.
+    async fn stored(&self, epoch: Epoch, sale: SaleId, archived: LedgerId) -> Result<StoredSale, StoreError>;
 
-    /// Makes a sale undecidable in every epoch until it is restored.
-    async fn fence(&self, sale: SaleId) -> Result<(), StoreError>;
+    /// Makes a sale undecidable in every epoch until it is restored in this one or a newer one. Fails with
+    /// [`StoreError::Fenced`] if a newer one has begun.
+    async fn fence(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError>;
 
-    /// Replaces the state of a fenced sale and lifts the fence. Later entries get ids above `persisted` and
-    /// `attempts`. Existing carts stay.
+    /// Replaces the state of a sale that was fenced in this epoch, and lifts the fence. Later entries get ids above
+    /// `persisted` and `attempts`. Existing carts stay. Fails with [`StoreError::Fenced`], and writes nothing more, once
+    /// a newer epoch has begun.
     async fn restore(
         &self,
         epoch: Epoch,

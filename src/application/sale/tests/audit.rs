@@ -75,7 +75,7 @@ async fn an_audit_has_a_result_only_on_its_instance_and_in_one_epoch() {
     // A store that lost its state differs without being wrong, and recovery is called.
     world.store.forget();
     assert_eq!(world.shop.audit(&sale, &mut Pace::without_pauses()).await.unwrap(), None);
-    assert_eq!(world.shop.fence.epoch(), None);
+    assert_eq!(world.sale().fence.epoch(), None);
     world.shop.recover().await.unwrap();
     assert!(world.shop.audit(&sale, &mut Pace::without_pauses()).await.unwrap().unwrap().is_sound());
     world.free_again(1);

@@ -52,6 +52,11 @@ async fn a_retry_after_the_hour_gets_the_receipt_of_the_hour_before() {
     world.set_time("10:00:00");
     world.shop.keep_schedule().await.unwrap();
     assert_ne!(world.sale().id(), nine.id());
+    // Another instance does not know yet what was sold before.
+    let other = world.other();
+    start(&other).await;
+    let early = buy(&other, "ann", "r", 1).await;
+    assert!(matches!(early, Err(BuyNowError::Failed(StoreError::Busy(_)))), "{early:?}");
     assert_eq!(durable(buy(&world.shop, "ann", "r", 1).await.unwrap()), receipt);
     // Another user buys the item of that number in the new sale.
     let outcome = buy(&world.shop, "bob", "r", 1).await.unwrap();
@@ -94,8 +99,7 @@ async fn while_the_instance_cannot_know_the_answer_is_busy_and_never_not_found()
     let world = World::started(settings());
     let result = buy(&world.shop, "ann", "r", 99_999).await;
     assert!(matches!(result, Err(BuyNowError::Failed(StoreError::Busy(_)))), "{result:?}");
-    world.shop.recover().await.unwrap();
-    world.shop.keep_schedule().await.unwrap();
+    start(&world.shop).await;
     assert_eq!(refusal(buy(&world.shop, "ann", "r", 99_999).await), BuyNowRefusal::ItemNotFound);
     let unknown = "20261120T0930-7f3a-00001".parse().unwrap();
     let result = world.shop.buy_now(&user("ann"), &request("r"), unknown, Quantity::ONE).await;
@@ -122,7 +126,7 @@ async fn a_unit_that_the_store_sells_twice_is_sold_out_for_the_second_buyer() {
     sell(&world, "ann", "r", 1).await;
     world.free_again(1);
     // The filter knows better than the store, so it is bypassed.
-    let (sale, epoch) = (world.sale(), world.shop.fence.epoch().unwrap());
+    let (sale, epoch) = (world.sale(), world.sale().fence.epoch().unwrap());
     let wanted = crate::domain::sale::CartLine { ordinal: 1.try_into().unwrap(), quantity: Quantity::ONE };
     let code = CheckoutCode::new(sale.id(), 7);
     world.shop.store.buy_now(epoch, &sale.catalog, (&user("bob"), &request("r")), code, wanted).await.unwrap();

@@ -50,10 +50,10 @@ async fn while_no_sale_is_known_here_the_answer_is_busy_and_never_not_found() {
     for result in [checkout(&world.shop, "ann", &[1]).await, checkout(&world.shop, "ann", &[99_999]).await] {
         assert!(matches!(result, Err(CheckoutError::Failed(StoreError::Busy(_)))), "{result:?}");
     }
-    world.shop.recover().await.unwrap();
+    world.shop.keep_schedule().await.unwrap();
     let result = checkout(&world.shop, "ann", &[1]).await;
     assert!(matches!(result, Err(CheckoutError::Failed(StoreError::Busy(_)))), "{result:?}");
-    world.shop.keep_schedule().await.unwrap();
+    world.shop.recover().await.unwrap();
     checkout(&world.shop, "ann", &[1]).await.unwrap();
 }
 
@@ -103,7 +103,7 @@ async fn a_store_that_lost_its_state_closes_the_fence() {
     world.store.forget_scripts();
     let result = checkout(&world.shop, "ann", &[1]).await;
     assert!(matches!(result, Err(CheckoutError::Failed(StoreError::Fenced))), "{result:?}");
-    assert_eq!(world.shop.fence.epoch(), None);
+    assert_eq!(world.sale().fence.epoch(), None);
     let calls = world.store.calls().count(StoreCall::Checkout);
     checkout(&world.shop, "ann", &[1]).await.unwrap_err();
     assert_eq!(world.store.calls().count(StoreCall::Checkout), calls, "a closed fence costs no call");

@@ -3,6 +3,7 @@ use crate::application::sale::create_sale::{NewSale, NewSaleError, Offer};
 use crate::application::sale::memory::{Fault, StoreCall};
 use crate::application::sale::ports::SaleArchive;
 use crate::domain::sale::{CheckoutRefusal, SaleStatus};
+use crate::domain::shared::Epoch;
 use crate::domain::shared::limits::{LIVE_SALES_MAX, SALE_DAYS_MAX};
 
 fn wanted(starts_at: Option<DateTime<Utc>>, ends_at: Option<DateTime<Utc>>) -> NewSale {
@@ -21,13 +22,14 @@ async fn a_created_sale_sells_at_once() {
 }
 
 #[tokio::test]
-async fn a_sale_that_cannot_be_opened_yet_exists_and_the_schedule_opens_it() {
+async fn a_sale_that_cannot_be_opened_yet_exists_and_recovery_opens_it() {
     let world = World::open().await;
     world.store.calls().fail_next(StoreCall::Open, Fault::Unreachable);
     let sale = world.shop.create_sale(wanted(None, None)).await.unwrap();
-    assert!(world.shop.sales.live(sale.id).is_none());
-    world.shop.keep_schedule().await.unwrap();
-    assert!(world.shop.sales.live(sale.id).is_some());
+    let live = world.shop.sales.live(sale.id).unwrap();
+    assert_eq!(live.fence.epoch(), None);
+    world.shop.recover().await.unwrap();
+    assert_eq!(live.fence.epoch(), Some(Epoch(1)));
 }
 
 #[tokio::test]

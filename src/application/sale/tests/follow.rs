@@ -8,7 +8,7 @@ use crate::domain::shared::Ordinal;
 
 /// Takes one step, or stops waiting for an entry that does not come.
 async fn step(world: &World, follower: &mut Follower, sale: &LiveSale) {
-    let epoch = world.shop.fence.epoch().unwrap();
+    let epoch = world.sale().fence.epoch().unwrap();
     let mut reader = world.store.follow(sale.id()).await.unwrap();
     if let Ok(result) = timeout(Duration::from_millis(10), follower.step(epoch, sale, reader.as_mut())).await {
         result.unwrap();

@@ -23,7 +23,9 @@ use super::memory::{MemoryArchive, MemoryStore};
 use super::pace::Pace;
 use super::persist::{LedgerWriter, Progress};
 use super::ports::{LedgerArchive, PersistError, RejectionReason};
+use super::projection::Projection;
 use super::purchase::PurchaseOutcome;
+use super::recover::Recovered;
 use super::{Settings, Shop};
 use crate::domain::sale::{ItemRef, Quantity, Receipt, Sale};
 use crate::domain::shared::{CheckoutCode, LedgerId, RequestId, UserId};
@@ -71,7 +73,15 @@ fn item(number: u32) -> ItemRef {
 
 fn shop(store: &MemoryStore, archive: &MemoryArchive, settings: Settings) -> Shop {
     let (store, archive) = (Arc::new(store.clone()), Arc::new(archive.clone()));
-    Shop::new(store, archive.clone(), archive, settings)
+    let shop = Shop::new(store, archive.clone(), archive, settings);
+    shop.clock.set_host(at("09:30:00"));
+    shop
+}
+
+/// Makes an instance know its sales and decide in them.
+async fn start(shop: &Shop) -> Recovered {
+    shop.keep_schedule().await.unwrap();
+    shop.recover().await.unwrap()
 }
 
 #[track_caller]
@@ -85,7 +95,13 @@ fn durable(outcome: PurchaseOutcome) -> Receipt {
 impl World {
     /// Stores without a sale, and an instance that has just started.
     fn started(settings: Settings) -> Self {
-        let (store, archive) = (MemoryStore::new(at("09:30:00")), MemoryArchive::default());
+        World::over(MemoryArchive::default(), settings)
+    }
+
+    /// An empty store before this archive, and an instance that has just started.
+    fn over(archive: MemoryArchive, settings: Settings) -> Self {
+        let store = MemoryStore::new(at("09:30:00"));
+        archive.set_time(at("09:30:00"));
         let shop = shop(&store, &archive, settings);
         World { store, archive, shop }
     }
@@ -99,24 +115,34 @@ impl World {
         let mut settings = settings();
         change(&mut settings);
         let world = World::started(settings);
-        world.shop.recover().await.unwrap();
-        world.shop.keep_schedule().await.unwrap();
+        start(&world.shop).await;
+        for sale in world.shop.sales.all_live() {
+            sale.replace(Projection::new(&sale.catalog));
+        }
         world
     }
 
     /// Another instance over the same stores.
     fn other(&self) -> Shop {
-        shop(&self.store, &self.archive, self.shop.settings.clone())
+        let other = shop(&self.store, &self.archive, self.shop.settings.clone());
+        other.clock.set_host(self.shop.clock.now());
+        other
     }
 
     fn sale(&self) -> Arc<LiveSale> {
         self.shop.current_sale().unwrap()
     }
 
-    /// Sets the clock of the store and the estimate of the instance.
+    /// Sets all clocks.
     fn set_time(&self, time: &str) {
-        self.store.set_time(at(time));
-        self.shop.clock.set(at(time));
+        self.set_now(at(time));
+    }
+
+    fn set_now(&self, now: DateTime<Utc>) {
+        self.store.set_time(now);
+        self.archive.set_time(now);
+        self.shop.clock.set_host(now);
+        self.shop.clock.set(now);
     }
 
     /// Puts items into a cart and returns its code.
@@ -146,7 +172,7 @@ impl World {
 
     /// Archives the ledger of a sale up to its end.
     async fn write(&self, sale: &LiveSale) {
-        let mut writer = LedgerWriter::new(self.shop.fence.epoch().unwrap());
+        let mut writer = LedgerWriter::new(sale.fence.epoch().unwrap());
         while writer.step(&self.shop, sale).await.unwrap() == Progress::More {}
     }
 

@@ -4,7 +4,7 @@ use crate::application::sale::ports::{PurchaseArchive, RejectedEntry, Watermarks
 use crate::domain::sale::LedgerEvent;
 
 fn writer(world: &World) -> LedgerWriter {
-    LedgerWriter::new(world.shop.fence.epoch().unwrap())
+    LedgerWriter::new(world.sale().fence.epoch().unwrap())
 }
 
 #[tokio::test]
@@ -25,8 +25,7 @@ async fn a_batch_is_archived_in_one_call_and_announced() {
 
     // Another instance learns from it that the purchases are durable.
     let other = world.other();
-    other.recover().await.unwrap();
-    other.keep_schedule().await.unwrap();
+    start(&other).await;
     other.apply_watermark(watermark.clone()).await.unwrap();
     assert_eq!(other.current_sale().unwrap().confirmations.persisted(), watermark.persisted);
 }
@@ -149,7 +148,7 @@ async fn a_draining_writer_releases_nothing() {
     let sale = world.sale();
     let code = world.decide("ann", &[1]).await;
     world.archive.reject_purchase(code, RejectionReason::Invalid);
-    let mut writer = LedgerWriter::draining(world.shop.fence.epoch().unwrap());
+    let mut writer = LedgerWriter::draining(world.sale().fence.epoch().unwrap());
     while writer.step(&world.shop, &sale).await.unwrap() == Progress::More {}
     assert_eq!(world.store.calls().count(StoreCall::Release), 0);
     assert!(!world.archive.rejections(sale.id()).await.unwrap()[0].released);

@@ -133,7 +133,7 @@ async fn a_closed_sale_shows_its_receipts_and_sells_nothing() {
     world.shop.keep_schedule().await.unwrap();
     assert!(live.sale().closed && world.shop.sales.live(live.id()).is_none());
     let other = world.other();
-    other.recover().await.unwrap();
+    start(&other).await;
     for _store in ["holds the sale", "has dropped the sale"] {
         for shop in [&world.shop, &other] {
             assert_eq!(durable(shop.purchase(receipt.code, false).await.unwrap()), receipt);
@@ -165,6 +165,7 @@ async fn a_purchase_that_recovery_saved_is_acknowledged_to_its_waiter() {
     let mut purchase = pin!(world.shop.purchase(code, false));
     assert!(timeout(ACK_TIMEOUT, &mut purchase).await.is_err());
     world.store.forget_scripts();
+    world.shop.check_redis().await.unwrap();
     world.shop.recover().await.unwrap();
     // Decided in one epoch, archived in the next: the archive has the last word.
     assert_eq!(durable(purchase.await.unwrap()).code, code);

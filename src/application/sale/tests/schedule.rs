@@ -2,6 +2,8 @@ use super::*;
 use crate::application::sale::attempts::AttemptsWriter;
 use crate::application::sale::memory::{ArchiveCall, Fault, StoreCall};
 use crate::application::sale::ports::{Inspector, SaleArchive};
+use crate::application::sale::purchase::PurchaseError;
+use crate::application::shared::StoreError;
 use crate::domain::sale::{Catalog, Sale, Window};
 use crate::domain::shared::SaleId;
 
@@ -27,7 +29,7 @@ async fn the_next_sale_exists_before_its_hour_and_once() {
     assert_eq!(live(&world.shop), ["20261120T09"]);
     world.set_time("09:55:00");
     let other = world.other();
-    other.recover().await.unwrap();
+    start(&other).await;
     for _again in 0..2 {
         let (one, two) = tokio::join!(world.shop.keep_schedule(), other.keep_schedule());
         one.and(two).unwrap();
@@ -59,7 +61,7 @@ async fn a_sale_is_closed_only_when_all_of_it_is_archived() {
     assert_eq!(live(&world.shop), ["20261120T10"]);
     // Redis keeps it for a day, so that it answers retries.
     assert!(world.store.has_state(sale.id()).await.unwrap());
-    world.store.pass(chrono::TimeDelta::days(1));
+    world.set_now(at("10:00:03") + chrono::TimeDelta::days(1));
     world.shop.keep_schedule().await.unwrap();
     assert!(!world.store.has_state(sale.id()).await.unwrap());
 }
@@ -73,7 +75,7 @@ async fn a_sale_with_a_rejected_purchase_is_closed_after_its_release() {
     world.archive.reject_purchase(code, RejectionReason::Invalid);
     world.set_time("10:00:03");
     world.store.calls().fail_next(StoreCall::Release, Fault::Unreachable);
-    LedgerWriter::new(world.shop.fence.epoch().unwrap()).step(&world.shop, &sale).await.unwrap_err();
+    LedgerWriter::new(sale.fence.epoch().unwrap()).step(&world.shop, &sale).await.unwrap_err();
     world.shop.keep_schedule().await.unwrap();
     assert!(!sale.sale().closed);
     // The release and then its own entry in the ledger.
@@ -88,12 +90,12 @@ async fn a_sale_with_a_rejected_purchase_is_closed_after_its_release() {
 async fn a_sale_that_another_instance_closed_is_closed_here() {
     let world = World::open().await;
     let (sale, other) = (world.sale(), world.other());
-    other.recover().await.unwrap();
-    other.keep_schedule().await.unwrap();
+    start(&other).await;
     world.write(&sale).await;
     world.set_time("10:00:03");
     world.shop.keep_schedule().await.unwrap();
     assert_eq!((live(&world.shop), live(&other)), (vec!["20261120T10".into()], vec!["20261120T09".into()]));
+    other.clock.set_host(at("10:00:03"));
     other.keep_schedule().await.unwrap();
     assert_eq!(live(&other), ["20261120T10"]);
     assert!(other.sales.past(sale.id()).is_some_and(|past| past.sale().closed));
@@ -127,8 +129,32 @@ async fn an_end_that_the_store_did_not_hear_of_is_passed_on() {
 }
 
 #[tokio::test]
-async fn nothing_is_scheduled_while_the_fence_is_closed() {
-    let world = World::started(settings());
-    world.shop.keep_schedule().await.unwrap_err();
-    assert_eq!((world.store.calls().total(), world.archive.calls().total()), (0, 0));
+async fn a_clock_that_jumps_past_the_end_of_a_sale_does_not_end_it() {
+    let jumps: [fn(&World); 3] = [
+        |world| world.store.set_time(at("10:30:00")),
+        |world| world.archive.set_time(at("10:30:00")),
+        |world| world.shop.clock.set_host(at("10:30:00")),
+    ];
+    for (clock, jump) in jumps.iter().enumerate() {
+        let world = World::open().await;
+        let (sale, receipt) = (world.sale(), world.sell("ann", &[1]).await);
+        AttemptsWriter::default().step(&world.shop, &sale).await.unwrap();
+        let cart = world.cart("bob", &[2]).await;
+        jump(&world);
+        // Nothing is refused for good before the clocks are compared, and nothing is sold afterwards.
+        if clock == 0 {
+            let result = world.shop.purchase(cart, false).await;
+            assert!(matches!(result, Err(PurchaseError::Failed(StoreError::Busy(_)))), "{result:?}");
+        }
+        let kept = world.shop.keep_schedule().await;
+        assert!(matches!(kept, Err(StoreError::Busy(why)) if why.contains("clocks")), "{kept:?}");
+        let result = world.shop.purchase(cart, false).await;
+        assert!(matches!(result, Err(PurchaseError::Failed(StoreError::Busy(_)))), "{result:?}");
+        assert!(!sale.sale().closed && live(&world.shop) == ["20261120T09"]);
+        assert_eq!(durable(world.shop.purchase(receipt.code, false).await.unwrap()), receipt, "it was bought before");
+        world.set_time("09:31:00");
+        world.shop.keep_schedule().await.unwrap();
+        let result = world.shop.purchase(cart, false).await;
+        assert!(matches!(result, Ok(PurchaseOutcome::Confirming(_))), "{result:?}");
+    }
 }

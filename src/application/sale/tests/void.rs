@@ -37,7 +37,7 @@ async fn sold(world: &World, name: &str, items: &[u32]) -> (CheckoutCode, Receip
 async fn a_voided_purchase_gives_its_units_back_and_keeps_its_receipt() {
     let world = open().await;
     let (sale, mut follower) = (world.sale(), Follower::default());
-    let epoch = world.shop.fence.epoch().unwrap();
+    let epoch = world.sale().fence.epoch().unwrap();
     let mut reader: Box<dyn LedgerReader> = world.store.follow(sale.id()).await.unwrap();
     let (code, receipt) = sold(&world, "ann", &[1, 2, 3, 4]).await;
     follower.step(epoch, &sale, reader.as_mut()).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_release_that_waits_for_the_archive_keeps_its_sale_open_and_is_no_drif
     AttemptsWriter::default().step(&world.shop, &sale).await.unwrap();
     let purchase = purchase(&world, &receipt).await;
     let release = Release::of(receipt.order_id.entry, &purchase, ReleaseReason::Expired);
-    let epoch = world.shop.fence.epoch().unwrap();
+    let epoch = world.sale().fence.epoch().unwrap();
     let id = world.shop.store.release(epoch, sale.id(), &release).await.unwrap();
     assert_eq!(world.verify(&sale.sale()).await, Findings { sold: 2, ..Findings::default() });
     world.set_time("10:00:03");
@@ -144,7 +144,7 @@ async fn a_batch_never_mixes_purchases_and_releases() {
     let world = World::open().await;
     let sale = world.sale();
     let (one, two) = (world.sell("ann", &[1]).await, world.sell("bob", &[2]).await);
-    let epoch = world.shop.fence.epoch().unwrap();
+    let epoch = world.sale().fence.epoch().unwrap();
     let persisted = world.archive.calls().count(ArchiveCall::Persist);
     world.decide("cat", &[3]).await;
     for receipt in [&one, &two] {

@@ -52,7 +52,7 @@ impl Readiness {
             }
         };
         // Read each time: it costs nothing, and a task may be down for a moment only.
-        Services { app: shop.tasks.all_run(), ..services }
+        Services { app: shop.tasks.all_run() && shop.clock.is_trusted(), ..services }
     }
 }
 
@@ -72,8 +72,8 @@ async fn is_up(ping: impl Future<Output = Result<(), StoreError>>) -> bool {
     matches!(tokio::time::timeout(PING_TIMEOUT, ping).await, Ok(Ok(())))
 }
 
-/// Returns true if purchases are decided and reach PostgreSQL in time.
+/// Returns true if purchases in the current sale are decided, and those of all sales reach PostgreSQL in time.
 fn ledger_is_written(shop: &Shop) -> bool {
     let in_time = shop.sales.all_live().iter().all(|sale| sale.confirmations.lag() <= shop.settings.lag_limit);
-    shop.fence.epoch().is_some() && in_time
+    shop.current_sale().is_ok_and(|sale| sale.fence.epoch().is_some()) && in_time
 }

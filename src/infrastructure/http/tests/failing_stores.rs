@@ -51,9 +51,7 @@ pub fn empty_shop(fault: StoreFault) -> Arc<Shop> {
         lag_limit: Duration::from_secs(1),
     };
     let store = Arc::new(fault);
-    let shop = Shop::new(store.clone(), store.clone(), store, settings);
-    shop.fence.open(Epoch(1));
-    Arc::new(shop)
+    Arc::new(Shop::new(store.clone(), store.clone(), store, settings))
 }
 
 fn sale() -> LiveSale {
@@ -71,6 +69,7 @@ fn sale() -> LiveSale {
         missed: vec![],
     };
     let live = LiveSale::new(sale, Arc::new(catalog));
+    live.fence.open(Epoch(1), History(String::new()));
     live.apply(&[LedgerEntry { id: "1-1".parse().unwrap(), event: LedgerEvent::Sold(purchase) }]);
     live.refresh_filter();
     live
@@ -161,11 +160,11 @@ impl Lifecycle for StoreFault {
 
 #[async_trait]
 impl Restorer for StoreFault {
-    async fn is_intact(&self, _: Epoch, _: &[(SaleId, LedgerId)]) -> Result<bool, StoreError> {
+    async fn stored(&self, _: Epoch, _: SaleId, _: LedgerId) -> Result<StoredSale, StoreError> {
         self.with().await
     }
 
-    async fn fence(&self, _: SaleId) -> Result<(), StoreError> {
+    async fn fence(&self, _: Epoch, _: SaleId) -> Result<(), StoreError> {
         self.with().await
     }
 
@@ -251,11 +250,15 @@ impl Coordination for StoreFault {
         self.with().await
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
         self.with().await
     }
 
-    async fn raise_epoch(&self) -> Result<Epoch, StoreError> {
+    async fn begin_epoch(&self, _: Epoch, _: &[SaleId]) -> Result<Epoch, StoreError> {
+        self.with().await
+    }
+
+    async fn end_restoration(&self, _: Epoch) -> Result<(), StoreError> {
         self.with().await
     }
 }

@@ -7,7 +7,7 @@ WITH created AS (
     ON CONFLICT DO NOTHING
     RETURNING key
 ), ledger_cursor AS (
-    INSERT INTO ledger_cursors (sale) SELECT key FROM created
+    INSERT INTO ledger_cursors (sale, epoch) SELECT key, number FROM created CROSS JOIN epoch
 ), attempt_cursor AS (
     INSERT INTO attempt_cursors (sale) SELECT key FROM created
 )

@@ -2,15 +2,13 @@
 -- $1 epoch, $2 sale, $3 cursor before, $4 cursor after,
 -- purchases: $5 ledger ids, $6 codes, $7 users, $8 requests, $9 numbers of units, $10 missed,
 -- units: $11 ledger ids, $12 users, $13 ordinals, $14 units, $15 slots.
--- Returns whether the epoch is current and whether the cursor was at $3. Unless both are true, nothing is written.
+-- Returns whether the ledger is in this epoch and whether the cursor was at $3. Unless both are true, nothing is written.
 -- A row that breaks a constraint fails the statement: no ON CONFLICT may hide a violation.
-WITH fence AS MATERIALIZED (
-    -- Excludes recovery until this commits.
-    SELECT number FROM epoch WHERE number = $1 FOR SHARE
-), moved AS (
+WITH moved AS (
+    -- Locks the row: a recovery that begins an epoch of this sale waits until this commits.
     UPDATE ledger_cursors SET last_id = $4
     FROM sales
-    WHERE sales.id = $2 AND ledger_cursors.sale = sales.key AND last_id = $3 AND EXISTS (SELECT FROM fence)
+    WHERE sales.id = $2 AND ledger_cursors.sale = sales.key AND last_id = $3 AND epoch = $1
     RETURNING sale, items, least_stock, user_limit
 ), bought AS (
     INSERT INTO purchases (sale, ledger_id, code, user_id, request_id, units, missed)
@@ -32,4 +30,7 @@ WITH fence AS MATERIALIZED (
     CROSS JOIN unnest($11::bigint[], $12::text[], $13::integer[], $14::integer[], $15::smallint[])
         AS u (ledger_id, user_id, ordinal, unit, slot)
 )
-SELECT EXISTS (SELECT FROM fence) AS "in_epoch!", EXISTS (SELECT FROM moved) AS "moved!"
+SELECT EXISTS (SELECT FROM moved) OR EXISTS (
+           SELECT FROM ledger_cursors WHERE sale = (SELECT key FROM sales WHERE id = $2) AND epoch = $1
+       ) AS "in_epoch!",
+       EXISTS (SELECT FROM moved) AS "moved!"

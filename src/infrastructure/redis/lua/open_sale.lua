@@ -9,7 +9,7 @@ local header, ledger = KEYS[1], KEYS[2]
 local epoch = call('HGET', header, 'epoch')
 if epoch == EPOCH then
   return 'OK'
-elseif epoch or call('EXISTS', ledger) == 1 then
+elseif call('EXISTS', header, ledger) > 0 then
   return 'FENCED'
 end
 call('XADD', ledger, '0-1', 'opened', EPOCH)

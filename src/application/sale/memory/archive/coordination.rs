@@ -1,10 +1,11 @@
-//! Locks and epochs.
+//! Locks, epochs and the clock.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::application::sale::ports::{Coordination, Lock, LockName, Probe};
 use crate::application::shared::StoreError;
-use crate::domain::shared::Epoch;
+use crate::domain::shared::{Epoch, SaleId};
 
 use super::{ArchiveCall, MemoryArchive};
 
@@ -19,14 +20,26 @@ impl Coordination for MemoryArchive {
         .await
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
-        self.run(ArchiveCall::Epoch, |state| Ok(state.epoch)).await
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        self.run(ArchiveCall::Now, |state| Ok(state.now.unwrap_or_else(Utc::now))).await
     }
 
-    async fn raise_epoch(&self) -> Result<Epoch, StoreError> {
-        self.run(ArchiveCall::RaiseEpoch, |state| {
-            state.epoch = Epoch(state.epoch.0 + 1);
-            Ok(state.epoch)
+    async fn begin_epoch(&self, above: Epoch, sales: &[SaleId]) -> Result<Epoch, StoreError> {
+        self.run(ArchiveCall::BeginEpoch, |state| {
+            let epoch = Epoch(state.epoch.max(above).0 + 1);
+            state.epoch = epoch;
+            for (_, sale) in state.sales.iter_mut().filter(|(id, _)| sales.contains(id)) {
+                (sale.epoch, sale.is_restoring) = (epoch, true);
+            }
+            Ok(epoch)
+        })
+        .await
+    }
+
+    async fn end_restoration(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.run(ArchiveCall::EndRestoration, |state| {
+            state.sales.values_mut().filter(|sale| sale.epoch == epoch).for_each(|sale| sale.is_restoring = false);
+            Ok(())
         })
         .await
     }

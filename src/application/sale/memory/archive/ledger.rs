@@ -17,7 +17,8 @@ impl LedgerArchive for MemoryArchive {
     async fn cursors(&self, sale: SaleId) -> Result<Cursors, StoreError> {
         self.run(ArchiveCall::Cursors, |state| {
             let archived = state.existing(sale)?;
-            Ok(Cursors { epoch: state.epoch, ledger: archived.ledger, attempts: archived.attempts_cursor })
+            let ArchivedSale { epoch, is_restoring, ledger, attempts_cursor: attempts, .. } = *archived;
+            Ok(Cursors { epoch, is_restoring, ledger, attempts })
         })
         .await
     }
@@ -145,13 +146,13 @@ impl AttemptArchive for MemoryArchive {
 }
 
 impl State {
-    /// Returns a sale to write to, if this is the current epoch and the cursor stands there.
+    /// Returns a sale to write to, if it is in this epoch and the cursor stands there.
     fn at_cursor(&mut self, epoch: Epoch, sale: SaleId, after: LedgerId) -> Result<&mut ArchivedSale, PersistError> {
-        if self.epoch != epoch {
-            return Err(PersistError::EpochPassed);
+        match self.sales.get_mut(&sale) {
+            Some(archived) if archived.epoch != epoch => Err(PersistError::EpochPassed),
+            Some(archived) if archived.ledger == after => Ok(archived),
+            _ => Err(PersistError::CursorMoved),
         }
-        let archived = self.sales.get_mut(&sale).filter(|archived| archived.ledger == after);
-        archived.ok_or(PersistError::CursorMoved)
     }
 }
 

@@ -8,6 +8,8 @@ mod sales;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
+
 use crate::application::sale::ports::{Attempt, LockName, PersistError, RefusalKey, RejectedEntry, RejectionReason};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Catalog, Purchase, Release, Sale};
@@ -40,8 +42,9 @@ pub enum ArchiveCall {
     PersistAttempts,
     AddRefusals,
     TryLock,
-    Epoch,
-    RaiseEpoch,
+    Now,
+    BeginEpoch,
+    EndRestoration,
     Ping,
 }
 
@@ -59,6 +62,9 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
+    /// The clock, if it is not that of this process.
+    now: Option<DateTime<Utc>>,
+    /// The newest epoch.
     epoch: Epoch,
     sales: BTreeMap<SaleId, ArchivedSale>,
     refusals: BTreeMap<RefusalKey, u64>,
@@ -74,6 +80,7 @@ struct State {
 impl Default for State {
     fn default() -> Self {
         State {
+            now: None,
             epoch: Epoch(0),
             sales: BTreeMap::new(),
             refusals: BTreeMap::new(),
@@ -85,11 +92,20 @@ impl Default for State {
     }
 }
 
+/// A copy of the rows of an archive, as a standby holds it.
+#[derive(Debug, Clone)]
+pub struct SavedArchive {
+    epoch: Epoch,
+    sales: BTreeMap<SaleId, ArchivedSale>,
+}
+
 /// The rows of one sale.
 #[derive(Debug, Clone)]
 struct ArchivedSale {
     sale: Sale,
     catalog: Catalog,
+    epoch: Epoch,
+    is_restoring: bool,
     ledger: LedgerId,
     attempts_cursor: LedgerId,
     purchases: BTreeMap<LedgerId, Purchase>,
@@ -116,6 +132,23 @@ impl MemoryArchive {
     /// Makes `persist` reject the purchase with this code, alone and in any batch.
     pub fn reject_purchase(&self, code: CheckoutCode, reason: RejectionReason) {
         self.state().unwanted.insert(code, reason);
+    }
+
+    /// Sets the clock.
+    pub fn set_time(&self, now: DateTime<Utc>) {
+        self.state().now = Some(now);
+    }
+
+    /// Copies the rows of all sales.
+    pub fn save(&self) -> SavedArchive {
+        let state = self.state();
+        SavedArchive { epoch: state.epoch, sales: state.sales.clone() }
+    }
+
+    /// Returns to older rows, as after the promotion of a standby that was behind.
+    pub fn load(&self, saved: SavedArchive) {
+        let mut state = self.state();
+        (state.epoch, state.sales) = (saved.epoch, saved.sales);
     }
 
     /// Breaks all connections: nobody holds a lock any more.

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::application::sale::ports::{SaleArchive, SaleFilter, SalePage};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Catalog, Sale, Window};
-use crate::domain::shared::{LedgerId, SaleId, SaleKind};
+use crate::domain::shared::{Epoch, LedgerId, SaleId, SaleKind};
 
 use super::{ArchiveCall, ArchivedSale, MemoryArchive, State};
 
@@ -21,7 +21,7 @@ impl SaleArchive for MemoryArchive {
                 return Ok(false);
             }
             let (sale, catalog) = (sale.clone(), catalog.clone());
-            state.sales.insert(sale.id, ArchivedSale::new(sale, catalog));
+            state.sales.insert(sale.id, ArchivedSale::new(sale, catalog, state.epoch));
             Ok(true)
         })
         .await
@@ -89,10 +89,12 @@ impl State {
 }
 
 impl ArchivedSale {
-    fn new(sale: Sale, catalog: Catalog) -> Self {
+    fn new(sale: Sale, catalog: Catalog, epoch: Epoch) -> Self {
         ArchivedSale {
             sale,
             catalog,
+            epoch,
+            is_restoring: false,
             ledger: LedgerId::ZERO,
             attempts_cursor: LedgerId::ZERO,
             purchases: BTreeMap::new(),

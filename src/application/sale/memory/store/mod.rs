@@ -46,7 +46,7 @@ pub enum StoreCall {
     Seal,
     Retire,
     DropRetired,
-    IsIntact,
+    Stored,
     Fence,
     Restore,
     Join,
@@ -85,7 +85,11 @@ struct State {
     scripts: BTreeSet<Epoch>,
     /// The epochs that this store has not lost since they began.
     witnesses: BTreeSet<Epoch>,
+    /// Counts the histories.
+    history: u64,
     sales: BTreeMap<SaleId, SaleState>,
+    /// The epochs in which sales are being restored.
+    restoring: BTreeMap<SaleId, Epoch>,
 }
 
 #[derive(Debug, Clone)]
@@ -103,8 +107,8 @@ struct SaleState {
 impl MemoryStore {
     /// An empty store whose clock stands at `now`.
     pub fn new(now: DateTime<Utc>) -> Self {
-        let (scripts, witnesses, sales) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-        let state = Mutex::new(State { now, scripts, witnesses, sales });
+        let (scripts, witnesses, sales, restoring) = Default::default();
+        let state = Mutex::new(State { now, scripts, witnesses, history: 0, sales, restoring });
         let (watermarks, _) = broadcast::channel(ANNOUNCEMENTS_KEPT);
         MemoryStore { shared: Arc::new(Shared { state, calls: Calls::default(), entries: Notify::new(), watermarks }) }
     }
@@ -135,7 +139,14 @@ impl MemoryStore {
 
     /// Loses all data. Like Redis after `FLUSHALL`, it keeps its scripts.
     pub fn forget(&self) {
-        self.state().sales.clear();
+        let mut state = self.state();
+        state.sales.clear();
+        state.restoring.clear();
+    }
+
+    /// Loses the state of one sale.
+    pub fn forget_sale(&self, sale: SaleId) {
+        self.state().sales.remove(&sale);
     }
 
     /// Loses all scripts. Like Redis after `SCRIPT FLUSH` or a restart from its file, it keeps its data.
@@ -143,6 +154,11 @@ impl MemoryStore {
         let mut state = self.state();
         state.scripts.clear();
         state.witnesses.clear();
+    }
+
+    /// Begins another history, as after the promotion of a replica that was not behind.
+    pub fn branch(&self) {
+        self.state().history += 1;
     }
 
     /// Copies the state.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::application::sale::ports::{Lifecycle, Restorer};
+use crate::application::sale::ports::{History, Lifecycle, Restorer, StoredSale};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{LedgerEntry, LedgerEvent, Stock, Window};
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, SaleId};
@@ -22,6 +22,9 @@ impl Lifecycle for MemoryStore {
     async fn open(&self, epoch: Epoch, stock: &Stock) -> Result<(), StoreError> {
         self.run(StoreCall::Open, |state| {
             if !state.scripts.contains(&epoch) {
+                return Err(StoreError::Fenced);
+            }
+            if state.restoring.contains_key(&stock.sale.id) {
                 return Err(StoreError::Fenced);
             }
             let opened = || SaleState::opened(epoch, stock.clone());
@@ -71,19 +74,28 @@ impl Lifecycle for MemoryStore {
 
 #[async_trait]
 impl Restorer for MemoryStore {
-    async fn is_intact(&self, epoch: Epoch, sales: &[(SaleId, LedgerId)]) -> Result<bool, StoreError> {
-        self.run(StoreCall::IsIntact, |state| {
-            let reaches = |sale: &SaleState, archived| sale.epoch == Some(epoch) && sale.last_entry() >= archived;
-            let holds =
-                |(id, archived): &(SaleId, LedgerId)| state.sales.get(id).is_some_and(|sale| reaches(sale, *archived));
-            let is_loaded = state.scripts.contains(&epoch) && state.witnesses.contains(&epoch);
-            Ok(is_loaded && sales.iter().all(holds))
+    async fn stored(&self, epoch: Epoch, sale: SaleId, archived: LedgerId) -> Result<StoredSale, StoreError> {
+        self.run(StoreCall::Stored, |state| {
+            let sale = state.sales.get(&sale);
+            let held = sale.and_then(|sale| sale.epoch);
+            let is_loaded = held != Some(epoch) || state.scripts.contains(&epoch);
+            Ok(StoredSale {
+                epoch: held,
+                is_remembered: is_loaded && state.witnesses.contains(&held.unwrap_or(epoch)),
+                has_archived: sale.is_some_and(|sale| sale.last_entry() >= archived),
+                history: History(state.history.to_string()),
+            })
         })
         .await
     }
 
-    async fn fence(&self, sale: SaleId) -> Result<(), StoreError> {
+    async fn fence(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError> {
         self.run(StoreCall::Fence, |state| {
+            let held = state.sales.get(&sale).and_then(|sale| sale.epoch);
+            if held.max(state.restoring.get(&sale).copied()) > Some(epoch) {
+                return Err(StoreError::Fenced);
+            }
+            state.restoring.insert(sale, epoch);
             if let Some(sale) = state.sales.get_mut(&sale) {
                 sale.epoch = None;
             }
@@ -100,6 +112,10 @@ impl Restorer for MemoryStore {
         attempts: LedgerId,
     ) -> Result<(), StoreError> {
         self.run(StoreCall::Restore, |state| {
+            if state.restoring.get(&stock.sale.id) != Some(&epoch) {
+                return Err(StoreError::Fenced);
+            }
+            state.restoring.remove(&stock.sale.id);
             let mut restored = SaleState::opened(epoch, stock.clone());
             if let Some(held) = state.sales.remove(&stock.sale.id) {
                 let is_bought = |code: &CheckoutCode| stock.holdings.receipts.contains_key(code);
