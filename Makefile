@@ -15,7 +15,7 @@ TOOLS := $(abspath $(TARGET_DIR))/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench bench-smoke bench-growth microbench chaos chaos-smoke sabotage test pauses-test test-otlp \
+.PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test pauses-test test-otlp \
 	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers realistic-test realistic-test-light realistic-test-heavy \
@@ -130,6 +130,9 @@ bench-smoke: loadtest ## Check that every row of the bench works, without measur
 
 bench-growth: loadtest ## Measure the cost of a request with more items, instances, live sales and connections
 	@$(BENCH) --growth
+
+flood-test: loadtest ## Offer five times the capacity for 20 s: does the service go on selling? About a minute
+	@$(BENCH) --flood
 
 microbench: ## Measure functions that every request calls
 	cargo bench --locked --bench micro

@@ -7,6 +7,7 @@ use std::time::Duration;
 use flashsale::application::sale::ports::{
     AttemptArchive, Coordination, LedgerArchive, LockName, PurchaseArchive, PurchasePage, SaleArchive, SaleFilter,
 };
+use flashsale::application::shared::StoreError;
 use flashsale::domain::shared::{LedgerId, UserId};
 use flashsale::infrastructure::postgres::PgArchive;
 use futures::future::join_all;
@@ -130,7 +131,8 @@ async fn every_call_of_postgresql_ends_although_its_connection_hangs() {
     let clock = async {
         let (proxy, archive) = archive().await;
         ends(&proxy, async || archive.now().await).await;
-        archive.now().await.expect("another connection answers");
+        // Refused while the server is probed, which answers.
+        until_ok(async || archive.now().await).await;
     };
     let cursors = async {
         let (proxy, archive) = archive().await;
@@ -174,6 +176,49 @@ async fn stores_that_hang_for_a_while_are_used_again() {
         proxy.heal();
         bought_after_all(&shop, &item).await;
     }
+}
+
+/// Refusals in a row that a test looks at. If each waited for its own deadline, it would take minutes.
+const REFUSALS: usize = 500;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_redis_hangs_requests_are_refused_without_being_sent() {
+    let mut world = impatient().await;
+    let proxy = Proxy::before(&world.redis_url).await;
+    world.redis_url.clone_from(&proxy.url);
+    let shop = world.start().await;
+    buy(&shop.client, "1").await;
+    proxy.strike(Fault::BlackHole);
+    // A purchase that was sent and not answered has an unknown outcome.
+    let is_sent = || async {
+        let problem = shop.client.buy_now("bob", "r", "2").await.expect_problem(503, "unavailable");
+        problem.get("outcome").is_some()
+    };
+    eventually("purchases are not sent any more", || async { !is_sent().await }).await;
+    for _ in 0..REFUSALS {
+        assert!(!is_sent().await, "a purchase waited for Redis");
+    }
+    proxy.heal();
+    bought_after_all(&shop, "2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_postgresql_hangs_statements_are_refused_without_being_sent() {
+    let world = World::new().await;
+    let proxy = Proxy::before(&world.database_url).await;
+    let archive = until_ok(async || PgArchive::connect(&proxy.url, 2).await).await;
+    let reads = archive.for_requests();
+    reads.sales(SaleFilter::Live).await.expect("it answers");
+    proxy.strike(Fault::BlackHole);
+    let is_refused = async || matches!(reads.sales(SaleFilter::Live).await, Err(StoreError::Busy(_)));
+    eventually("statements are not sent any more", &is_refused).await;
+    for _ in 0..REFUSALS {
+        assert!(is_refused().await, "a read waited for PostgreSQL");
+        assert!(matches!(archive.now().await, Err(StoreError::Busy(_))), "all pools know");
+    }
+    proxy.heal();
+    until_ok(async || reads.sales(SaleFilter::Live).await).await;
+    until_ok(async || archive.now().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

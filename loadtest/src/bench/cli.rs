@@ -8,6 +8,7 @@ use clap::Parser;
 use tokio::task::LocalSet;
 
 use super::Error;
+use super::flood;
 use super::plan::Plan;
 use super::row::Row;
 use super::run::{self, Course};
@@ -43,6 +44,9 @@ struct Cli {
     /// Measure the cost with more items, instances, live sales and connections instead
     #[arg(long, conflicts_with_all = ["rows", "connections"])]
     growth: bool,
+    /// Offer five times the capacity for 20 s instead, and measure what is still sold
+    #[arg(long, conflicts_with_all = ["rows", "connections", "seconds", "smoke", "growth"])]
+    flood: bool,
 }
 
 /// Parses the command line and runs the bench.
@@ -64,9 +68,13 @@ impl Cli {
     /// Returns what failed.
     fn execute(self) -> Result<Vec<String>, Error> {
         let plan = self.plan();
-        raise_file_limit(plan.open_files())?;
+        raise_file_limit(if self.flood { flood::OPEN_FILES } else { plan.open_files() })?;
         let program = self.program.map_or_else(default_program, Ok)?;
-        let course = if self.growth { Course::Growth(plan) } else { Course::Rows(plan) };
+        let course = match (self.flood, self.growth) {
+            (true, _) => Course::Flood,
+            (false, true) => Course::Growth(plan),
+            (false, false) => Course::Rows(plan),
+        };
         // One thread leaves more of the machine to the service.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let results = LocalSet::new().block_on(&runtime, run::run(course, program, self.results))?;

@@ -84,7 +84,7 @@ impl Loads {
                 repeated(connections, pages, |_, response| response.status == 200)
             }
             Row::Crowd => self.crowd(shop, connections).await?,
-            Row::SellOut | Row::Opening | Row::Recovery | Row::Memory | Row::Burst => Vec::new(),
+            Row::SellOut | Row::Opening | Row::Recovery | Row::Memory | Row::Burst | Row::Hostile => Vec::new(),
         })
     }
 

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `cli`, `plan`, `run` | the command, the sizes of a bench, and its course |
 //! | `row`, `loads`, `shopping` | the rows that are measured by connections, and their requests |
-//! | `sell_out`, `opening`, `recovery`, `memory`, `burst` | the other rows, one each |
+//! | `sell_out`, `opening`, `recovery`, `memory`, `burst`, `hostile` | the other rows, one each |
 //! | `growth` | the cost of a request with more items, sales, instances and connections |
+//! | `flood`, `open_loop` | several times the capacity, and what is still sold |
 //! | `engine`, `connection`, `requests`, `traffic` | the client |
 //! | `shop`, `services`, `items`, `processes`, `redis_server` | the service and what is measured of it |
 //! | `reference`, `bare_server` | the bare hyper server to which the service is compared |
@@ -16,10 +17,13 @@ mod burst;
 pub mod cli;
 mod connection;
 mod engine;
+mod flood;
 mod growth;
+mod hostile;
 mod items;
 mod loads;
 mod memory;
+mod open_loop;
 mod opening;
 mod page;
 mod plan;

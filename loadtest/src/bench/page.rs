@@ -1,6 +1,6 @@
 //! The results as one standalone HTML page with plots.
 
-use super::results::{LoadResult, Results};
+use super::results::{LoadResult, Results, Second};
 use super::table;
 use crate::chart::{Axis, Scale, Series, line_chart};
 use crate::html::{describe, document, escape, number, section, thousands};
@@ -12,7 +12,10 @@ const USUAL_CONNECTIONS: usize = 64;
 
 pub fn page(results: &Results) -> String {
     let title = format!("bench {}", results.started_at.format("%Y-%m-%d %H:%M UTC"));
-    document(&title, &[head(&title, results), plots(results), loads(results), figures(results), facts(results)])
+    document(
+        &title,
+        &[head(&title, results), timeline(results), plots(results), loads(results), figures(results), facts(results)],
+    )
 }
 
 fn head(title: &str, results: &Results) -> String {
@@ -33,7 +36,28 @@ fn head(title: &str, results: &Results) -> String {
     )
 }
 
+/// Returns the plot of a flood.
+fn timeline(results: &Results) -> String {
+    if results.timeline.is_empty() {
+        return String::new();
+    }
+    let series = |name: &str, colour, count: fn(&Second) -> u64| {
+        let points = results.timeline.iter().enumerate().map(|(second, counts)| (second as f64, count(counts) as f64));
+        Series { name: name.to_owned(), colour, points: points.collect() }
+    };
+    let lines = [
+        series("purchases that became durable", COLOURS[3], |second| second.acknowledged),
+        series("refused for now", COLOURS[1], |second| second.refused),
+        series("answered", COLOURS[0], |second| second.answered),
+    ];
+    let chart = line_chart(&lines, Axis::Seconds(results.timeline.len() as f64), Scale::Linear);
+    section("Flood", "Requests per second: peak, peak beside other requests, flood, and after it", &chart)
+}
+
 fn plots(results: &Results) -> String {
+    if results.loads.is_empty() {
+        return String::new();
+    }
     let mut counts: Vec<usize> = results.loads.iter().map(|load| load.connections).collect();
     counts.sort_unstable();
     counts.dedup();
@@ -103,6 +127,9 @@ fn cpu(results: &Results, counts: &[usize]) -> String {
 }
 
 fn loads(results: &Results) -> String {
+    if results.loads.is_empty() {
+        return String::new();
+    }
     let heads = table::HEADS.map(|head| format!(r#"<th class="number">{head}</th>"#)).concat();
     let row = |load: &LoadResult| {
         let cells: String = table::cells(load).map(number).concat();
@@ -179,6 +206,7 @@ mod tests {
             failures: vec!["purchase: <b>".to_owned()],
             loads: vec![load(1), load(64)],
             figures: Vec::new(),
+            timeline: Vec::new(),
             pauses: Vec::new(),
         }
     }

@@ -28,6 +28,9 @@ pub struct Plan {
     pub idle: Vec<usize>,
     /// Connections opened at once.
     pub bursts: Vec<usize>,
+    /// HTTP/2 connections that read nothing, and idle ones beside them.
+    pub hostile: usize,
+    pub hostile_idle: usize,
 }
 
 impl Plan {
@@ -46,6 +49,8 @@ impl Plan {
             opened: vec![10_000, 100_000],
             idle: vec![1_500, 10_000],
             bursts: vec![500, 1_000, 2_000, 4_000],
+            hostile: 100,
+            hostile_idle: 9_000,
         }
     }
 
@@ -63,6 +68,8 @@ impl Plan {
             opened: vec![200],
             idle: vec![50],
             bursts: vec![50],
+            hostile: 2,
+            hostile_idle: 50,
             ..Plan::full()
         }
     }

@@ -77,6 +77,11 @@ impl CpuTimes {
         }
     }
 
+    /// Returns the time since `before`.
+    pub fn since(self, before: CpuTimes) -> CpuTimes {
+        self.per_request(before, 1)
+    }
+
     /// Returns the time of the service and its stores together.
     pub fn without_client(self) -> f64 {
         self.service + self.redis + self.postgres

@@ -30,6 +30,9 @@ pub struct Results {
     pub failures: Vec<String>,
     pub loads: Vec<LoadResult>,
     pub figures: Vec<Figure>,
+    /// The course of a flood, by second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Second>,
     /// What held Redis too long, by row.
     pub pauses: Vec<(String, Pauses)>,
 }
@@ -58,6 +61,17 @@ pub struct LoadResult {
     /// Requests that were sent again, because the answer was 503 or 202.
     pub retries: u64,
     pub unexpected: u64,
+}
+
+/// What came back in one second of a flood.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Second {
+    /// Purchases that are durable.
+    pub acknowledged: u64,
+    /// Requests of all kinds that were refused for now.
+    pub refused: u64,
+    /// Responses of all kinds.
+    pub answered: u64,
 }
 
 /// Another figure of a row.

@@ -17,11 +17,12 @@ pub enum Row {
     Opening,
     Recovery,
     Burst,
+    Hostile,
     Memory,
 }
 
 impl Row {
-    pub const ALL: [Row; 15] = [
+    pub const ALL: [Row; 16] = [
         Row::Live,
         Row::Refusal,
         Row::Checkout,
@@ -36,6 +37,7 @@ impl Row {
         Row::Opening,
         Row::Recovery,
         Row::Burst,
+        Row::Hostile,
         Row::Memory,
     ];
 
@@ -55,6 +57,7 @@ impl Row {
             Row::SellOut => "sell-out",
             Row::Opening => "opening",
             Row::Recovery => "recovery",
+            Row::Hostile => "hostile",
             Row::Memory => "memory",
             Row::Burst => "burst",
         }
@@ -76,6 +79,7 @@ impl Row {
             Row::SellOut => "sell-out",
             Row::Opening => "opening a sale",
             Row::Recovery => "recovery of Redis",
+            Row::Hostile => "hostile clients",
             Row::Memory => "resident memory",
             Row::Burst => "connections at once",
         }

@@ -12,11 +12,11 @@ use super::plan::Plan;
 use super::processes::CpuTimes;
 use super::redis_server::Pauses;
 use super::reference::Reference;
-use super::results::{Figure, LoadResult, Results};
+use super::results::{Figure, LoadResult, Results, Second};
 use super::row::Row;
 use super::services::Services;
 use super::shop::Shop;
-use super::{Error, burst, growth, memory, opening, recovery, sell_out, table};
+use super::{Error, burst, flood, growth, hostile, memory, opening, recovery, sell_out, table};
 use crate::machine::Machine;
 use crate::report;
 
@@ -25,6 +25,7 @@ use crate::report;
 pub enum Course {
     Rows(Plan),
     Growth(Plan),
+    Flood,
 }
 
 /// The state of a running bench.
@@ -34,6 +35,8 @@ pub struct Bench<'a> {
     pub failures: Vec<String>,
     pub loads: Vec<LoadResult>,
     pub figures: Vec<Figure>,
+    /// The timeline of a flood.
+    pub seconds: Vec<Second>,
     pauses: Vec<(String, Pauses)>,
 }
 
@@ -46,6 +49,7 @@ pub async fn run(course: Course, program: PathBuf, results: PathBuf) -> Result<R
     let name = match course {
         Course::Rows(_) => "bench",
         Course::Growth(_) => "bench-growth",
+        Course::Flood => "flood",
     };
     let directory = report::make_directory(&results, started_at, name)?;
     let service = program.display().to_string();
@@ -56,6 +60,7 @@ pub async fn run(course: Course, program: PathBuf, results: PathBuf) -> Result<R
         failures: Vec::new(),
         loads: Vec::new(),
         figures: Vec::new(),
+        seconds: Vec::new(),
         pauses: Vec::new(),
     };
     let ended = tokio::select! {
@@ -73,14 +78,23 @@ pub async fn run(course: Course, program: PathBuf, results: PathBuf) -> Result<R
 
 impl Bench<'_> {
     async fn measure(&mut self, course: &Course) {
-        println!("{}", table::head());
         match course {
             Course::Rows(plan) => {
+                println!("{}", table::head());
                 if let Err(error) = self.rows(plan).await {
                     self.fail(&error.to_string());
                 }
             }
-            Course::Growth(plan) => growth::measure(self, plan).await,
+            Course::Growth(plan) => {
+                println!("{}", table::head());
+                growth::measure(self, plan).await;
+            }
+            Course::Flood => {
+                if let Err(error) = flood::measure(self).await {
+                    self.fail(&error.to_string());
+                }
+                self.figures.iter().for_each(|figure| println!("{}", table::figure(figure)));
+            }
         }
     }
 
@@ -122,6 +136,7 @@ impl Bench<'_> {
             Row::Opening => opening::measure(shop, plan).await?,
             Row::Recovery => recovery::measure(shop, plan).await?,
             Row::Burst => burst::measure(shop, plan).await?,
+            Row::Hostile => hostile::measure(shop, plan).await?,
             _ => {
                 let mut loads = Loads::new(row, plan);
                 for connections in &plan.connections {
@@ -182,6 +197,7 @@ impl Bench<'_> {
             failures: self.failures,
             loads: self.loads,
             figures: self.figures,
+            timeline: self.seconds,
             pauses: self.pauses,
         }
     }

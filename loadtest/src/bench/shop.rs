@@ -191,19 +191,23 @@ impl<'a> Shop<'a> {
 
     /// Compares the stores with each other and with what was acknowledged. Returns the fault, if there is one.
     pub async fn verify(&self) -> Result<Option<String>, Error> {
-        let deadline = Instant::now() + START_TIMEOUT;
-        let found = loop {
-            match verify::run(&mut self.services.verify_command().await?).await {
-                // A busy machine may need another attempt.
-                Err(_) if Instant::now() < deadline => sleep(RETRY_AFTER).await,
-                result => break result.map_err(Error::Verify)?,
-            }
-        };
-        let acknowledged = self.sold.get();
+        let (found, acknowledged) = (self.findings().await?, self.sold.get());
         Ok(match found {
             Findings { sold, lost: 0, oversold: 0, over_limit: 0, drift: 0 } if sold == acknowledged => None,
             _ => Some(format!("{acknowledged} units were acknowledged, and `flashsale verify` found {found:?}")),
         })
+    }
+
+    /// Compares the stores with each other.
+    pub async fn findings(&self) -> Result<Findings, Error> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            match verify::run(&mut self.services.verify_command().await?).await {
+                // A busy machine may need another attempt.
+                Err(_) if Instant::now() < deadline => sleep(RETRY_AFTER).await,
+                result => return result.map_err(Error::Verify),
+            }
+        }
     }
 
     pub fn pauses(&mut self) -> Result<Pauses, Error> {

@@ -76,7 +76,11 @@ impl Shop {
     ) -> Result<PurchaseOutcome, BuyNowError> {
         let sale = live.sale();
         let refused = |refusal| BuyNowError::Refused(sale.id, refusal);
-        let halt = self.halt(live).filter(|_| !sale.closed);
+        let halt = match self.halt(live).filter(|_| !sale.closed) {
+            // Without a call to Redis: those that are refused come in floods.
+            Some(halt) if !live.projection().has_request(user, request) => return Err(halt.into()),
+            halt => halt,
+        };
         if sale.closed || halt.is_some() {
             return match self.bought_by_request(live, user, request).await.map_err(or_bought_before)? {
                 Some((_, recorded)) if recorded.purchase.lines() != [wanted] => {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::domain::shared::limits::CONFIRMED_MAX;
+use crate::application::shared::BatchTime;
+use crate::domain::shared::limits::{CONFIRMED_MAX, LEDGER_BATCH, WAITING_PURCHASES_MAX};
 use crate::domain::shared::{Epoch, LedgerId};
 use crate::sabotage::{Sabotage, is_on};
 
@@ -26,9 +27,16 @@ pub enum Verdict {
 
 /// The archived entries of one sale as this instance knows them, and the purchases that wait for theirs. A purchase is
 /// confirmed by its own ledger id, never by a later one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Confirmations {
     state: Mutex<State>,
+    batch_time: BatchTime,
+}
+
+impl Default for Confirmations {
+    fn default() -> Self {
+        Confirmations { state: Mutex::default(), batch_time: BatchTime::new(LEDGER_BATCH) }
+    }
 }
 
 #[derive(Debug)]
@@ -43,6 +51,8 @@ struct State {
     unarchived: BTreeMap<LedgerId, Instant>,
     /// The purchases that wait for each entry.
     waiting: BTreeMap<LedgerId, Vec<Waiter>>,
+    /// The time of the last progress.
+    advanced: Instant,
 }
 
 /// A purchase that was decided in `epoch` and waits to become durable.
@@ -62,11 +72,23 @@ impl Default for State {
             rejected: BTreeMap::new(),
             unarchived: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            advanced: Instant::now(),
         }
     }
 }
 
 impl State {
+    fn pending(&self) -> usize {
+        self.unarchived.len().max(self.waiting.len())
+    }
+
+    /// Returns the time since which the oldest unarchived entry has been known or waited for.
+    fn oldest(&self) -> Option<Instant> {
+        let noted = self.unarchived.first_key_value().map(|(_, since)| *since);
+        let waited = self.waiting.first_key_value().and_then(|(_, waiters)| Some(waiters.first()?.since));
+        noted.into_iter().chain(waited).min()
+    }
+
     fn verdict(&self, epoch: Epoch, id: LedgerId) -> Option<Verdict> {
         match self.rejected.get(&id) {
             Some(reason) => Some(Verdict::Rejected(*reason)),
@@ -141,6 +163,10 @@ impl Confirmations {
             state.epoch = epoch;
             state.archived.clear();
         }
+        if let Some(oldest) = state.oldest() {
+            self.batch_time.note(oldest.max(state.advanced).elapsed());
+        }
+        state.advanced = Instant::now();
         state.archived.extend(archived);
         while state.archived.len() > CONFIRMED_MAX {
             state.archived.pop_first();
@@ -181,8 +207,7 @@ impl Confirmations {
 
     /// Returns the number of unarchived entries that this instance knows of.
     pub fn pending(&self) -> usize {
-        let state = self.state();
-        state.unarchived.len().max(state.waiting.len())
+        self.state().pending()
     }
 
     /// Returns the number of purchases that wait to become durable.
@@ -192,10 +217,17 @@ impl Confirmations {
 
     /// Returns the time for which the oldest unarchived entry has been known or waited for.
     pub fn lag(&self) -> Duration {
+        self.state().oldest().map(|oldest| oldest.elapsed()).unwrap_or_default()
+    }
+
+    /// Returns true if a further purchase would wait for too long: the oldest entry lags by more than this, or the
+    /// batches before it are too many.
+    pub fn is_behind(&self, lag_limit: Duration) -> bool {
         let state = self.state();
-        let noted = state.unarchived.first_key_value().map(|(_, since)| since.elapsed());
-        let waited = state.waiting.first_key_value().and_then(|(_, waiters)| Some(waiters.first()?.since.elapsed()));
-        noted.max(waited).unwrap_or_default()
+        let pending = state.pending();
+        state.oldest().is_some_and(|oldest| oldest.elapsed() > lag_limit)
+            || pending > WAITING_PURCHASES_MAX
+            || self.batch_time.is_too_long_after(pending)
     }
 
     /// Forgets the entries of a ledger that was replaced. Existing waiters keep waiting until they time out.
@@ -316,6 +348,20 @@ mod tests {
         assert!(abandoned.is_err());
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!((confirmations.lag(), confirmations.pending()), (Duration::ZERO, 0));
+    }
+
+    #[test]
+    fn a_queue_that_would_take_too_long_is_refused_and_taken_again_when_it_is_shorter() {
+        const LIMIT: Duration = Duration::from_secs(60);
+        let confirmations = Confirmations::default();
+        let batch = LEDGER_BATCH as u64;
+        confirmations.note((1..=3 * batch).map(id));
+        assert!(!confirmations.is_behind(LIMIT), "no batch was measured");
+        std::thread::sleep(Duration::from_millis(600));
+        confirmations.advance(ONE, id(batch), (1..=batch).map(id), []);
+        assert!(confirmations.is_behind(LIMIT), "two batches are ahead, each of 150 ms or more");
+        confirmations.advance(ONE, id(2 * batch + 1), (batch + 1..=2 * batch + 1).map(id), []);
+        assert!(!confirmations.is_behind(LIMIT), "less than a batch is ahead");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::domain::sale::{Catalog, LedgerEntry, LedgerEvent, SoldUnit};
-use crate::domain::shared::{LedgerId, Ordinal, RequestId, UserId};
+use crate::domain::shared::{CheckoutCode, LedgerId, Ordinal, RequestId, UserId};
 
 /// The turn of an item: it sold out, or became available again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Turn {
     pub sold_out: bool,
 }
 
-/// The units left of each item, and the requests that bought something, as of a ledger entry.
+/// The units left of each item, and the codes and requests that bought something, as of a ledger entry.
 #[derive(Debug)]
 pub struct Projection {
     left: Vec<u32>,
@@ -24,8 +24,8 @@ pub struct Projection {
     /// One bit for each unit. Counts alone would go wrong with a unit that Redis sells twice: PostgreSQL rejects the
     /// second purchase, and its release does not free the unit.
     sold: Vec<u64>,
-    /// The requests, hashed: names would take ten times the memory.
-    requests: HashSet<u64>,
+    /// The codes and requests that bought something, hashed: names would take ten times the memory.
+    bought: HashSet<u64>,
     hasher: RandomState,
     /// The turns since they were last taken.
     turns: Vec<Turn>,
@@ -50,7 +50,7 @@ impl Projection {
             sold: vec![0; units.div_ceil(u64::BITS) as usize],
             left,
             sold_out: 0,
-            requests: HashSet::new(),
+            bought: HashSet::new(),
             turns: Vec::new(),
             hasher: RandomState::new(),
             as_of: LedgerId::ZERO,
@@ -80,11 +80,12 @@ impl Projection {
 
     /// Returns true if this request bought something, and once in 2^40 or so if it did not.
     pub fn has_request(&self, user: &UserId, request: &RequestId) -> bool {
-        self.requests.contains(&self.hash(user, request))
+        self.bought.contains(&self.hasher.hash_one((user, request)))
     }
 
-    fn hash(&self, user: &UserId, request: &RequestId) -> u64 {
-        self.hasher.hash_one((user, request))
+    /// Returns the same for a checkout code.
+    pub fn has_code(&self, code: CheckoutCode) -> bool {
+        self.bought.contains(&self.hasher.hash_one(code))
     }
 
     /// Returns the id of the last entry taken into account.
@@ -118,10 +119,11 @@ impl Projection {
                         tracing::error!(entry = %entry.id, ?unit, "the ledger sells a unit that is sold or does not exist");
                     }
                 }
-                let request = purchase.request.as_ref().map(|request| self.hash(&purchase.user, request));
-                self.requests.extend(request);
+                let request = purchase.request.as_ref().map(|request| self.hasher.hash_one((&purchase.user, request)));
+                self.bought.extend(request);
+                self.bought.insert(self.hasher.hash_one(purchase.code));
             }
-            // The request stays known: asking Redis about it once too often does no harm.
+            // The code and the request stay known: asking Redis about it once too often does no harm.
             LedgerEvent::Released(release) => {
                 for unit in &release.units {
                     if !self.set(unit, false) {
@@ -166,7 +168,7 @@ impl Projection {
 #[cfg(test)]
 mod tests {
     use crate::domain::sale::{Item, Purchase, Release, ReleaseReason};
-    use crate::domain::shared::{CheckoutCode, Currency, Money};
+    use crate::domain::shared::{Currency, Money};
 
     use super::*;
 

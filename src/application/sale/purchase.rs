@@ -6,7 +6,6 @@ use tracing::Instrument;
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::{LedgerEntry, LedgerEvent, PurchaseRefusal, Receipt};
-use crate::domain::shared::limits::WAITING_PURCHASES_MAX;
 use crate::domain::shared::{CheckoutCode, Epoch, SaleId};
 
 use super::clock::CLOCKS_DIFFER;
@@ -51,7 +50,11 @@ impl Shop {
         let sale = self.find_sale(code.sale).await.map_err(or_bought_before)?;
         let sale = sale.ok_or_else(|| refused(PurchaseRefusal::CheckoutNotFound))?;
         let is_closed = sale.sale().closed;
-        let halt = self.halt(&sale).filter(|_| !is_closed);
+        let halt = match self.halt(&sale).filter(|_| !is_closed) {
+            // Without a call to Redis: those that are refused come in floods.
+            Some(halt) if !sale.projection().has_code(code) => return Err(halt.into()),
+            halt => halt,
+        };
         if is_closed || halt.is_some() {
             return match self.bought_with(&sale, code).await.map_err(or_bought_before)? {
                 Some(outcome) => Ok(outcome),
@@ -190,8 +193,7 @@ impl Shop {
     /// Returns the reason for which nothing more may be sold at the moment, whatever is left: PostgreSQL is far behind, or
     /// nobody knows the time.
     pub(super) fn halt(&self, sale: &LiveSale) -> Option<StoreError> {
-        let confirmations = &sale.confirmations;
-        if confirmations.lag() > self.settings.lag_limit || confirmations.pending() > WAITING_PURCHASES_MAX {
+        if sale.confirmations.is_behind(self.settings.lag_limit) {
             return Some(BEHIND);
         }
         (!self.clock.is_trusted()).then_some(CLOCKS_DIFFER)

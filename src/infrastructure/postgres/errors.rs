@@ -14,10 +14,18 @@ use super::metrics::ERRORS;
 #[error("this PostgreSQL is read-only: make DATABASE_URL lead to the primary")]
 struct ReadOnly;
 
+/// A server that did not answer last time. This time it was not asked.
+#[derive(Debug, thiserror::Error)]
+#[error("PostgreSQL cannot be reached")]
+struct OutOfReach;
+
 /// Counts an error of the driver, and classifies it.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     let error = match error {
         sqlx::Error::PoolTimedOut => StoreError::Busy("all connections to PostgreSQL are in use"),
+        sqlx::Error::Configuration(error) if error.is::<OutOfReach>() => {
+            StoreError::Busy("PostgreSQL cannot be reached")
+        }
         error if is_read_only(&error) => StoreError::Busy("this PostgreSQL does not take writes"),
         error => StoreError::Unreachable(Box::new(error)),
     };
@@ -33,6 +41,11 @@ pub(super) fn timed_out() -> sqlx::Error {
 /// The error of a connection to a server that does not take writes.
 pub(super) fn read_only() -> sqlx::Error {
     sqlx::Error::Configuration(ReadOnly.into())
+}
+
+/// The error of a server that does not answer at the moment, for a caller that did not try.
+pub(super) fn out_of_reach() -> sqlx::Error {
+    sqlx::Error::Configuration(OutOfReach.into())
 }
 
 /// Returns true if nobody can use the connection after this error.

@@ -13,6 +13,7 @@ mod pools;
 mod purchases;
 mod requirements;
 mod sales;
+mod server;
 mod statement;
 
 pub use connection::PgArchive;

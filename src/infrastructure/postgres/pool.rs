@@ -13,19 +13,13 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use sqlx::postgres::{PgConnectOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{ConnectOptions, Describe, Either, Execute, Executor, PgConnection, Postgres, Row, SqlStr};
+use sqlx::{Describe, Either, Execute, Executor, PgConnection, Postgres, SqlStr};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
 
 use crate::application::shared::{Turn, Turns};
 
-use super::errors::{ends_connection, read_only, timed_out};
-
-/// Longest time to open a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Longest time of a check.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+use super::errors::ends_connection;
+use super::server::Server;
 
 /// Time for which an idle connection is trusted without a check.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
@@ -43,6 +37,7 @@ pub(super) struct Pool(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    server: Arc<Server>,
     options: PgConnectOptions,
     turns: Turns,
     idle: Mutex<IdleConnections>,
@@ -52,11 +47,7 @@ struct Inner {
 
 /// The idle connections of a pool, the one that was used last at the end.
 #[derive(Debug, Default)]
-struct IdleConnections {
-    list: Vec<Idle>,
-    /// The time up to which connections were used that must be checked, because another one has failed.
-    doubted: Option<Instant>,
-}
+struct IdleConnections(Vec<Idle>);
 
 #[derive(Debug)]
 struct Idle {
@@ -65,13 +56,14 @@ struct Idle {
 }
 
 impl Pool {
-    /// A pool without connections. `turns` bounds the connections in use, and the wait for one.
-    pub fn new(options: PgConnectOptions, turns: Turns) -> Self {
-        Pool(Arc::new(Inner { options, turns, idle: Mutex::default(), connecting: Arc::default() }))
+    /// A pool without connections to this server. `turns` bounds the connections in use, and the wait for one.
+    pub fn new(server: Arc<Server>, options: PgConnectOptions, turns: Turns) -> Self {
+        Pool(Arc::new(Inner { server, options, turns, idle: Mutex::default(), connecting: Arc::default() }))
     }
 
-    /// Leases a connection that can be used.
+    /// Leases a connection that can be used. Fails at once while the server does not answer.
     pub async fn lease(&self) -> sqlx::Result<Lease> {
+        self.0.server.expect_in_reach()?;
         let mut turn = self.0.turns.take().await.ok_or(sqlx::Error::PoolTimedOut)?;
         loop {
             if let Some(connection) = self.0.reuse().await {
@@ -85,14 +77,15 @@ impl Pool {
     /// end in time. If the caller is cancelled, it goes on, so that the next caller need not begin again.
     async fn connect(&self, turn: Turn) -> sqlx::Result<Turn> {
         let alone = self.0.connecting.clone().lock_owned().await;
+        self.0.server.expect_in_reach()?;
         if self.idle() > 0 {
             return Ok(turn);
         }
         let pool = self.clone();
         let connecting = tokio::spawn(async move {
             let _alone = alone;
-            let opened = timeout(CONNECT_TIMEOUT, open(&pool.0.options)).await;
-            pool.0.idle().push(opened.unwrap_or_else(|_| Err(timed_out()))?);
+            let opened = pool.0.server.connect(&pool.0.options).await?;
+            pool.0.idle().push(opened);
             Ok(turn)
         });
         connecting.await.unwrap_or_else(|error| Err(io::Error::other(error).into()))
@@ -110,23 +103,23 @@ impl Pool {
 
     /// Returns the number of idle connections.
     pub fn idle(&self) -> usize {
-        self.0.idle().list.len()
+        self.0.idle().0.len()
     }
 }
 
 impl Inner {
     /// Takes the idle connection that was used last, unless it cannot be used any more.
     async fn reuse(&self) -> Option<PgConnection> {
-        let (Idle { mut connection, since }, is_trusted) = self.idle().pop()?;
-        if is_trusted {
+        let Idle { mut connection, since } = self.idle().0.pop()?;
+        if since.elapsed() < TRUSTED_FOR && !self.server.doubts(since) {
             return Some(connection);
         }
-        match timeout(CHECK_TIMEOUT, check(&mut connection)).await.unwrap_or_else(|_| Err(timed_out())) {
+        match self.server.check(&mut connection).await {
             Ok(()) => Some(connection),
             Err(error) => {
                 tracing::info!(%error, "a connection to PostgreSQL is replaced");
                 // The others were used even earlier.
-                self.idle().list.retain(|idle| idle.since > since);
+                self.idle().0.retain(|idle| idle.since > since);
                 None
             }
         }
@@ -138,33 +131,9 @@ impl Inner {
 }
 
 impl IdleConnections {
-    /// Takes the connection that was used last. Also returns true if it needs no check.
-    fn pop(&mut self) -> Option<(Idle, bool)> {
-        let idle = self.list.pop()?;
-        let is_doubted = self.doubted.is_some_and(|doubted| idle.since <= doubted);
-        let is_trusted = !is_doubted && idle.since.elapsed() < TRUSTED_FOR;
-        Some((idle, is_trusted))
-    }
-
     fn push(&mut self, connection: PgConnection) {
-        self.list.retain(|idle| idle.since.elapsed() < IDLE_MAX);
-        self.list.push(Idle { connection, since: Instant::now() });
-    }
-}
-
-async fn open(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
-    let mut connection = options.connect().await?;
-    check(&mut connection).await?;
-    Ok(connection)
-}
-
-/// Fails unless the server answers on this connection, and takes writes.
-async fn check(connection: &mut PgConnection) -> sqlx::Result<()> {
-    // One round trip: nothing is prepared.
-    let row = sqlx::raw_sql("SHOW transaction_read_only").fetch_one(connection).await?;
-    match row.try_get(0)? {
-        "off" => Ok(()),
-        _ => Err(read_only()),
+        self.0.retain(|idle| idle.since.elapsed() < IDLE_MAX);
+        self.0.push(Idle { connection, since: Instant::now() });
     }
 }
 
@@ -181,10 +150,9 @@ impl Lease {
     /// Gives the connection back after an answer, or closes it if the answer shows that it cannot be used any more.
     pub fn end<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
         let (connection, _turn) = self.leased.take().unwrap_or_else(|| unreachable!("{LEASED}"));
-        let mut idle = self.pool.0.idle();
         match &answer {
-            Err(error) if ends_connection(error) => idle.doubted = Some(Instant::now()),
-            _ => idle.push(connection),
+            Err(error) if ends_connection(error) => self.pool.0.server.doubt(),
+            _ => self.pool.0.idle().push(connection),
         }
         answer
     }
@@ -217,7 +185,7 @@ impl Drop for Lease {
         let (pool, rest) = (self.pool.clone(), LEASE_MAX.saturating_sub(self.since.elapsed()));
         let settle = async move {
             // This also rolls back an open transaction.
-            if let Ok(Ok(())) = timeout(rest, check(&mut connection)).await {
+            if pool.0.server.check_within(rest, &mut connection).await.is_ok() {
                 pool.0.idle().push(connection);
             }
             drop(turn);

@@ -9,6 +9,7 @@ use crate::application::shared::Turns;
 
 use super::metrics::{self, POOL_CONNECTIONS, POOL_CONNECTIONS_MAX, PoolState};
 use super::pool::Pool;
+use super::server::Server;
 
 /// Longest wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -25,8 +26,7 @@ const WRITER_CONNECTIONS: usize = 4;
 /// Connections that read whole sales, for control and for requests each.
 const BULK_CONNECTIONS: usize = 2;
 
-/// Requests that wait for a connection, for each that there is. More would wait longer than is worth it, and take the
-/// places of purchases among the requests in flight.
+/// Requests that wait for a connection, for each that there is. More would wait longer than is worth it.
 const WAITING_PER_CONNECTION: usize = 16;
 
 /// Unbounded: the number of background tasks bounds those that wait.
@@ -74,12 +74,14 @@ impl Pools {
             ("plan_cache_mode", "force_generic_plan"),
         ]);
         let waiting = requests.saturating_mul(WAITING_PER_CONNECTION);
+        let server = Server::new(short.clone());
+        let pool = |options, turns| Pool::new(server.clone(), options, turns);
         Pools {
-            requests: Pool::new(short.clone(), Turns::new(requests, waiting, PATIENCE)),
-            past: Pool::new(bulk.clone(), Turns::new(BULK_CONNECTIONS, BULK_CONNECTIONS, BULK_PATIENCE)),
-            control: Pool::new(short, Turns::new(CONTROL_CONNECTIONS, ANY_NUMBER, PATIENCE)),
-            writers: Pool::new(writing, Turns::new(WRITER_CONNECTIONS, ANY_NUMBER, PATIENCE)),
-            bulk: Pool::new(bulk, Turns::new(BULK_CONNECTIONS, ANY_NUMBER, BULK_PATIENCE)),
+            requests: pool(short.clone(), Turns::new(requests, waiting, PATIENCE)),
+            past: pool(bulk.clone(), Turns::new(BULK_CONNECTIONS, BULK_CONNECTIONS, BULK_PATIENCE)),
+            control: pool(short, Turns::new(CONTROL_CONNECTIONS, ANY_NUMBER, PATIENCE)),
+            writers: pool(writing, Turns::new(WRITER_CONNECTIONS, ANY_NUMBER, PATIENCE)),
+            bulk: pool(bulk, Turns::new(BULK_CONNECTIONS, ANY_NUMBER, BULK_PATIENCE)),
         }
     }
 

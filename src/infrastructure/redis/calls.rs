@@ -19,7 +19,7 @@ impl RedisStore {
     /// Has a script decide a request, together with others that arrive at the same time.
     pub(super) async fn decide(&self, call: Call, args: Vec<String>) -> Result<Reply, StoreError> {
         let (sender, receiver) = oneshot::channel();
-        if self.groups.add(call, Waiting { args, since: Instant::now(), span: Span::current(), reply: sender }) {
+        if self.groups.add(call, Waiting { args, since: Instant::now(), span: Span::current(), reply: sender })? {
             // A task of its own: the caller may give up, and others wait for the same call.
             let store = self.clone();
             tokio::spawn(async move { store.run_groups(call).await });
@@ -52,7 +52,9 @@ impl RedisStore {
             late.into_iter().for_each(|request| request.answer(Err(StoreError::Busy("Redis does not answer in time"))));
             let Some(first) = group.first() else { continue };
             let args = group.iter().flat_map(|request| request.args.iter().map(String::as_str));
+            let begun = Instant::now();
             let reply = self.eval(&self.requests, call, args).instrument(first.span.clone()).await;
+            self.groups.call_took(begun.elapsed());
             match reply.and_then(|reply| Reply::lines(&reply, group.len())) {
                 Ok(replies) => {
                     REQUESTS.of(call.script).increment(replies.len() as u64);

@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use crate::application::shared::StoreError;
+use crate::application::shared::{BatchTime, StoreError};
 use crate::domain::shared::{Epoch, SaleId};
 
 use super::reply::Reply;
@@ -24,10 +24,17 @@ pub const GROUP_MAX: usize = 32;
 const CALLS_MAX: usize = 2;
 
 /// The requests that wait for a call, by script.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Groups {
     /// A script has an entry while a call of it is under way.
     waiting: Mutex<HashMap<Call, Queue>>,
+    call_time: BatchTime,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Groups { waiting: Mutex::default(), call_time: BatchTime::new(GROUP_MAX) }
+    }
 }
 
 /// The requests that wait for a call of one script.
@@ -56,14 +63,24 @@ pub struct Waiting {
 }
 
 impl Groups {
-    /// Adds a request. Returns true if the caller has to start a task that calls the script.
-    pub fn add(&self, call: Call, request: Waiting) -> bool {
+    /// Adds a request. Returns true if the caller has to start a task that calls the script. Fails with `Busy` if the
+    /// request would wait for too long.
+    pub fn add(&self, call: Call, request: Waiting) -> Result<bool, StoreError> {
         let mut waiting = self.waiting();
         let queue = waiting.entry(call).or_default();
+        if self.call_time.is_too_long_after(queue.requests.len()) {
+            return Err(StoreError::Busy("Redis cannot decide fast enough at the moment"));
+        }
         queue.requests.push(request);
         let is_needed = queue.callers == 0 || (queue.callers < CALLS_MAX && queue.requests.len() == GROUP_MAX);
         queue.callers += usize::from(is_needed);
-        is_needed
+        Ok(is_needed)
+    }
+
+    /// Notes the duration of a call.
+    pub fn call_took(&self, duration: Duration) {
+        // Redis runs the calls that are under way one after the other.
+        self.call_time.note(duration / CALLS_MAX as u32);
     }
 
     /// Counts the requests that wait for the next call.
@@ -127,7 +144,7 @@ mod tests {
 
     /// Adds requests with these names. Returns the names of those that had to start a task.
     fn add(groups: &Groups, names: std::ops::Range<usize>) -> Vec<usize> {
-        names.filter(|name| groups.add(call(), request(*name))).collect()
+        names.filter(|name| groups.add(call(), request(*name)).unwrap()).collect()
     }
 
     fn take(groups: &Groups) -> Vec<usize> {
@@ -147,6 +164,17 @@ mod tests {
         assert_eq!(take(&groups), [2 * GROUP_MAX + 1]);
         assert_eq!(take(&groups), [0; 0]);
         assert_eq!(add(&groups, 0..1), [0]);
+    }
+
+    #[test]
+    fn a_request_that_would_wait_for_too_long_is_refused_at_once() {
+        let groups = Groups::default();
+        (0..20).for_each(|_| groups.call_took(Duration::from_secs(1)));
+        assert_eq!(add(&groups, 0..GROUP_MAX).len(), 2);
+        let refused = groups.add(call(), request(GROUP_MAX));
+        assert!(matches!(refused, Err(StoreError::Busy(_))), "{refused:?}");
+        assert_eq!(take(&groups).len(), GROUP_MAX);
+        assert!(groups.add(call(), request(0)).is_ok());
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! Connections to Redis that are replaced when they hang.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub};
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, Pipeline, RedisError, RedisResult};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Longest time for a command. A command that takes longer may or may not have happened.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -18,19 +18,23 @@ pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Commands in a row without an answer in time after which their connection is replaced. One alone may have been slow.
+/// Commands in a row without an answer in time after which their connection is given up. One alone may have been slow.
 const UNANSWERED_MAX: u32 = 2;
+
+/// Pause between attempts to reach a Redis that did not answer.
+const PROBE_EVERY: Duration = Duration::from_millis(50);
 
 /// Time after which the kernel gives up a connection whose bytes nobody acknowledges.
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(9);
 
-/// A connection that pipelines. It reconnects after it was closed, and is replaced when it hangs: the host of Redis may
-/// have vanished without closing it. Clones share it.
+/// A connection that pipelines. It reconnects after it was closed, and is given up when it hangs: the host of Redis may
+/// have vanished without closing it. Until a probe is answered, commands then fail at once. Clones share it.
 #[derive(Clone)]
 pub(super) struct Link {
     client: Client,
-    current: Arc<ArcSwap<Connection>>,
+    /// None while Redis does not answer.
+    current: Arc<ArcSwapOption<Connection>>,
 }
 
 struct Connection {
@@ -42,13 +46,13 @@ struct Connection {
 impl Link {
     /// Connects.
     pub async fn open(client: Client) -> RedisResult<Self> {
-        let manager = ConnectionManager::new_with_config(client.clone(), config()).await?;
-        Ok(Link { client, current: Arc::new(ArcSwap::from_pointee(Connection::new(manager))) })
+        let connection = Connection::open(client.clone()).await?;
+        Ok(Link { client, current: Arc::new(ArcSwapOption::from_pointee(connection)) })
     }
 
     /// Runs one command.
     pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
-        let connection = self.current.load_full();
+        let connection = self.connection()?;
         let reply = command.query_async(&mut connection.manager.clone()).await;
         self.note(&connection, &reply);
         reply
@@ -56,23 +60,40 @@ impl Link {
 
     /// Runs several commands in one round trip.
     pub async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
-        let connection = self.current.load_full();
+        let connection = self.connection()?;
         let reply = pipeline.query_async(&mut connection.manager.clone()).await;
         self.note(&connection, &reply);
         reply
     }
 
-    /// Replaces the connection if it hangs. Commands that wait for it keep it until their timeout.
+    fn connection(&self) -> RedisResult<Arc<Connection>> {
+        let out_of_reach = || io::Error::new(io::ErrorKind::ConnectionRefused, "Redis did not answer").into();
+        self.current.load_full().ok_or_else(out_of_reach)
+    }
+
+    /// Gives the connection up if Redis does not answer. Commands that wait for it keep it until their timeout.
     fn note<T>(&self, connection: &Arc<Connection>, reply: &RedisResult<T>) {
-        if !connection.hangs_after(reply) {
+        if !connection.is_lost_after(reply) {
             return;
         }
-        match ConnectionManager::new_lazy_with_config(self.client.clone(), config()) {
-            Ok(manager) => {
-                tracing::warn!("a connection to Redis hangs and is replaced");
-                self.current.compare_and_swap(connection, Arc::new(Connection::new(manager)));
+        let present = self.current.compare_and_swap(&Some(connection.clone()), None);
+        if present.as_ref().is_some_and(|present| Arc::ptr_eq(present, connection)) {
+            tracing::warn!("Redis does not answer: its callers are refused until it does");
+            tokio::spawn(reconnect(self.client.clone(), Arc::downgrade(&self.current)));
+        }
+    }
+}
+
+/// Tries to reach Redis until it answers, unless the link is dropped.
+async fn reconnect(client: Client, link: Weak<ArcSwapOption<Connection>>) {
+    while link.strong_count() > 0 {
+        match Connection::open(client.clone()).await {
+            Ok(connection) => {
+                tracing::info!("Redis answers again");
+                link.upgrade().inspect(|link| link.store(Some(Arc::new(connection))));
+                return;
             }
-            Err(error) => tracing::error!(%error, "a connection to Redis hangs and cannot be replaced"),
+            Err(_) => sleep(PROBE_EVERY).await,
         }
     }
 }
@@ -82,8 +103,18 @@ impl Connection {
         Connection { manager, unanswered: AtomicU32::new(0) }
     }
 
-    /// Returns true once, when too many commands in a row were not answered.
-    fn hangs_after<T>(&self, reply: &RedisResult<T>) -> bool {
+    /// Opens a connection on which Redis answers.
+    async fn open(client: Client) -> RedisResult<Self> {
+        let mut manager = ConnectionManager::new_with_config(client, config()).await?;
+        let _pong: String = redis::cmd("PING").query_async(&mut manager).await?;
+        Ok(Connection::new(manager))
+    }
+
+    /// Returns true if the connection cannot be opened again, and once if too many commands in a row were not answered.
+    fn is_lost_after<T>(&self, reply: &RedisResult<T>) -> bool {
+        if reply.as_ref().is_err_and(RedisError::is_connection_refusal) {
+            return true;
+        }
         if reply.as_ref().is_err_and(RedisError::is_timeout) {
             return self.unanswered.fetch_add(1, Ordering::Relaxed) + 1 == UNANSWERED_MAX;
         }
@@ -152,16 +183,16 @@ mod tests {
     #[tokio::test]
     async fn commands_in_a_row_without_an_answer_mean_that_the_connection_hangs() {
         let connection = connection();
-        assert_eq!([(); 4].map(|()| connection.hangs_after(&unanswered())), [false, true, false, false]);
+        assert_eq!([(); 4].map(|()| connection.is_lost_after(&unanswered())), [false, true, false, false]);
     }
 
     #[tokio::test]
     async fn a_slow_command_between_answers_does_not() {
         let connection = connection();
-        let refused = || RedisResult::<()>::Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
-        for answer in [Ok(()), refused(), Ok(())] {
-            assert!(!connection.hangs_after(&unanswered()));
-            assert!(!connection.hangs_after(&answer));
+        let failed = || RedisResult::<()>::Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        for answer in [Ok(()), failed(), Ok(())] {
+            assert!(!connection.is_lost_after(&unanswered()));
+            assert!(!connection.is_lost_after(&answer));
         }
     }
 }

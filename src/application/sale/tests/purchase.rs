@@ -110,9 +110,10 @@ async fn while_the_archive_is_behind_nothing_is_sold_and_receipts_are_still_show
     let sale = world.sale();
     sale.confirmations.note([LedgerId::MAX].into_iter());
     tokio::time::sleep(Duration::from_millis(1)).await;
-    let calls = world.store.calls().count(StoreCall::Purchase);
+    let (calls, finds) = (world.store.calls().count(StoreCall::Purchase), world.store.calls().count(StoreCall::Find));
     let error = world.shop.purchase(code, false).await.unwrap_err();
     assert!(matches!(error, PurchaseError::Failed(StoreError::Busy(_))), "{error:?}");
+    assert_eq!(world.store.calls().count(StoreCall::Find), finds, "a refusal costs no call");
     assert_eq!(durable(world.shop.purchase(bought.code, false).await.unwrap()), bought);
     assert_eq!(world.store.calls().count(StoreCall::Purchase), calls, "no purchase was decided");
     assert_eq!(world.free(2), [1]);

@@ -4,7 +4,7 @@ use hyper::Method;
 use utoipa::openapi::Required;
 
 use crate::application::sale::create_sale::NewSaleError;
-use crate::infrastructure::http::platform::policy::{Accepts, Load, OnTimeout};
+use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, query,
 };
@@ -22,7 +22,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     path: "/admin/sales",
     policy: Policy {
         accepts: Accepts::Json,
-        load: Load::Bounded(OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
+        load: Load::Bounded(Class::Admin, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
         ..Policy::ADMIN
     },
     describe,

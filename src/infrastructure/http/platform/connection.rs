@@ -24,12 +24,16 @@ use super::answer::Answer;
 use super::body::Body;
 use super::front::{Caller, Front};
 use super::limits::address_places::AddressPlace;
-use super::limits::settings::HEAD_BYTES_MAX;
+use super::limits::settings::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use super::metrics;
 use super::timed_stream::TimedStream;
+use super::unsent::Unsent;
 
 /// Most concurrent requests of one HTTP/2 connection.
 const STREAMS_MAX: u32 = 200;
+
+/// Most bytes of bodies of one HTTP/2 connection that may come before anybody reads them.
+const UNREAD_MAX: u32 = 4 * BODY_BYTES_MAX as u32;
 
 /// Interval of the pings that detect dead HTTP/2 connections.
 const HTTP2_PING_EVERY: Duration = Duration::from_secs(20);
@@ -52,6 +56,8 @@ impl Protocols {
         http2
             .max_header_list_size(HEAD_BYTES_MAX as u32)
             .max_concurrent_streams(STREAMS_MAX)
+            .initial_stream_window_size(BODY_BYTES_MAX as u32)
+            .initial_connection_window_size(UNREAD_MAX)
             .keep_alive_interval(HTTP2_PING_EVERY)
             .timer(TokioTimer::new());
         Protocols { http1, http2 }
@@ -142,15 +148,18 @@ impl Connection {
         self: &Arc<Self>,
         activity: &Arc<Activity>,
     ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send + 'static> + Unpin + 'static {
-        let (connection, activity) = (self.clone(), activity.clone());
+        let (connection, activity, unsent) = (self.clone(), activity.clone(), Arc::<Unsent>::default());
         service_fn(move |request: Request<Incoming>| {
             let (connection, serving) = (connection.clone(), activity.request(request.version()));
+            let unsent = unsent.clone();
             let is_http1 = request.version() < Version::HTTP_2;
             async move {
                 let Connection { front, caller, closing, .. } = &*connection;
                 let mut answer = front.answer(*caller, request).await;
                 answer.body_mut().end_with_last_chunk(serving);
-                if is_http1 && (!caller.is_accepted || closing.is_cancelled()) {
+                if !is_http1 {
+                    answer = unsent.hold(answer);
+                } else if !caller.is_accepted || closing.is_cancelled() {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<Answer, Infallible>(answer)

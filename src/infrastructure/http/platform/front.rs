@@ -10,6 +10,7 @@ use futures::FutureExt;
 use hyper::body::Body;
 use hyper::header::HOST;
 use hyper::{Method, Request, Version};
+use strum::VariantArray;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -28,7 +29,7 @@ use super::metrics;
 use super::observation::Observation;
 use super::openapi::document::document;
 use super::page::Page;
-use super::policy::{Access, Load, OnTimeout};
+use super::policy::{Access, Class, Load, OnTimeout};
 use super::problem::Problem;
 use super::problem_code::ProblemCode;
 use super::readiness::Readiness;
@@ -43,8 +44,8 @@ pub struct Front {
     router: Router,
     context: Context,
     settings: HttpSettings,
-    /// A permit for each request that may still begin.
-    in_flight: Semaphore,
+    /// A permit for each request of a class that may still begin.
+    in_flight: [Semaphore; Class::VARIANTS.len()],
 }
 
 /// The other side of a connection: a client, or a proxy.
@@ -74,7 +75,8 @@ impl Front {
             shop,
             closing,
         };
-        Front { router, context, in_flight: Semaphore::new(settings.in_flight), settings }
+        let in_flight = [(); Class::VARIANTS.len()].map(|()| Semaphore::new(settings.in_flight));
+        Front { router, context, in_flight, settings }
     }
 
     /// Returns the settings of the listener.
@@ -133,10 +135,10 @@ impl Front {
         let (headers, timeout) = (&request.head.headers, self.settings.head_timeout);
         request.body = request_body::read(body, headers, endpoint.policy.accepts, timeout).await?;
         let handling = (endpoint.handler)(&self.context, request);
-        let Load::Bounded(on_timeout) = endpoint.policy.load else { return handling.await };
-        let Ok(_place) = self.in_flight.try_acquire() else {
-            metrics::request_shed();
-            let detail = "Too many requests are in flight. Nothing was changed. Try again in a second.";
+        let Load::Bounded(class, on_timeout) = endpoint.policy.load else { return handling.await };
+        let Ok(_place) = self.in_flight[class as usize].try_acquire() else {
+            metrics::request_shed(class);
+            let detail = "Too many requests of this kind are in flight. Nothing was changed. Try again in a second.";
             return Err(Problem::unavailable(detail));
         };
         let answered = tokio::time::timeout(self.settings.request_timeout, handling).await;

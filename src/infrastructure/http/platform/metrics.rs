@@ -1,14 +1,16 @@
 //! Metrics of connections and of requests as such. [`route_metrics`](super::route_metrics) has those by route.
 
 use crate::application::shared::StoreError;
-use crate::infrastructure::metrics::{Counter, Gauge, Metric, StoreErrorKind, metrics};
+use crate::infrastructure::metrics::{Counter, Gauge, Label, Metric, StoreErrorKind, metrics};
+
+use super::policy::Class;
 
 metrics! {
     /// HTTP requests that are being answered.
     static IN_FLIGHT: Metric<Gauge> = "flashsale_http_requests_in_flight";
 
-    /// HTTP requests that were refused because too many were in flight.
-    static SHED: Metric<Counter> = "flashsale_http_requests_shed_total";
+    /// HTTP requests that were refused because too many of their class were in flight, by class.
+    static SHED: Metric<Counter, Class> = "flashsale_http_requests_shed_total" by "class";
 
     /// Open connections.
     static CONNECTIONS: Metric<Gauge> = "flashsale_http_connections";
@@ -26,6 +28,8 @@ metrics! {
     static STORE_FAILURES: Metric<Counter, StoreErrorKind> = "flashsale_store_failures_total" by "kind";
 }
 
+impl Label for Class {}
+
 /// Counts a request as in flight.
 pub fn request_begun() {
     IN_FLIGHT.increment(1.0);
@@ -36,9 +40,9 @@ pub fn request_ended() {
     IN_FLIGHT.decrement(1.0);
 }
 
-/// Counts a request that was refused because too many were in flight.
-pub fn request_shed() {
-    SHED.increment(1);
+/// Counts a request that was refused because too many of its class were in flight.
+pub fn request_shed(class: Class) {
+    SHED.of(class).increment(1);
 }
 
 /// Counts a connection as open.

@@ -36,6 +36,7 @@ pub mod router;
 pub mod store_failure;
 pub mod timed_stream;
 pub mod timestamp;
+pub mod unsent;
 
 // The names that nearly every endpoint uses.
 pub use answer::Answer;

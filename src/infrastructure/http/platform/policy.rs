@@ -1,5 +1,7 @@
 //! The policy of an endpoint: the part of serving a request that the platform does before and around its handler.
 
+use strum::{IntoStaticStr, VariantArray};
+
 /// Everything about an endpoint that the platform decides, so that no handler has to.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
@@ -38,10 +40,22 @@ pub enum Accepts {
 /// The treatment of an endpoint under load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Load {
-    /// A request is refused while too many are in flight, and given up after the request timeout.
-    Bounded(OnTimeout),
+    /// A request is refused while too many of its class are in flight, and given up after the request timeout.
+    Bounded(Class, OnTimeout),
     /// A request is always served, because it is about the service itself. It is not traced either.
     Always,
+}
+
+/// A class of requests. Each has a bound of its own, so that a flood of one class takes no place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Class {
+    /// Purchases, with and without a cart.
+    Purchase,
+    /// Changes of a cart.
+    Checkout,
+    Read,
+    Admin,
 }
 
 /// The answer to a request that took too long. It is `503` in any case.
@@ -54,14 +68,18 @@ pub enum OnTimeout {
 }
 
 impl Policy {
-    /// An endpoint for shoppers that changes nothing, or nothing that matters if the answer is lost.
+    /// An endpoint for shoppers that changes nothing.
     pub const SHOPPING: Policy = Policy {
         audience: Audience::Shoppers,
         access: Access::Public,
         accepts: Accepts::Nothing,
         is_rate_limited: true,
-        load: Load::Bounded(OnTimeout::TryAgain),
+        load: Load::Bounded(Class::Read, OnTimeout::TryAgain),
     };
+
+    /// An endpoint that changes a cart. It may be repeated if the answer is lost.
+    pub const CHECKOUT: Policy =
+        Policy { load: Load::Bounded(Class::Checkout, OnTimeout::TryAgain), ..Policy::SHOPPING };
 
     /// Documentation, which every listener has of itself.
     pub const DOCUMENTATION: Policy = Policy { audience: Audience::Everybody, ..Policy::SHOPPING };
@@ -72,7 +90,7 @@ impl Policy {
         access: Access::AdminToken,
         accepts: Accepts::Nothing,
         is_rate_limited: false,
-        load: Load::Bounded(OnTimeout::TryAgain),
+        load: Load::Bounded(Class::Admin, OnTimeout::TryAgain),
     };
 
     /// An endpoint about the health of the service.

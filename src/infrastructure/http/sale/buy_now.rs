@@ -9,7 +9,7 @@ use crate::application::sale::{buy_now::BuyNowError, purchase::PurchaseOutcome};
 use crate::domain::sale::{BuyNowRefusal, ItemRef, Quantity};
 use crate::domain::shared::{RequestId, UserId};
 use crate::infrastructure::http::platform::openapi::schema::reference;
-use crate::infrastructure::http::platform::policy::{Accepts, Load, OnTimeout};
+use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::store_failure::while_selling;
 use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, json, query,
@@ -32,7 +32,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     path: "/api/purchase",
     policy: Policy {
         accepts: Accepts::Json,
-        load: Load::Bounded(OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
+        load: Load::Bounded(Class::Purchase, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
         ..Policy::SHOPPING
     },
     describe,

@@ -25,7 +25,7 @@ use super::problems;
 pub static ENDPOINT: Endpoint = Endpoint {
     method: Method::POST,
     path: "/checkout",
-    policy: Policy { accepts: Accepts::Json, ..Policy::SHOPPING },
+    policy: Policy { accepts: Accepts::Json, ..Policy::CHECKOUT },
     describe,
     handler: |context, request| Box::pin(post(context, request)),
 };

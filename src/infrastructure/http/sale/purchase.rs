@@ -8,7 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::application::sale::purchase::{PurchaseError, PurchaseOutcome};
 use crate::domain::sale::PurchaseRefusal;
 use crate::domain::shared::{CheckoutCode, SaleId};
-use crate::infrastructure::http::platform::policy::{Accepts, Load, OnTimeout};
+use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::store_failure::while_selling;
 use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, json, query,
@@ -29,7 +29,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     path: "/purchase",
     policy: Policy {
         accepts: Accepts::Json,
-        load: Load::Bounded(OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
+        load: Load::Bounded(Class::Purchase, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
         ..Policy::SHOPPING
     },
     describe,

@@ -16,7 +16,7 @@ use super::problems::cart_not_found;
 pub static ENDPOINT: Endpoint = Endpoint {
     method: Method::DELETE,
     path: "/checkout/{code}/items/{id}",
-    policy: Policy::SHOPPING,
+    policy: Policy::CHECKOUT,
     describe,
     handler: |context, request| Box::pin(delete(context, request)),
 };

@@ -71,14 +71,21 @@ async fn a_panic_is_a_problem_without_internals_and_logged_once_with_its_request
 }
 
 #[tokio::test]
-async fn requests_over_the_limit_are_shed_but_not_health_checks() {
-    let client = Client::new(StoreFault::Hanging, HttpSettings { in_flight: 2, ..HttpSettings::default() });
+async fn requests_over_the_limit_of_their_class_are_shed_and_no_others() {
+    let admin_token = AdminToken::new("secret".into());
+    let settings = HttpSettings { in_flight: 2, admin_token, ..HttpSettings::default() };
+    let client = Client::new(StoreFault::Hanging, settings);
     let hanging = || client.call(Method::POST, "/checkout?user_id=u1&id=1");
     let request_too_many = async {
         tokio::task::yield_now().await;
-        let reply = client.get("/sales/active").await;
+        let reply = hanging().await;
         assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, "1"));
         assert_eq!(client.get("/health/live").await.status, 200);
+        // The handlers of the other classes begin.
+        assert_eq!(client.get("/sales/active").await.status, 200);
+        assert_eq!(client.post("/purchase", "{}").await.status, 400);
+        let create = Request::post("/admin/sales").header("authorization", "Bearer secret");
+        assert_eq!(client.send(create.body(Full::default()).unwrap()).await.status, 400);
     };
     tokio::select! {
         biased;
@@ -86,7 +93,7 @@ async fn requests_over_the_limit_are_shed_but_not_health_checks() {
         _ = hanging() => panic!("the store hangs"),
         () = request_too_many => {}
     }
-    assert_eq!(client.get("/sales/active").await.status, 200);
+    assert_eq!(client.call(Method::POST, "/checkout?user_id=u1&id=7").await.status, 409);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod client;
 mod document;
 pub mod failing_stores;
 mod fields;
+mod hostile;
 mod hyper_errors;
 mod sockets;
 mod streams;

@@ -24,7 +24,7 @@ pub struct HttpSettings {
     pub connections: usize,
     /// The same for one address; for IPv6, for one /64 network. Trusted proxies have no such limit.
     pub connections_per_address: Option<NonZeroUsize>,
-    /// Most requests in flight. Further ones are answered 503 at once.
+    /// Most requests of one [`Class`](super::super::policy::Class) in flight. Further ones are answered 503 at once.
     pub in_flight: usize,
     /// Longest time for a request, its body included. It must exceed the wait of a purchase for its commit.
     pub request_timeout: Duration,
