@@ -7,8 +7,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{SaleStatus, Window};
 
-use super::shop::Shop;
-
 /// Largest difference between two clocks with which anything is sold, opened or closed.
 pub(super) const TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
@@ -55,7 +53,8 @@ impl Clock {
         [now - TOLERANCE, now + TOLERANCE].iter().all(|time| window.status(*time) == SaleStatus::Open)
     }
 
-    fn host(&self) -> DateTime<Utc> {
+    /// Returns the time of this host.
+    pub(super) fn host(&self) -> DateTime<Utc> {
         #[cfg(test)]
         let shift = TimeDelta::milliseconds(self.host_offset_ms.load(Ordering::Relaxed));
         #[cfg(not(test))]
@@ -70,7 +69,7 @@ impl Clock {
     }
 
     /// Records the difference between the clocks.
-    fn judge(&self, difference: TimeDelta) {
+    pub(super) fn judge(&self, difference: TimeDelta) {
         self.difference_ms.store(difference.num_milliseconds(), Ordering::Relaxed);
         let differ = difference > TOLERANCE;
         if self.differ.swap(differ, Ordering::Relaxed) != differ {
@@ -82,38 +81,15 @@ impl Clock {
     }
 }
 
-impl Shop {
-    /// Returns the time of Redis. Fails with `Busy` if another clock contradicts it.
-    pub(super) async fn agreed_time(&self) -> Result<DateTime<Utc>, StoreError> {
-        let (now, of_redis) = self.read(self.store.now()).await?;
-        let (_, of_postgresql) = self.read(self.archive.now()).await?;
-        self.clock.judge(certain_difference([of_redis, of_postgresql, Offset::default()]));
-        if !self.clock.is_trusted() {
-            return Err(CLOCKS_DIFFER);
-        }
-        self.clock.set(now);
-        Ok(now)
-    }
-
-    async fn read(
-        &self,
-        clock: impl Future<Output = Result<DateTime<Utc>, StoreError>>,
-    ) -> Result<(DateTime<Utc>, Offset), StoreError> {
-        let asked = self.clock.host();
-        let time = clock.await?;
-        Ok((time, Offset { least: time - self.clock.host(), most: time - asked }))
-    }
-}
-
 /// The offset of a clock from that of the host, as precisely as the time for its answer shows it.
 #[derive(Debug, Clone, Copy, Default)]
-struct Offset {
-    least: TimeDelta,
-    most: TimeDelta,
+pub(super) struct Offset {
+    pub least: TimeDelta,
+    pub most: TimeDelta,
 }
 
 /// Returns the difference that two of the clocks have at least.
-fn certain_difference(offsets: [Offset; 3]) -> TimeDelta {
+pub(super) fn certain_difference(offsets: [Offset; 3]) -> TimeDelta {
     let ahead = offsets.iter().map(|offset| offset.least).max().unwrap_or_default();
     let behind = offsets.iter().map(|offset| offset.most).min().unwrap_or_default();
     (ahead - behind).max(TimeDelta::zero())

@@ -1,23 +1,19 @@
 //! The fence of a sale: permission to decide in it, in one epoch.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::application::shared::StoreError;
-use crate::domain::shared::Epoch;
+use crate::domain::shared::{Epoch, SaleId};
 
-use super::live_sale::LiveSale;
-use super::ports::{DecideError, History, PersistError};
-use super::shop::Shop;
+use super::ports::{DecideError, PersistError};
 
 /// Open in an epoch, or closed until it is certain that Redis holds the state of the sale.
 #[derive(Debug, Default)]
 pub struct Fence {
     /// Zero before the fence has been open, negative while it is closed since; epochs begin at one.
     epoch: AtomicI64,
-    last: Mutex<Option<(Epoch, History)>>,
 }
 
 impl Fence {
@@ -32,15 +28,20 @@ impl Fence {
         self.epoch.load(Ordering::Acquire) != 0
     }
 
-    /// Allows decisions in this epoch, which Redis holds in this history.
-    pub fn open(&self, epoch: Epoch, history: History) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((epoch, history));
-        self.epoch.store(epoch.0, Ordering::Release);
+    /// Returns the epoch in which the fence is open or was open last; zero if it never was.
+    pub fn last(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire).abs())
     }
 
-    /// Returns the epoch and the history in which the fence was open last, or is.
-    pub fn last(&self) -> Option<(Epoch, History)> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Enters the current epoch of this sale. Fails with [`StoreError::Fenced`] while the fence is closed.
+    pub fn enter<'a>(&'a self, sale: SaleId, alarm: &'a Alarm) -> Result<CurrentEpoch<'a>, StoreError> {
+        let epoch = self.epoch().ok_or(StoreError::Fenced)?;
+        Ok(CurrentEpoch { sale, fence: self, alarm, epoch })
+    }
+
+    /// Allows decisions in this epoch.
+    pub fn open(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::Release);
     }
 
     /// Closes the fence. Returns false if that had happened before, or if another epoch has begun since.
@@ -73,18 +74,11 @@ impl Alarm {
     }
 }
 
-impl Shop {
-    /// Enters the current epoch of a sale. Fails with [`StoreError::Fenced`] while its fence is closed.
-    pub fn enter<'a>(&'a self, sale: &'a LiveSale) -> Result<CurrentEpoch<'a>, StoreError> {
-        let epoch = sale.fence.epoch().ok_or(StoreError::Fenced)?;
-        Ok(CurrentEpoch { sale, alarm: &self.alarm, epoch })
-    }
-}
-
 /// The epoch of a sale in which one operation runs. A loss of the state of Redis is noted here and nowhere else.
 #[derive(Debug, Clone, Copy)]
 pub struct CurrentEpoch<'a> {
-    sale: &'a LiveSale,
+    sale: SaleId,
+    fence: &'a Fence,
     alarm: &'a Alarm,
     epoch: Epoch,
 }
@@ -98,9 +92,9 @@ impl CurrentEpoch<'_> {
     /// Closes the fence, because Redis does not hold the state of this epoch, and calls recovery. Does nothing if another
     /// epoch has begun since.
     pub fn note_loss(self) {
-        if self.sale.fence.close(self.epoch) {
+        if self.fence.close(self.epoch) {
             tracing::warn!(
-                sale = %self.sale.id(),
+                sale = %self.sale,
                 epoch = self.epoch.0,
                 "Redis does not hold the state of this sale: its purchases are refused until it is restored"
             );
@@ -145,26 +139,23 @@ impl MayBeFenced for PersistError {
 
 #[cfg(test)]
 mod tests {
-    use crate::application::sale::live_sale::sample;
-
     use super::*;
 
     #[test]
     fn a_loss_of_state_closes_the_fence_of_its_own_epoch_only() {
-        let (sale, alarm) = (sample(1), Alarm::default());
-        let enter = || sale.fence.epoch().map(|epoch| CurrentEpoch { sale: &sale, alarm: &alarm, epoch });
-        let open = |epoch| sale.fence.open(Epoch(epoch), History("one".to_owned()));
-        assert!(enter().is_none() && !sale.fence.was_open());
-        open(1);
+        let (fence, alarm) = (Fence::default(), Alarm::default());
+        let enter = || fence.enter("20261120T09".parse().unwrap(), &alarm);
+        assert!(matches!(enter(), Err(StoreError::Fenced)) && !fence.was_open());
+        fence.open(Epoch(1));
         let first = enter().unwrap();
         let busy: Result<(), StoreError> = Err(StoreError::Busy("full"));
-        assert!(first.check(busy).is_err() && sale.fence.epoch() == Some(Epoch(1)));
-        open(2);
+        assert!(first.check(busy).is_err() && fence.epoch() == Some(Epoch(1)));
+        fence.open(Epoch(2));
         let late: Result<(), PersistError> = Err(PersistError::EpochPassed);
-        assert!(first.check(late).is_err() && sale.fence.epoch() == Some(Epoch(2)));
+        assert!(first.check(late).is_err() && fence.epoch() == Some(Epoch(2)));
         let lost: Result<(), PersistError> = Err(StoreError::Fenced.into());
-        assert!(enter().unwrap().check(lost).is_err() && enter().is_none() && sale.fence.was_open());
-        assert_eq!(sale.fence.last(), Some((Epoch(2), History("one".to_owned()))));
+        assert!(enter().unwrap().check(lost).is_err() && fence.epoch().is_none());
+        assert!(fence.was_open() && fence.last() == Epoch(2));
         assert_eq!(alarm.closed(), 1);
     }
 }

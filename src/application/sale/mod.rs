@@ -1,5 +1,6 @@
 //! Use cases of the sale context, one a file, around the [`Shop`] and its [`ports`].
 
+mod agreed_time;
 pub mod archive_refusals;
 mod archived;
 pub mod attempts;

@@ -47,7 +47,8 @@ impl Shop {
         }
         let ids: Vec<SaleId> = lost.iter().map(|(sale, _)| sale.id()).collect();
         // PostgreSQL may have forgotten epochs, too.
-        let above = lost.iter().map(|(sale, stored)| newest_epoch(sale, stored)).max().unwrap_or(Epoch(0));
+        let seen = lost.iter().flat_map(|(sale, stored)| [Some(sale.fence.last()), stored.epoch]);
+        let above = seen.flatten().max().unwrap_or(Epoch(0));
         let epoch = self.archive.begin_epoch(above, &ids).await?;
         for (sale, _) in &lost {
             self.restore(epoch, sale, lock.as_mut()).await?;
@@ -77,7 +78,7 @@ impl Shop {
     pub(super) async fn check_sale(&self, sale: &LiveSale) -> Result<(), StoreError> {
         let epoch = self.enter(sale)?;
         let stored = self.store.stored(epoch.number(), sale.id(), sale.confirmations.persisted()).await?;
-        if !is_held(sale, &stored, epoch.number()) {
+        if !stored.is_intact(epoch.number()) {
             epoch.note_loss();
         }
         Ok(())
@@ -104,18 +105,18 @@ impl Shop {
         self.store.join(epoch).await?;
         let mut stored = self.store.stored(epoch, id, ledger).await?;
         // A sale that this instance has seen open must be there, archived or not.
-        if stored.epoch.is_none() && ledger == LedgerId::ZERO && sale.fence.last().is_none() {
+        if stored.epoch.is_none() && ledger == LedgerId::ZERO && !sale.fence.was_open() {
             match self.store.open(epoch, &Stock::new((*sale.sale()).clone(), &sale.catalog)).await {
                 Ok(()) => stored = self.store.stored(epoch, id, ledger).await?,
                 Err(StoreError::Fenced) => {}
                 Err(error) => return Err(error),
             }
         }
-        if is_held(sale, &stored, epoch) {
-            sale.fence.open(epoch, stored.history);
+        if stored.is_intact(epoch) {
+            sale.fence.open(epoch);
             return Ok(None);
         }
-        // Otherwise two instances with a Redis each would take the sale from each other for ever.
+        // Otherwise two instances with a Redis each would take the sale from each other again and again.
         if stored.epoch.is_some_and(|held| held < epoch) && stored.is_remembered && !is_restoring {
             return Err(STALE);
         }
@@ -156,16 +157,4 @@ impl Shop {
             }
         }
     }
-}
-
-/// Returns true if Redis holds the state of this epoch, and has written one history since this instance saw it first.
-fn is_held(sale: &LiveSale, stored: &StoredSale, epoch: Epoch) -> bool {
-    let is_same_history = sale.fence.last().is_none_or(|(last, history)| last != epoch || history == stored.history);
-    stored.is_intact(epoch) && is_same_history
-}
-
-/// Returns the newest epoch of a sale that this instance or its Redis has seen.
-fn newest_epoch(sale: &LiveSale, stored: &StoredSale) -> Epoch {
-    let seen = sale.fence.last().map(|(epoch, _)| epoch);
-    seen.max(stored.epoch).unwrap_or(Epoch(0))
 }

@@ -15,7 +15,7 @@ use crate::domain::shared::SaleId;
 
 use super::archived::archived_entries;
 use super::clock::Clock;
-use super::fence::Alarm;
+use super::fence::{Alarm, CurrentEpoch};
 use super::live_sale::LiveSale;
 use super::ports::{Archive, Reads, Store};
 use super::refusals::Refusals;
@@ -136,6 +136,11 @@ impl Shop {
                 self.known(id)
             }
         }
+    }
+
+    /// Enters the current epoch of a sale. Fails with [`StoreError::Fenced`] while its fence is closed.
+    pub fn enter<'a>(&'a self, sale: &'a LiveSale) -> Result<CurrentEpoch<'a>, StoreError> {
+        sale.fence.enter(sale.id(), &self.alarm)
     }
 
     /// Returns a sale that this instance knows. Fails with `Fenced` while Redis has not shown its state.

@@ -11,7 +11,7 @@ pub const RETIRED_SALES: &str = "flashsale:retired";
 /// The parts of the state of a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Hash: `epoch`, `starts_at_ms`, `ends_at_ms`, `user_limit`, and `last_id`, the id of the last ledger entry; later
+    /// Hash: `epoch`, `history`, the replication id of Redis when that epoch began, `starts_at_ms`, `ends_at_ms`, `user_limit`, and `last_id`, the id of the last ledger entry; later
     /// `sealed`, when the sale is about to be closed. While the sale is being restored: `restoring`, the epoch of that, and
     /// nothing else. Without `epoch` nothing is decided.
     Header,

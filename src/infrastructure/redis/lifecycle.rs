@@ -30,9 +30,10 @@ impl Lifecycle for RedisStore {
     }
 
     async fn open(&self, epoch: Epoch, stock: &Stock) -> Result<(), StoreError> {
-        let header = header(&stock.sale);
+        let [starts_at_ms, ends_at_ms, user_limit] = &header(&stock.sale);
         let call = Call { epoch, sale: stock.sale.id, script: ScriptName::OpenSale };
-        self.run(&self.control, call, &header.each_ref().map(String::as_str)).await?.expect_ok()
+        let args = [starts_at_ms, ends_at_ms, user_limit, &self.history().await?];
+        self.run(&self.control, call, &args.map(String::as_str)).await?.expect_ok()
     }
 
     async fn end(&self, epoch: Epoch, sale: SaleId, ends_at: DateTime<Utc>) -> Result<(), StoreError> {

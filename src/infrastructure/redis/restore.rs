@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use redis::Value;
 use serde_json::json;
 
-use crate::application::sale::ports::{History, Restorer, StoredSale};
+use crate::application::sale::ports::{Restorer, StoredSale};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{LedgerEntry, LedgerEvent, Purchase, Release, Stock};
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
@@ -32,21 +32,23 @@ impl Restorer for RedisStore {
         let mut pipeline = redis::pipe();
         pipeline.cmd("SCRIPT").arg("EXISTS").arg(scripts.all_hashes().collect::<Vec<_>>());
         pipeline.cmd("INFO").arg("replication");
-        pipeline.cmd("HGET").arg(keys.key(Part::Header)).arg("epoch");
+        pipeline.cmd("HMGET").arg(keys.key(Part::Header)).arg("epoch").arg("history");
         pipeline.cmd("EXISTS").arg(keys.key(Part::Ledger));
         // The id of a stream entry is that of its last purchase.
         pipeline.cmd("XRANGE").arg(keys.key(Part::Ledger)).arg(archived.to_string()).arg("+").arg("COUNT").arg(1);
-        let (loaded, replication, held, has_ledger, found): (Vec<bool>, String, Option<i64>, bool, Value) =
+        let (loaded, replication, header, has_ledger, found): (Vec<bool>, String, _, bool, Value) =
             self.pipeline(&pipeline).await?;
+        let (held, begun_in): (Option<i64>, Option<String>) = header;
         let held = held.map(Epoch);
-        let is_remembered = match held {
+        let knows_scripts = match held {
             Some(held) if held != epoch => self.has_script(&witness_hash(held)).await?,
             _ => loaded.into_iter().all(|loaded| loaded || is_on(Sabotage::ReloadScripts)),
         };
+        let is_remembered = knows_scripts && begun_in == Some(history(&replication)?);
         let found = entries(found)?;
         let mut found = found.iter().flat_map(|(last, fields)| parse_entries(*last, fields));
         let has_archived = has_ledger && (archived == LedgerId::ZERO || found.any(|entry| entry.id == archived));
-        Ok(StoredSale { epoch: held, is_remembered, has_archived, history: history(&replication)? })
+        Ok(StoredSale { epoch: held, is_remembered, has_archived })
     }
 
     async fn fence(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError> {
@@ -102,18 +104,26 @@ const IDS_ARE_HIGHER: &str = "equal or smaller than the target stream top item";
 /// The id of the entry that opens a ledger: lower than every other.
 const OPENED_ID: LedgerId = LedgerId::ZERO.next();
 
-/// Returns the history that this Redis writes, by its section `replication` of `INFO`. Fails with [`StoreError::Busy`] if
-/// it is a replica.
-fn history(replication: &str) -> Result<History, StoreError> {
+/// Returns the name of the history that this Redis writes, by its section `replication` of `INFO`. It changes when Redis
+/// restarts, when a replica becomes the primary, and when the first replica connects. Fails with [`StoreError::Busy`] if
+/// this is a replica.
+fn history(replication: &str) -> Result<String, StoreError> {
     let field = |name: &str| replication.lines().find_map(|line| line.strip_prefix(name));
     match (field("role:"), field("master_replid:")) {
-        (Some("master"), Some(id)) => Ok(History(id.to_owned())),
+        (Some("master"), Some(id)) => Ok(id.to_owned()),
         (Some("slave"), _) => Err(StoreError::Busy("this Redis is a replica")),
         _ => Err(StoreError::corrupt(replication)),
     }
 }
 
 impl RedisStore {
+    /// Returns the name of the history that Redis writes.
+    pub(super) async fn history(&self) -> Result<String, StoreError> {
+        let mut command = redis::cmd("INFO");
+        command.arg("replication");
+        history(&self.query::<String>(&command).await?)
+    }
+
     async fn has_script(&self, hash: &str) -> Result<bool, StoreError> {
         let mut command = redis::cmd("SCRIPT");
         command.arg("EXISTS").arg(hash);
@@ -189,10 +199,12 @@ impl Restoring<'_> {
             let entry = [persisted.to_string(), "opened".to_owned(), self.epoch.to_string()];
             writes.push(Write::new("XADD", Part::Ledger, entry));
         }
+        let history = self.store.history().await?;
         let [starts_at_ms, ends_at_ms, user_limit] = header(&stock.sale);
         let last_id = last.max(persisted).to_string();
         let fields = [
             ["epoch".to_owned(), self.epoch.to_string()],
+            ["history".to_owned(), history],
             ["starts_at_ms".to_owned(), starts_at_ms],
             ["ends_at_ms".to_owned(), ends_at_ms],
             ["user_limit".to_owned(), user_limit],
@@ -264,7 +276,7 @@ mod tests {
     #[test]
     fn a_primary_writes_a_history_and_a_replica_none() {
         let of_primary = history("# Replication\r\nrole:master\r\nmaster_replid:a\r\n");
-        assert_eq!(of_primary.unwrap(), History("a".to_owned()));
+        assert_eq!(of_primary.unwrap(), "a");
         assert!(matches!(history("role:slave\r\nmaster_replid:a\r\n"), Err(StoreError::Busy(_))));
     }
 }

@@ -6,21 +6,17 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::Stock;
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
 
-/// The name of the history that a store writes. It changes when the store restarts, and when a replica becomes the
-/// primary: a new primary may lack the last writes of the old one, although it has everything else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct History(pub String);
-
 /// What the store holds of a sale.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredSale {
     /// The epoch of its state; `None` if it has none, or is being restored.
     pub epoch: Option<Epoch>,
-    /// The store has forgotten nothing since that epoch began: it knows the scripts of it.
+    /// The store has forgotten nothing since that epoch of the sale began: it knows the scripts of the epoch, and still
+    /// writes the same history. A replica that becomes the primary writes another one: it may lack the last writes of the
+    /// old primary, although it has everything else.
     pub is_remembered: bool,
     /// The ledger has the entry that was archived last.
     pub has_archived: bool,
-    pub history: History,
 }
 
 impl StoredSale {

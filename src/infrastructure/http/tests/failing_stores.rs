@@ -70,7 +70,7 @@ fn sale() -> LiveSale {
         missed: vec![],
     };
     let live = LiveSale::new(sale, Arc::new(catalog));
-    live.fence.open(Epoch(1), History(String::new()));
+    live.fence.open(Epoch(1));
     live.apply(&[LedgerEntry { id: "1-1".parse().unwrap(), event: LedgerEvent::Sold(purchase) }]);
     live.refresh_filter();
     live

@@ -97,6 +97,8 @@ struct State {
 struct SaleState {
     /// `None` while the sale is fenced.
     epoch: Option<Epoch>,
+    /// The history in which that epoch began.
+    history: u64,
     stock: Stock,
     ledger: Vec<LedgerEntry>,
     /// Accepted checkouts; `None` is one that cannot be read.
@@ -159,7 +161,7 @@ impl MemoryStore {
         state.witnesses.clear();
     }
 
-    /// Begins another history, as after the promotion of a replica that was not behind.
+    /// Writes another history, as after the promotion of a replica that was not behind.
     pub fn branch(&self) {
         self.state().history += 1;
     }
@@ -172,7 +174,7 @@ impl MemoryStore {
     /// Returns to an older state, as after the promotion of a replica that was behind. The clock goes on.
     pub fn load(&self, saved: SavedStore) {
         let mut state = self.state();
-        *state = State { now: state.now, ..saved.state };
+        *state = State { now: state.now, history: state.history + 1, ..saved.state };
     }
 
     /// Changes the stock of a sale without an entry in its ledger.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::application::sale::ports::{History, Lifecycle, Restorer, StoredSale};
+use crate::application::sale::ports::{Lifecycle, Restorer, StoredSale};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{LedgerEntry, LedgerEvent, Sale, Stock, Window};
 use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, SaleId};
@@ -29,7 +29,8 @@ impl Lifecycle for MemoryStore {
             if state.restoring.contains_key(&stock.sale.id) {
                 return Err(StoreError::Fenced);
             }
-            let opened = || SaleState::opened(epoch, stock.clone());
+            let history = state.history;
+            let opened = || SaleState::opened(epoch, history, stock.clone());
             let sale = state.sales.entry(stock.sale.id).or_insert_with(opened);
             if sale.epoch == Some(epoch) { Ok(()) } else { Err(StoreError::Fenced) }
         })
@@ -95,11 +96,11 @@ impl Restorer for MemoryStore {
             let sale = state.sales.get(&sale);
             let held = sale.and_then(|sale| sale.epoch);
             let is_loaded = held != Some(epoch) || state.scripts.contains(&epoch);
+            let is_same_history = sale.is_some_and(|sale| sale.history == state.history);
             Ok(StoredSale {
                 epoch: held,
-                is_remembered: is_loaded && state.witnesses.contains(&held.unwrap_or(epoch)),
+                is_remembered: is_same_history && is_loaded && state.witnesses.contains(&held.unwrap_or(epoch)),
                 has_archived: sale.is_some_and(|sale| sale.last_entry() >= archived),
-                history: History(state.history.to_string()),
             })
         })
         .await
@@ -132,7 +133,8 @@ impl Restorer for MemoryStore {
                 return Err(StoreError::Fenced);
             }
             state.restoring.remove(&stock.sale.id);
-            let mut restored = SaleState::opened(epoch, stock.clone());
+            let history = state.history;
+            let mut restored = SaleState::opened(epoch, history, stock.clone());
             if let Some(held) = state.sales.remove(&stock.sale.id) {
                 let is_bought = |code: &CheckoutCode| stock.holdings.receipts.contains_key(code);
                 restored.stock.carts = held.stock.carts;
@@ -177,9 +179,10 @@ impl Restorer for MemoryStore {
 }
 
 impl SaleState {
-    fn opened(epoch: Epoch, stock: Stock) -> Self {
+    fn opened(epoch: Epoch, history: u64, stock: Stock) -> Self {
         SaleState {
             epoch: Some(epoch),
+            history,
             stock,
             ledger: vec![LedgerEntry { id: OPENED_ID, event: LedgerEvent::Opened }],
             attempts: Vec::new(),
