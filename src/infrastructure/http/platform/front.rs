@@ -131,7 +131,8 @@ impl Front {
     {
         let endpoint = self.check(caller, endpoint, request)?;
         // Before the request takes a place: bodies that never come must not keep others out.
-        let _place_for_body = is_on(Sabotage::PermitBeforeBody).then(|| self.in_flight.each_ref().map(Semaphore::try_acquire));
+        let _place_for_body =
+            is_on(Sabotage::PermitBeforeBody).then(|| self.in_flight.each_ref().map(Semaphore::try_acquire));
         let (headers, timeout) = (&request.head.headers, self.settings.head_timeout);
         request.body = request_body::read(body, headers, endpoint.policy.accepts, timeout).await?;
         let handling = (endpoint.handler)(&self.context, request);
