@@ -180,10 +180,7 @@ impl<'a, 'b> Target<'a, 'b> {
         beside: Option<(&'static [Part], f64)>,
     ) -> Result<Phase, Error> {
         let buying = buy(self.address, BUYERS, length, self.write(&[Part::Purchase]), self.tally.clone());
-        let other = match beside {
-            Some((mix, rate)) => Some(self.offering(mix, rate, length)),
-            None => None,
-        };
+        let other = beside.map(|(mix, rate)| self.offering(mix, rate, length));
         self.measure(name, length, async {
             match other {
                 Some(other) => tokio::try_join!(buying, other).map(|_| ()),
@@ -279,10 +276,10 @@ impl<'a, 'b> Target<'a, 'b> {
 
     /// Compares the stores with what was acknowledged. A purchase without a clear answer may have been made.
     async fn verify(&self) -> Result<Option<String>, Error> {
-        let tally = self.tally.borrow();
-        let acknowledged = self.shop.sold.get() + tally.steps.iter().map(|step| step.acknowledged).sum::<u64>();
         let found = self.shop.findings().await?;
         let is_sound = matches!(found, Findings { lost: 0, oversold: 0, over_limit: 0, drift: 0, .. });
+        let tally = self.tally.borrow();
+        let acknowledged = self.shop.sold.get() + tally.steps.iter().map(|step| step.acknowledged).sum::<u64>();
         let possible = acknowledged..=acknowledged + tally.unknown;
         Ok((!is_sound || !possible.contains(&found.sold))
             .then(|| format!("{possible:?} units were acknowledged, and `flashsale verify` found {found:?}")))

@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::private_service::{bare_command, spawn, stop};
 use crate::recorder::Recorder;
 
-pub const ADMIN_TOKEN: &str = "chaos";
+pub const ADMIN_TOKEN: &str = "the admin token of the chaos run";
 
 /// Sales are short, so that many of them end during a run.
 pub const SALE_EVERY: &str = "30s";
