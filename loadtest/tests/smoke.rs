@@ -114,7 +114,7 @@ fn every_row_of_the_bench_works_and_stops_its_service() {
     let (mut rows, figures) = (names("loads"), names("figures"));
     rows.extend(figures);
     rows.dedup();
-    assert_eq!(rows.len(), 15, "{rows:?}");
+    assert_eq!(rows.len(), 16, "{rows:?}");
     assert!(json["loads"].as_array().expect("a list").iter().all(|load| load["requests"].as_u64() > Some(0)), "{json}");
     let page = std::fs::read_to_string(results.path().join("latest/report.html")).expect("reads the page");
     assert!(page.contains("PASS</span>bench"));

@@ -41,6 +41,8 @@ impl Shop {
             return Ok(Recovered::Intact);
         }
         let Some(mut lock) = self.archive.try_lock(LockName::Recovery).await? else { return Ok(Recovered::Elsewhere) };
+        // A Redis that lost one sale may have lost others: they are restored together.
+        self.check_redis().await?;
         let lost = self.join_all().await?;
         if lost.is_empty() {
             return Ok(Recovered::Intact);
@@ -66,12 +68,13 @@ impl Shop {
 
     /// Closes the fences of the sales whose state Redis no longer holds. This finds a loss while nobody buys.
     pub async fn check_redis(&self) -> Result<(), StoreError> {
+        let mut result = Ok(());
         for sale in self.sales.all_live() {
             if sale.fence.epoch().is_some() {
-                self.check_sale(&sale).await?;
+                result = self.check_sale(&sale).await.and(result);
             }
         }
-        Ok(())
+        result
     }
 
     /// Closes the fence of a sale if Redis no longer holds its state.

@@ -1,6 +1,7 @@
 use futures::future::BoxFuture;
 
 use super::*;
+use crate::application::sale::fence::CurrentEpoch;
 use crate::application::sale::memory::{ArchiveCall, Fault, StoreCall};
 use crate::application::sale::ports::{Coordination, Inspector, LockName, SaleArchive};
 use crate::application::sale::purchase::PurchaseError;
@@ -220,12 +221,41 @@ async fn the_loss_of_one_sale_stops_no_other() {
 }
 
 #[tokio::test]
+async fn sales_that_are_lost_together_are_restored_together() {
+    let world = World::open().await;
+    let special = special_sale(&world).await.id;
+    world.shop.keep_schedule().await.unwrap();
+    world.store.forget();
+    // Only one of them is noticed yet.
+    assert!(world.shop.enter(&world.sale()).map(CurrentEpoch::note_loss).is_ok());
+    assert_eq!(world.shop.recover().await.unwrap(), Recovered::Restored(Epoch(2)));
+    assert_eq!(world.shop.sales.live(special).unwrap().fence.epoch(), Some(Epoch(2)));
+    assert!(world.store.has_state(special).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_sale_in_another_history_is_restored_although_nothing_seems_to_be_missing() {
     let world = World::open().await;
     let receipt = world.sell("ann", &[1]).await;
     world.store.branch();
     world.shop.check_redis().await.unwrap();
     assert_eq!(world.shop.recover().await.unwrap(), Recovered::Restored(Epoch(2)));
+    nothing_was_forgotten(&world, &receipt).await;
+}
+
+#[tokio::test]
+async fn a_replica_of_an_older_epoch_is_restored_although_it_knows_the_scripts_of_that_epoch() {
+    let world = World::open().await;
+    world.sell("bob", &[5]).await;
+    let replica = world.store.save();
+    world.store.forget_scripts();
+    world.shop.check_redis().await.unwrap();
+    assert_eq!(world.shop.recover().await.unwrap(), Recovered::Restored(Epoch(2)));
+    let receipt = world.sell("ann", &[1, 2]).await;
+    // It was a primary before, so it has scripts, and it was behind when it became one again.
+    world.store.load(replica);
+    world.shop.check_redis().await.unwrap();
+    assert_eq!(world.shop.recover().await.unwrap(), Recovered::Restored(Epoch(3)));
     nothing_was_forgotten(&world, &receipt).await;
 }
 
