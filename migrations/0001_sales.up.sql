@@ -10,6 +10,8 @@ CREATE TABLE sales (
     starts_at   timestamptz      NOT NULL,
     ends_at     timestamptz      NOT NULL,
     user_limit  integer          NOT NULL CHECK (user_limit BETWEEN 1 AND 100),
+    -- Seconds from a purchase until its order must be paid; NULL if the sale wants no payment.
+    payment_window integer       CHECK (payment_window BETWEEN 1 AND 86400),
     currency    text             NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     -- The items have the ordinals 1 to this number.
     items       integer          NOT NULL CHECK (items BETWEEN 1 AND 1000000),

@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Args, Command};
 
 use crate::application::sale::Settings;
+use crate::domain::sale::PaymentWindow;
 use crate::domain::shared::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
 use crate::infrastructure::http::{AdminToken, HttpSettings, Rate, TrustedProxies, TrustedProxy};
 use crate::infrastructure::local;
@@ -122,6 +123,10 @@ pub struct SaleConfig {
     #[arg(long, env = "USER_LIMIT", default_value_t = USER_UNITS, value_parser = clap::value_parser!(u32).range(1..=USER_UNITS_MAX as i64))]
     pub user_limit: u32,
 
+    /// Time in which a purchase of a periodic or new sale must be paid: 10m; without it nothing is to be paid
+    #[arg(long, env = "PAYMENT_WINDOW", value_parser = payment_window)]
+    pub payment_window: Option<PaymentWindow>,
+
     /// Time for which a cart is kept after its last checkout; within twice this time it is forgotten
     #[arg(long, env = "CART_IDLE", default_value = "15m", value_parser = positive)]
     pub cart_idle: Duration,
@@ -206,6 +211,7 @@ impl SaleConfig {
             sale_lead: self.sale_lead,
             sale_items: self.sale_items,
             user_limit: self.user_limit,
+            payment_window: self.payment_window,
             ack_timeout: self.ack_timeout,
             cart_idle: self.cart_idle,
             lag_limit: self.lag_limit,
@@ -257,6 +263,11 @@ impl TypedValueParser for AdminTokenParser {
 fn positive(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(duration) }
+}
+
+fn payment_window(text: &str) -> Result<PaymentWindow, String> {
+    let seconds = u32::try_from(whole_seconds(text)?.as_secs()).map_err(|error| error.to_string())?;
+    PaymentWindow::try_from(seconds).map_err(|error| error.to_string())
 }
 
 fn whole_seconds(text: &str) -> Result<Duration, String> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::application::ordering::Orders;
 use crate::application::sale::{Settings, Shop};
 use crate::config::{HttpConfig, StoreUrls};
 use crate::infrastructure::http::{self, HttpSettings, Surface};
@@ -57,6 +58,7 @@ impl Listeners {
 /// A shop that is connected to its stores.
 pub struct Service {
     pub shop: Arc<Shop>,
+    pub orders: Arc<Orders>,
     archive: Arc<PgArchive>,
 }
 
@@ -68,7 +70,9 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, 
     }
     let redis = Arc::new(connect_redis(&stores.redis).await?);
     let reads = Arc::new(archive.for_requests());
-    Ok(Service { shop: Arc::new(Shop::new(redis, archive.clone(), reads, settings)), archive })
+    let shop = Arc::new(Shop::new(redis, archive.clone(), reads, settings));
+    let orders = Arc::new(Orders::new(archive.clone(), shop.clone()));
+    Ok(Service { shop, orders, archive })
 }
 
 /// Connects to PostgreSQL, and waits for one that is still starting.
@@ -107,7 +111,7 @@ impl Service {
         listeners: Listeners,
         shutdown: CancellationToken,
     ) -> Result<(), ServiceError> {
-        let Service { shop, archive } = self;
+        let Service { shop, orders, archive } = self;
         http.check(shop.settings.ack_timeout)?;
         http.connections = open_files::make_room_for(http.connections);
         accept_queue::check(http.connections);
@@ -115,7 +119,7 @@ impl Service {
         let stop_background = CancellationToken::new();
         // A caller that drops this future stops everything, as a crash would.
         let _stopped_with_us = stop_background.clone().drop_guard();
-        let background = background::start(&shop, archive, stop_background);
+        let background = background::start(&shop, &orders, archive, stop_background);
         let drain_timeout = http.drain_timeout;
         let shutdown = shutdown.child_token();
         let watching = async {
@@ -124,7 +128,7 @@ impl Service {
                 () = shutdown.cancelled() => {}
             }
         };
-        tokio::join!(watching, serve_http(&shop, http, listeners, shutdown.clone()));
+        tokio::join!(watching, serve_http(&orders, http, listeners, shutdown.clone()));
         if tokio::time::timeout(drain_timeout, drained(&shop)).await.is_err() {
             tracing::warn!("the ledger is not fully archived yet: the next start continues with it");
         }
@@ -136,8 +140,8 @@ impl Service {
     }
 }
 
-async fn serve_http(shop: &Arc<Shop>, settings: HttpSettings, listeners: Listeners, shutdown: CancellationToken) {
-    let serve = |listener, surface| http::serve(listener, shop.clone(), settings.clone(), surface, shutdown.clone());
+async fn serve_http(orders: &Arc<Orders>, settings: HttpSettings, listeners: Listeners, shutdown: CancellationToken) {
+    let serve = |listener, surface| http::serve(listener, orders.clone(), settings.clone(), surface, shutdown.clone());
     match listeners.operations {
         None => serve(listeners.shopping, Surface::Everything).await,
         Some(operations) => {

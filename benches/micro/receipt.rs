@@ -1,7 +1,7 @@
 //! Receipts.
 
 use divan::{Bencher, black_box};
-use flashsale::domain::sale::{Catalog, Purchase, Receipt, SoldUnit};
+use flashsale::domain::sale::{Catalog, Purchase, Receipt, SoldUnit, Terms};
 use flashsale::domain::shared::{LedgerId, Ordinal};
 use flashsale::infrastructure::http::PurchaseBody;
 
@@ -23,7 +23,8 @@ fn purchase(units: u32) -> (Catalog, Purchase) {
 
 fn receipt(catalog: &Catalog, purchase: &Purchase) -> Receipt {
     let id: LedgerId = "1763632800000-42".parse().expect("it is a ledger id");
-    Receipt::new(catalog.currency(), |ordinal| catalog.item(ordinal), id, purchase).expect("the items exist")
+    let terms = Terms { currency: catalog.currency(), payment_window: None };
+    Receipt::new(terms, |ordinal| catalog.item(ordinal), id, purchase).expect("the items exist")
 }
 
 /// Makes the receipt of a purchase with this many units.

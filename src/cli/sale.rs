@@ -134,7 +134,8 @@ impl WindowArgs {
     async fn make(self, offer: Offer) -> Result<(), Failure> {
         let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?.shop;
         let (starts_at, ends_at, user_limit) = (self.starts_at, self.ends_at, self.per_user_limit);
-        let sale = shop.create_sale(NewSale { starts_at, ends_at, offer, user_limit }).await?;
+        let payment_window = self.sales.payment_window;
+        let sale = shop.create_sale(NewSale { starts_at, ends_at, offer, user_limit, payment_window }).await?;
         recover(&shop).await?;
         print(&sale, shop.clock.now());
         Ok(())

@@ -2,5 +2,6 @@
 //!
 //! A folder per bounded context, and the [`shared`] kernel that all of them use.
 
+pub mod ordering;
 pub mod sale;
 pub mod shared;

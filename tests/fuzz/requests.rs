@@ -10,6 +10,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use flashsale::application::ordering::Orders;
+use flashsale::application::ordering::memory::MemoryOrders;
 use flashsale::application::sale::memory::{MemoryArchive, MemoryStore};
 use flashsale::application::sale::{Settings, Shop};
 use flashsale::infrastructure::http::{self, AdminToken, HttpSettings, Surface};
@@ -30,6 +32,7 @@ static SERVICE: LazyLock<(Runtime, SocketAddr)> = LazyLock::new(|| {
             sale_lead: Duration::from_secs(60),
             sale_items: 20,
             user_limit: 4,
+            payment_window: None,
             ack_timeout: Duration::from_millis(1),
             lag_limit: Duration::from_secs(86_400),
         };
@@ -37,10 +40,11 @@ static SERVICE: LazyLock<(Runtime, SocketAddr)> = LazyLock::new(|| {
         shop.keep_schedule().await.expect("a sale is created");
         shop.recover().await.expect("it is restored");
         shop.current_sale().expect("a sale is open");
+        let orders = Arc::new(Orders::new(Arc::new(MemoryOrders::default()), shop));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let http = HttpSettings { admin_token: AdminToken::new(ADMIN_TOKEN.into()), ..HttpSettings::default() };
-        tokio::spawn(http::serve(listener, shop, http, Surface::Everything, CancellationToken::new()));
+        tokio::spawn(http::serve(listener, orders, http, Surface::Everything, CancellationToken::new()));
         address
     });
     (runtime, address)

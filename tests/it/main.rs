@@ -18,6 +18,7 @@ mod lists;
 mod metrics;
 mod monitoring;
 mod openapi;
+mod orders;
 mod pauses;
 mod program;
 mod purchase;

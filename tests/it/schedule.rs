@@ -195,7 +195,7 @@ async fn an_administrator_creates_and_ends_a_sale() {
 /// A sale of generated items that starts in five hours.
 fn later_sale(items: u32) -> NewSale {
     let starts_at = Some(Utc::now() + TimeDelta::hours(5));
-    NewSale { starts_at, ends_at: None, offer: Offer::Generated(items), user_limit: None }
+    NewSale { starts_at, ends_at: None, offer: Offer::Generated(items), user_limit: None, payment_window: None }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,7 +237,13 @@ async fn the_sixty_first_live_sale_is_refused() {
 
 /// Creates an open sale of 100 items. Waits while too many sales are live, as ended sales close after some seconds.
 async fn open_sale(shop: &Instance) -> Sale {
-    let wanted = NewSale { starts_at: None, ends_at: None, offer: Offer::Generated(100), user_limit: None };
+    let wanted = NewSale {
+        starts_at: None,
+        ends_at: None,
+        offer: Offer::Generated(100),
+        user_limit: None,
+        payment_window: None,
+    };
     let deadline = Instant::now() + PATIENCE;
     loop {
         match shop.shop.create_sale(wanted.clone()).await {

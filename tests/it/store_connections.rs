@@ -408,7 +408,7 @@ async fn reads_that_are_abandoned_use_no_more_connections() {
     let archive = until_ok(async || PgArchive::connect(&world.database_url, 2).await).await;
     let reads = Arc::new(archive.for_requests());
     let ann: UserId = "ann".parse().expect("a user id");
-    let page = PurchasePage { sale: None, after: None, limit: 1 };
+    let page = PurchasePage { sale: None, only_orders: false, after: None, limit: 1 };
     for _ in 0..3 {
         let abandoned: Vec<_> = (0..4)
             .map(|_| {

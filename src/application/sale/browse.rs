@@ -69,14 +69,15 @@ impl Shop {
         }
     }
 
-    /// Lists the receipts of a user, newest first, after a purchase of the list.
+    /// Lists the receipts of a user, or only those of orders, newest first, after a purchase of the list.
     pub async fn receipts_of(
         &self,
         user: &UserId,
         sale: Option<SaleId>,
+        only_orders: bool,
         after: Option<OrderId>,
     ) -> Result<ListPage<Receipt, OrderId>, StoreError> {
-        let page = PurchasePage { sale, after, limit: LIST_PAGE + 1 };
+        let page = PurchasePage { sale, only_orders, after, limit: LIST_PAGE + 1 };
         let receipts = self.reads.receipts_of(user, page).await?;
         Ok(ListPage::new(receipts, |receipt| receipt.order_id))
     }

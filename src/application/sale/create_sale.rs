@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 
 use crate::application::shared::StoreError;
 use crate::application::shared::blocking::apart;
-use crate::domain::sale::{Catalog, Item, Sale, Window};
+use crate::domain::sale::{Catalog, Item, PaymentWindow, Sale, Window};
 use crate::domain::shared::limits::{LIVE_SALES_MAX, SALE_DAYS_MAX};
 use crate::domain::shared::{Currency, Invalid, SaleId};
 
@@ -20,6 +20,8 @@ pub struct NewSale {
     pub ends_at: Option<DateTime<Utc>>,
     pub offer: Offer,
     pub user_limit: Option<u32>,
+    /// Time in which a purchase must be paid; by default it need not be.
+    pub payment_window: Option<PaymentWindow>,
 }
 
 /// The items of a new sale.
@@ -57,10 +59,11 @@ impl Shop {
             Offer::Generated(items) => apart(move || Catalog::generated(items)).await?,
             Offer::Listed(currency, items) => Catalog::new(currency, items)?,
         };
+        let payment_window = wanted.payment_window;
         let user_limit = wanted.user_limit.unwrap_or(self.settings.user_limit);
         loop {
             let id = SaleId::special(window.starts_at, rand::random());
-            let sale = Sale::new(id, window, user_limit, &catalog);
+            let sale = Sale { payment_window, ..Sale::new(id, window, user_limit, &catalog) };
             if self.archive.create_sale(&sale, &catalog).await? {
                 self.sale_lists.forget();
                 // The sale exists now. If it cannot be activated here at once, the schedule will do it.

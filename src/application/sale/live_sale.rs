@@ -145,7 +145,7 @@ impl LiveSale {
     /// Returns the receipt of a purchase in this sale.
     pub fn receipt(&self, recorded: &RecordedPurchase) -> Result<Receipt, StoreError> {
         let item = |ordinal| self.catalog.item(ordinal);
-        Receipt::new(self.catalog.currency(), item, recorded.id, &recorded.purchase).map_err(StoreError::corrupt)
+        Receipt::new(self.sale.load().terms(), item, recorded.id, &recorded.purchase).map_err(StoreError::corrupt)
     }
 }
 

@@ -17,7 +17,7 @@ pub mod fence;
 pub mod findings;
 pub mod follow;
 pub mod last_audit;
-mod list_page;
+pub mod list_page;
 pub mod live_sale;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
@@ -29,6 +29,7 @@ pub mod purchase;
 pub mod recover;
 pub mod refusals;
 pub mod registry;
+pub mod release;
 mod sale_lists;
 pub mod schedule;
 pub mod shop;

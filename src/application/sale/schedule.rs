@@ -77,7 +77,8 @@ impl Shop {
         let catalog = apart(move || Catalog::generated(items))
             .await
             .unwrap_or_else(|invalid| unreachable!("the number of items is checked at the start: {invalid}"));
-        let sale = Sale::new(SaleId::hourly(window.starts_at), window, self.settings.user_limit, &catalog);
+        let (id, payment_window) = (SaleId::hourly(window.starts_at), self.settings.payment_window);
+        let sale = Sale { payment_window, ..Sale::new(id, window, self.settings.user_limit, &catalog) };
         if self.archive.create_sale(&sale, &catalog).await? {
             tracing::info!(sale = %sale.id, items = sale.items, "created the sale that starts at {}", window.starts_at);
         }
@@ -132,6 +133,7 @@ impl Shop {
         let archived = cursors.ledger > LedgerId::ZERO
             && self.store.read(id, cursors.ledger, 1).await?.is_empty()
             && self.store.read_attempts(id, cursors.attempts, 1).await?.last.is_none();
+        let archived = archived && self.archive.is_settled(id).await?;
         Ok(archived && self.archive.rejections(id).await?.iter().all(|entry| entry.released))
     }
 

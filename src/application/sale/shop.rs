@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::application::shared::blocking::apart;
 use crate::application::shared::{StoreError, Tasks, Turns};
-use crate::domain::sale::{Catalog, Sale};
+use crate::domain::sale::{Catalog, PaymentWindow, Sale};
 use crate::domain::shared::SaleId;
 
 use super::archived::archived_entries;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub sale_items: u32,
     /// Units that a user may own of a sale that sets no limit of its own.
     pub user_limit: u32,
+    /// Time in which a purchase of a periodic sale must be paid; `None` if it need not be.
+    pub payment_window: Option<PaymentWindow>,
     /// Time after its last checkout for which a cart is kept.
     pub cart_idle: Duration,
     /// Longest wait of a purchase for its commit; after it the answer is "confirming".

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::shared::{CheckoutCode, Currency, ItemId, LedgerId, Money, OrderId, Ordinal, SaleId, UserId};
 
 use super::catalog::UnknownItem;
-use super::{CartLine, Item, Purchase};
+use super::{CartLine, Item, PaymentWindow, Purchase};
 
 /// The result of a purchase for its buyer. It follows from the ledger entry and the catalog alone, neither of which ever
 /// changes, so a receipt made from Redis and one made from PostgreSQL are equal.
@@ -24,6 +24,15 @@ pub struct Receipt {
     pub total: Money,
     pub currency: Currency,
     pub purchased_at: DateTime<Utc>,
+    /// The time by which the order must be paid, in a sale with a payment window.
+    pub pay_by: Option<DateTime<Utc>>,
+}
+
+/// The terms of a sale that its receipts show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    pub currency: Currency,
+    pub payment_window: Option<PaymentWindow>,
 }
 
 /// Units of one item on a receipt.
@@ -38,9 +47,9 @@ pub struct ReceiptLine {
 }
 
 impl Receipt {
-    /// The receipt of the purchase with this ledger id, in a sale with this currency and these items.
+    /// The receipt of the purchase with this ledger id, in a sale with these terms and items.
     pub fn new<'a>(
-        currency: Currency,
+        terms: Terms,
         item: impl Fn(Ordinal) -> Option<&'a Item>,
         id: LedgerId,
         purchase: &Purchase,
@@ -64,8 +73,9 @@ impl Receipt {
             units: purchase.units.len() as u32,
             missed_units: purchase.missed.iter().map(|line| line.quantity.get()).sum(),
             total,
-            currency,
+            currency: terms.currency,
             purchased_at: id.time(),
+            pay_by: terms.payment_window.map(|window| window.pay_by(id)),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::shared::{Currency, SaleId};
 
-use super::{Catalog, Window};
+use super::{Catalog, PaymentWindow, Terms, Window};
 
 /// A sale and its rules. Its items are in its [`Catalog`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Sale {
     pub window: Window,
     /// Units that one user may own.
     pub user_limit: u32,
+    /// If set, each purchase is an order that must be paid.
+    pub payment_window: Option<PaymentWindow>,
     pub currency: Currency,
     /// Items in the catalog.
     pub items: u32,
@@ -21,9 +23,14 @@ pub struct Sale {
 }
 
 impl Sale {
-    /// A sale of the items of this catalog.
+    /// A sale of the items of this catalog that wants no payment.
     pub fn new(id: SaleId, window: Window, user_limit: u32, catalog: &Catalog) -> Self {
         let (currency, items, units) = (catalog.currency(), catalog.items(), catalog.units());
-        Sale { id, window, user_limit, currency, items, units, closed: false }
+        Sale { id, window, user_limit, payment_window: None, currency, items, units, closed: false }
+    }
+
+    /// Returns the terms that its receipts show.
+    pub fn terms(&self) -> Terms {
+        Terms { currency: self.currency, payment_window: self.payment_window }
     }
 }

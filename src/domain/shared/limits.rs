@@ -21,6 +21,15 @@ pub const SALE_UNITS_MAX: u32 = 1_000_000;
 /// Days from the start of a sale to its end.
 pub const SALE_DAYS_MAX: u32 = 366;
 
+/// Seconds from a purchase until its order must be paid: a day. Until then its sale is not closed.
+pub const PAYMENT_WINDOW_SECONDS_MAX: u32 = 86_400;
+
+/// Payments of an order that may be declined. The last one cancels it.
+pub const PAYMENT_ATTEMPTS: u32 = 3;
+
+/// Characters of the words of whoever cancels an order.
+pub const NOTE_CHARS_MAX: usize = 500;
+
 /// Sales that may be live, that is not closed, at once. The writer of each holds a connection to PostgreSQL.
 pub const LIVE_SALES_MAX: usize = 60;
 

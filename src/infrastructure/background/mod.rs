@@ -9,6 +9,7 @@ mod carts;
 mod catch_up;
 mod follower;
 pub mod metrics;
+mod orders;
 mod pools;
 mod recovery;
 mod refusals;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::application::ordering::Orders;
 use crate::application::sale::Shop;
 
 use super::postgres::PgArchive;
@@ -43,7 +45,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 const LOCK_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts all background tasks. They run until `stop`.
-pub fn start(shop: &Arc<Shop>, archive: Arc<PgArchive>, stop: CancellationToken) -> Supervisor {
+pub fn start(shop: &Arc<Shop>, orders: &Arc<Orders>, archive: Arc<PgArchive>, stop: CancellationToken) -> Supervisor {
     let supervisor = Supervisor::new(shop.tasks.clone(), stop);
     start_with(shop, &supervisor, TaskName::Recovery, recovery::run);
     start_with(shop, &supervisor, TaskName::Schedule, schedule::run);
@@ -55,22 +57,24 @@ pub fn start(shop: &Arc<Shop>, archive: Arc<PgArchive>, stop: CancellationToken)
     let (its_shop, inner) = (shop.clone(), supervisor.clone());
     supervisor.start(TaskName::Sales, move || sales::run(its_shop.clone(), inner.clone()));
     start_with(shop, &supervisor, TaskName::Auditor, auditor::run);
+    start_with(orders, &supervisor, TaskName::Expiry, orders::expire);
+    start_with(orders, &supervisor, TaskName::StockReturn, orders::return_stock);
     supervisor.start(TaskName::Pools, move || pools::run(archive.clone()));
     let inner = supervisor.clone();
     supervisor.start(TaskName::Metrics, move || upkeep::run(inner.clone()));
     supervisor
 }
 
-fn start_with<T>(
-    shop: &Arc<Shop>,
+fn start_with<S: Send + Sync + 'static, T>(
+    subject: &Arc<S>,
     supervisor: &Supervisor,
     name: TaskName,
-    run: impl Fn(Arc<Shop>) -> T + Send + Sync + 'static,
+    run: impl Fn(Arc<S>) -> T + Send + Sync + 'static,
 ) where
     T: Future<Output = ()> + Send + 'static,
 {
-    let shop = shop.clone();
-    supervisor.start(name, move || run(shop.clone()));
+    let subject = subject.clone();
+    supervisor.start(name, move || run(subject.clone()));
 }
 
 /// Logs an error with its causes.

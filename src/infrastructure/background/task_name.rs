@@ -30,6 +30,10 @@ pub enum TaskName {
     Writer,
     /// Audits the sales whose ledger this instance writes.
     Auditor,
+    /// Ends orders that are overdue.
+    Expiry,
+    /// Returns the stock of orders that ended without payment.
+    StockReturn,
     /// Measures the connections to PostgreSQL.
     Pools,
     /// Sorts measurements into buckets.

@@ -2,12 +2,19 @@
 
 use super::platform::endpoint::Api;
 use super::platform::limits::settings::HEAD_BYTES_MAX;
-use super::{admin, operations, sale};
+use super::{admin, operations, ordering, sale};
 
 /// The interface of the service. The OpenAPI document lists the endpoints in this order.
 pub static API: Api = Api {
     introduction,
-    tags: &[sale::SHOPPING, sale::BROWSING, operations::OPERATIONS, admin::ADMINISTRATION, operations::DOCUMENTATION],
+    tags: &[
+        sale::SHOPPING,
+        sale::BROWSING,
+        ordering::ORDERING,
+        operations::OPERATIONS,
+        admin::ADMINISTRATION,
+        operations::DOCUMENTATION,
+    ],
     endpoints: &[
         &sale::checkout::ENDPOINT,
         &sale::cart::ENDPOINT,
@@ -22,12 +29,16 @@ pub static API: Api = Api {
         &sale::sold_filter::ENDPOINT,
         &sale::item::ENDPOINT,
         &sale::user_purchases::ENDPOINT,
+        &ordering::order::ENDPOINT,
+        &ordering::cancel_order::ENDPOINT,
+        &ordering::user_orders::ENDPOINT,
         &operations::live::ENDPOINT,
         &operations::ready::ENDPOINT,
         &operations::health::ENDPOINT,
         &operations::metrics::ENDPOINT,
         &admin::create_sale::ENDPOINT,
         &admin::end_sale::ENDPOINT,
+        &admin::cancel_order::ENDPOINT,
         &operations::document::ENDPOINT,
         &operations::root::ENDPOINT,
         &operations::docs::ENDPOINT,

@@ -1,11 +1,13 @@
 //! The HTTP interface.
 //!
 //! [`platform`] is the machinery. [`endpoints`] is the table of all endpoints. Each endpoint is one file in the folder of
-//! its context: [`sale`], [`admin`] or [`operations`].
+//! its context: [`sale`], [`ordering`], [`admin`] or
+//! [`operations`].
 
 mod admin;
 mod endpoints;
 mod operations;
+mod ordering;
 mod platform;
 mod sale;
 
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::application::sale::Shop;
+use crate::application::ordering::Orders;
 
 use platform::front::Front;
 use platform::listener;
@@ -36,13 +38,13 @@ pub use {platform::request::ApiRequest, sale::checkout::read as read_checkout, s
 /// Serves a part of the interface on this listener until `shutdown`, and then drains its connections.
 pub async fn serve(
     listener: TcpListener,
-    shop: Arc<Shop>,
+    orders: Arc<Orders>,
     settings: HttpSettings,
     surface: Surface,
     shutdown: CancellationToken,
 ) {
     register_metrics();
-    let front = Front::new(&API, shop, settings, surface, CancellationToken::new());
+    let front = Front::new(&API, orders, settings, surface, CancellationToken::new());
     listener::serve(listener, front, shutdown).await;
 }
 

@@ -8,6 +8,7 @@ mod held;
 mod ledger;
 pub mod metrics;
 mod migrations;
+mod orders;
 mod pool;
 mod pools;
 mod purchases;

@@ -7,12 +7,14 @@ use sqlx::types::Json;
 
 use crate::application::sale::ports::{ArchiveFindings, PurchaseArchive, PurchasePage, RecordedPurchase};
 use crate::application::shared::StoreError;
-use crate::domain::sale::{CartLine, Holdings, Item, LedgerEntry, LedgerEvent, Purchase, Receipt, Release, SoldUnit};
+use crate::domain::sale::{
+    CartLine, Holdings, Item, LedgerEntry, LedgerEvent, Purchase, Receipt, Release, SoldUnit, Terms,
+};
 use crate::domain::shared::limits::CART_UNITS;
-use crate::domain::shared::{CheckoutCode, Currency, ItemId, LedgerId, Ordinal, RequestId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, ItemId, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
 use super::connection::PgArchive;
-use super::sales::ItemRow;
+use super::sales::{ItemRow, payment_window};
 use super::statement::Statement;
 
 /// A row of the view `recorded_purchases`. PostgreSQL does not know that most of its columns are never null.
@@ -92,6 +94,20 @@ impl PurchaseArchive for PgArchive {
             .transpose()
     }
 
+    async fn purchases(&self, sale: SaleId, ids: &[LedgerId]) -> Result<Vec<RecordedPurchase>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.to_i64()).collect();
+        let records = sqlx::query_as!(
+            PurchaseRow,
+            r#"SELECT ledger_id, code, user_id, request_id, missed AS "missed: _", unit_count, units AS "units: _"
+               FROM recorded_purchases
+               WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = ANY($2)"#,
+            sale.to_string(),
+            &ids,
+        );
+        let records = Statement::Purchases.run(records.fetch_all(&self.pool)).await?;
+        records.into_iter().map(|row| row.into_recorded(sale)).collect()
+    }
+
     async fn receipts_of(&self, user: &UserId, page: PurchasePage) -> Result<Vec<Receipt>, StoreError> {
         let rows = sqlx::query_file!(
             "src/infrastructure/postgres/queries/receipts_of.sql",
@@ -100,6 +116,7 @@ impl PurchaseArchive for PgArchive {
             page.after.map(|after| after.entry.to_i64()),
             page.after.map(|after| after.sale.to_string()),
             page.limit as i64,
+            page.only_orders,
         );
         let mut recorded = Vec::new();
         for row in Statement::ReceiptsOf.run(rows.fetch_all(&self.pool)).await? {
@@ -192,8 +209,8 @@ impl PgArchive {
         rows.into_iter().map(|row| entry(row.release_id, row.ledger_id, &row.reason, row.units.0)).collect()
     }
 
-    /// Reads the items of these purchases, sold or missed, each with its currency.
-    async fn items_in(&self, recorded: &[RecordedPurchase]) -> Result<HashMap<ItemId, (Currency, Item)>, StoreError> {
+    /// Reads the items of these purchases, sold or missed, each with the terms of its sale.
+    async fn items_in(&self, recorded: &[RecordedPurchase]) -> Result<HashMap<ItemId, (Terms, Item)>, StoreError> {
         let ids = recorded.iter().flat_map(|recorded| {
             let bought = recorded.purchase.units.iter().map(|unit| unit.ordinal);
             let missed = recorded.purchase.missed.iter().map(|line| line.ordinal);
@@ -201,7 +218,8 @@ impl PgArchive {
         });
         let (sales, ordinals): (Vec<String>, Vec<i32>) = ids.unzip();
         let rows = sqlx::query!(
-            "SELECT DISTINCT sales.id AS sale_id, items.ordinal, name, image_url, price, stock, currency
+            "SELECT DISTINCT sales.id AS sale_id, items.ordinal, name, image_url, price, stock, currency,
+                    payment_window
              FROM unnest($1::text[], $2::integer[]) AS wanted (sale_id, ordinal)
              JOIN sales ON sales.id = wanted.sale_id
              JOIN items ON items.sale = sales.key AND items.ordinal = wanted.ordinal",
@@ -214,10 +232,9 @@ impl PgArchive {
             let ordinal = u32::try_from(row.ordinal).map_err(StoreError::corrupt)?;
             let ordinal = Ordinal::try_from(ordinal).map_err(StoreError::corrupt)?;
             let item = ItemRow { name: row.name, image_url: row.image_url, price: row.price, stock: row.stock };
-            items.insert(
-                ItemId { sale, ordinal },
-                (row.currency.parse().map_err(StoreError::corrupt)?, item.into_item()?),
-            );
+            let currency = row.currency.parse().map_err(StoreError::corrupt)?;
+            let terms = Terms { currency, payment_window: row.payment_window.map(payment_window).transpose()? };
+            items.insert(ItemId { sale, ordinal }, (terms, item.into_item()?));
         }
         Ok(items)
     }

@@ -7,7 +7,7 @@ use sqlx::Connection;
 
 use crate::application::sale::ports::{SaleArchive, SaleFilter, SalePage};
 use crate::application::shared::StoreError;
-use crate::domain::sale::{Catalog, Item, Sale, SaleStatus, Window};
+use crate::domain::sale::{Catalog, Item, PaymentWindow, Sale, SaleStatus, Window};
 use crate::domain::shared::{Money, Ordinal, SaleId, SaleKind};
 
 use super::connection::PgArchive;
@@ -22,6 +22,7 @@ struct SaleRow {
     starts_at: DateTime<Utc>,
     ends_at: DateTime<Utc>,
     user_limit: i32,
+    payment_window: Option<i32>,
     currency: String,
     items: i32,
     units: i32,
@@ -35,6 +36,7 @@ impl SaleRow {
             id,
             window: Window::new(self.starts_at, self.ends_at).map_err(StoreError::corrupt)?,
             user_limit: unsigned(self.user_limit)?,
+            payment_window: self.payment_window.map(payment_window).transpose()?,
             currency: self.currency.parse().map_err(StoreError::corrupt)?,
             items: unsigned(self.items)?,
             units: unsigned(self.units)?,
@@ -74,6 +76,7 @@ impl SaleArchive for PgArchive {
             sale.items as i32,
             sale.units as i32,
             catalog.iter().map(|(_, item)| item.stock()).min().unwrap_or(1) as i32,
+            sale.payment_window.map(|window| window.seconds() as i32),
         );
         let key = Statement::CreateSale.run(key.fetch_optional(&mut *transaction)).await?;
         let Some(key) = key else { return Ok(false) };
@@ -105,7 +108,7 @@ impl SaleArchive for PgArchive {
     async fn sale(&self, id: SaleId) -> Result<Option<Sale>, StoreError> {
         let row = sqlx::query_as!(
             SaleRow,
-            "SELECT id, starts_at, ends_at, user_limit, currency, items, units, closed_at FROM sales WHERE id = $1",
+            "SELECT id, starts_at, ends_at, user_limit, payment_window, currency, items, units, closed_at FROM sales WHERE id = $1",
             id.to_string(),
         );
         Statement::Sale.run(row.fetch_optional(&self.pool)).await?.map(SaleRow::into_sale).transpose()
@@ -142,11 +145,23 @@ impl SaleArchive for PgArchive {
         let row = sqlx::query_as!(
             SaleRow,
             "UPDATE sales SET ends_at = LEAST(ends_at, GREATEST(starts_at, $2)) WHERE id = $1
-             RETURNING id, starts_at, ends_at, user_limit, currency, items, units, closed_at",
+             RETURNING id, starts_at, ends_at, user_limit, payment_window, currency, items, units, closed_at",
             id.to_string(),
             now,
         );
         Statement::EndSale.run(row.fetch_optional(&self.pool)).await?.map(SaleRow::into_sale).transpose()
+    }
+
+    async fn is_settled(&self, id: SaleId) -> Result<bool, StoreError> {
+        let is_open = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                   SELECT FROM orders
+                   WHERE sale = (SELECT key FROM sales WHERE id = $1)
+                     AND (deadline IS NOT NULL OR (status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL))
+               ) AS "is_open!""#,
+            id.to_string(),
+        );
+        Ok(!Statement::IsSettled.run(is_open.fetch_one(&self.pool)).await?)
     }
 
     async fn close_sale(&self, id: SaleId) -> Result<(), StoreError> {
@@ -160,7 +175,7 @@ impl PgArchive {
     async fn live_sales(&self) -> Result<Vec<SaleRow>, StoreError> {
         let rows = sqlx::query_as!(
             SaleRow,
-            "SELECT id, starts_at, ends_at, user_limit, currency, items, units, closed_at FROM sales
+            "SELECT id, starts_at, ends_at, user_limit, payment_window, currency, items, units, closed_at FROM sales
              WHERE closed_at IS NULL ORDER BY starts_at DESC, id DESC",
         );
         Statement::Sales.run(rows.fetch_all(&self.pool)).await
@@ -170,7 +185,7 @@ impl PgArchive {
         let at = |wanted| page.status.and_then(|(status, now)| (status == wanted).then_some(now));
         let rows = sqlx::query_as!(
             SaleRow,
-            "SELECT id, starts_at, ends_at, user_limit, currency, items, units, closed_at FROM sales
+            "SELECT id, starts_at, ends_at, user_limit, payment_window, currency, items, units, closed_at FROM sales
              WHERE ($1::timestamptz IS NULL OR (starts_at > $1 AND ends_at > starts_at))
                AND ($2::timestamptz IS NULL OR (starts_at <= $2 AND ends_at > $2))
                AND ($3::timestamptz IS NULL OR ends_at <= $3 OR ends_at = starts_at)
@@ -185,6 +200,11 @@ impl PgArchive {
         );
         Statement::Sales.run(rows.fetch_all(&self.pool)).await
     }
+}
+
+/// Reads a payment window.
+pub(super) fn payment_window(seconds: i32) -> Result<PaymentWindow, StoreError> {
+    PaymentWindow::try_from(unsigned(seconds)?).map_err(StoreError::corrupt)
 }
 
 /// Reads a number that is never negative.

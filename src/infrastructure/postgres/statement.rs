@@ -33,9 +33,11 @@ pub enum Statement {
     Sale,
     Catalog,
     EndSale,
+    IsSettled,
     CloseSale,
     PurchaseByCode,
     PurchaseByRequest,
+    Purchases,
     ReceiptsOf,
     ItemsIn,
     EntriesIn,
@@ -51,6 +53,11 @@ pub enum Statement {
     NoteRelease,
     PersistAttempts,
     AddRefusals,
+    Orders,
+    EndOrder,
+    EndOverdueOrders,
+    UnreturnedOrders,
+    ClaimLease,
 }
 
 impl Statement {

@@ -128,7 +128,7 @@ pub async fn a_released_purchase_is_found_and_listed_complete(fixture: Fixture) 
     let sold = LedgerEntry { id: id(1), event: LedgerEvent::Sold(purchase.clone()) };
     fixture.persist(LedgerId::ZERO, std::slice::from_ref(&sold)).await.expect("it is right");
     let archive = &fixture.archive;
-    let list = PurchasePage { sale: None, after: None, limit: 9 };
+    let list = PurchasePage { sale: None, only_orders: false, after: None, limit: 9 };
     let in_sale = PurchasePage { sale: Some(fixture.sale.id), ..list };
     let before = archive.receipts_of(&purchase.user, list).await.expect("it answers");
     let release = fixture.released(id(2), &sold, ReleaseReason::Void);
@@ -170,7 +170,7 @@ pub async fn receipts_are_listed_newest_first_over_all_sales(fixture: Fixture) {
     let all = [order(&next, id(4)), order(&fixture.sale, id(4)), order(&next, id(3)), order(&fixture.sale, id(1))];
     let ann = "ann".parse().expect("a user");
     let listed = async |sale, after, limit| {
-        archive.receipts_of(&ann, PurchasePage { sale, after, limit }).await.expect("it answers")
+        archive.receipts_of(&ann, PurchasePage { sale, only_orders: false, after, limit }).await.expect("it answers")
     };
     let orders = |receipts: Vec<Receipt>| -> Vec<OrderId> { receipts.iter().map(|receipt| receipt.order_id).collect() };
     assert_eq!(orders(listed(None, None, 9).await), all);
@@ -180,7 +180,7 @@ pub async fn receipts_are_listed_newest_first_over_all_sales(fixture: Fixture) {
     }
     let receipts = listed(Some(fixture.sale.id), None, 9).await;
     let receipt = Receipt::new(
-        Currency::EUR,
+        fixture.sale.terms(),
         |ordinal| fixture.catalog.item(ordinal),
         id(4),
         &fixture.purchase(id(4), "ann", &[(3, 1, 2)]),

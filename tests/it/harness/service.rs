@@ -64,6 +64,7 @@ impl World {
             sale_lead: Duration::from_secs(60),
             sale_items: 100,
             user_limit: 10,
+            payment_window: None,
             ack_timeout: Duration::from_secs(60),
             cart_idle: Duration::MAX,
             lag_limit: Duration::from_secs(60),

@@ -103,6 +103,8 @@ pub struct SalePage {
 pub struct PurchasePage {
     /// Only purchases in this sale.
     pub sale: Option<SaleId>,
+    /// Only purchases in sales with a payment window.
+    pub only_orders: bool,
     /// Only purchases that follow this one in the list.
     pub after: Option<OrderId>,
     pub limit: usize,
@@ -156,6 +158,9 @@ pub trait SaleArchive: Send + Sync {
     /// Ends a sale at `now` if that is earlier than its end, and returns the sale.
     async fn end_sale(&self, id: SaleId, now: DateTime<Utc>) -> Result<Option<Sale>, StoreError>;
 
+    /// Returns true if every order of the sale is final, and the stock of those that were not paid is returned.
+    async fn is_settled(&self, id: SaleId) -> Result<bool, StoreError>;
+
     /// Marks an ended sale as completely archived.
     async fn close_sale(&self, id: SaleId) -> Result<(), StoreError>;
 }
@@ -173,6 +178,9 @@ pub trait PurchaseArchive: Send + Sync {
         user: &UserId,
         request: &RequestId,
     ) -> Result<Option<RecordedPurchase>, StoreError>;
+
+    /// Reads purchases by their ledger ids. Those that do not exist are missing in the answer.
+    async fn purchases(&self, sale: SaleId, ids: &[LedgerId]) -> Result<Vec<RecordedPurchase>, StoreError>;
 
     /// Reads a page of a user's receipts, newest first.
     async fn receipts_of(&self, user: &UserId, page: PurchasePage) -> Result<Vec<Receipt>, StoreError>;

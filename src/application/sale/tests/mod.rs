@@ -49,6 +49,7 @@ fn settings() -> Settings {
         sale_lead: Duration::from_secs(300),
         sale_items: 20,
         user_limit: 4,
+        payment_window: None,
         ack_timeout: ACK_TIMEOUT,
         cart_idle: LONG,
         lag_limit: LONG,

@@ -1,5 +1,6 @@
 //! Endpoints for administrators.
 
+pub mod cancel_order;
 pub mod create_sale;
 mod detached;
 pub mod end_sale;

@@ -6,9 +6,10 @@ use utoipa::ToSchema;
 use utoipa::openapi::{Array, Object as ObjectSchema};
 
 use crate::application::sale::create_sale::{NewSale, Offer};
-use crate::domain::sale::Item;
+use crate::domain::sale::{Item, PaymentWindow};
 use crate::domain::shared::limits::{
-    IMAGE_URL_CHARS_MAX, ITEM_STOCK_MAX, NAME_CHARS_MAX, SALE_ITEMS_MAX, SALE_UNITS_MAX, USER_UNITS_MAX,
+    IMAGE_URL_CHARS_MAX, ITEM_STOCK_MAX, NAME_CHARS_MAX, PAYMENT_WINDOW_SECONDS_MAX, SALE_ITEMS_MAX, SALE_UNITS_MAX,
+    USER_UNITS_MAX,
 };
 use crate::domain::shared::{Currency, Invalid, Money};
 use crate::infrastructure::http::platform::field_errors::not_up_to;
@@ -40,6 +41,10 @@ pub struct NewSaleBody {
     #[serde(default, deserialize_with = "json::given")]
     #[schema(schema_with = user_limit_schema, required = false)]
     per_user_limit: Option<u32>,
+    /// Time in which a purchase must be paid; by default it need not be.
+    #[serde(default, deserialize_with = "json::given")]
+    #[schema(schema_with = payment_window_schema, required = false)]
+    payment_window_seconds: Option<u32>,
 }
 
 /// An item to sell.
@@ -72,6 +77,10 @@ fn items_schema() -> Array {
 
 fn user_limit_schema() -> ObjectSchema {
     schema::up_to(USER_UNITS_MAX)
+}
+
+fn payment_window_schema() -> ObjectSchema {
+    schema::up_to(PAYMENT_WINDOW_SECONDS_MAX)
 }
 
 fn name_schema() -> ObjectSchema {
@@ -112,6 +121,9 @@ impl NewSaleBody {
         if let Some(limit) = self.per_user_limit {
             errors.take("per_user_limit", up_to(USER_UNITS_MAX, limit));
         }
+        let payment_window = self
+            .payment_window_seconds
+            .and_then(|seconds| errors.take("payment_window_seconds", PaymentWindow::try_from(seconds)));
         let offer = match (self.total_items, self.items) {
             (Some(items), None) => errors.take("total_items", up_to(SALE_ITEMS_MAX, items)).map(Offer::Generated),
             (None, Some(lines)) => listed(&mut errors, lines),
@@ -126,7 +138,8 @@ impl NewSaleBody {
         };
         let Some(offer) = offer else { return Err(errors.into_problem()) };
         errors.check()?;
-        Ok(NewSale { starts_at: self.started_at, ends_at: self.ended_at, offer, user_limit: self.per_user_limit })
+        let (starts_at, ends_at, user_limit) = (self.started_at, self.ended_at, self.per_user_limit);
+        Ok(NewSale { starts_at, ends_at, offer, user_limit, payment_window })
     }
 }
 
@@ -201,6 +214,8 @@ mod tests {
             (r#"{"items":[]}"#, "items"),
             (r#"{"total_items":1,"per_user_limit":0}"#, "per_user_limit"),
             (r#"{"total_items":1,"per_user_limit":101}"#, "per_user_limit"),
+            (r#"{"total_items":1,"payment_window_seconds":0}"#, "payment_window_seconds"),
+            (r#"{"total_items":1,"payment_window_seconds":86401}"#, "payment_window_seconds"),
             (r#"{"total_items":1,"started_at":"tomorrow"}"#, "started_at"),
             (r#"{"total_items":1,"started_at":"2026-11-20T10:00:00Z","ended_at":"2026-11-20T10:00:00Z"}"#, "ended_at"),
             (r#"{"total_items":1,"id":"x"}"#, "id"),

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::application::ordering::Orders;
 use crate::application::sale::Shop;
 
 use super::limits::rate_limit::RateLimits;
@@ -16,6 +17,7 @@ pub type LazyPage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
 /// Everything that handlers work with. All connections of a listener share it.
 pub struct Context {
     pub shop: Arc<Shop>,
+    pub orders: Arc<Orders>,
     pub rates: RateLimits,
     pub readiness: Readiness,
     /// The OpenAPI document of this listener.

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::application::sale::Shop;
+use crate::application::ordering::Orders;
 use crate::sabotage::{Sabotage, is_on};
 
 use super::answer::{self, Answer};
@@ -60,7 +60,7 @@ impl Front {
     /// A front for the endpoints that the surface offers. `closing` is cancelled when the listener closes.
     pub fn new(
         api: &'static Api,
-        shop: Arc<Shop>,
+        orders: Arc<Orders>,
         settings: HttpSettings,
         surface: Surface,
         closing: CancellationToken,
@@ -72,7 +72,8 @@ impl Front {
             rates: RateLimits::new(&settings),
             readiness: Readiness::new(),
             document: LazyPage::new(Box::new(document)),
-            shop,
+            shop: orders.shop.clone(),
+            orders,
             closing,
         };
         let in_flight = [(); Class::VARIANTS.len()].map(|()| Semaphore::new(settings.in_flight));

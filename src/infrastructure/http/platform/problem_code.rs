@@ -14,6 +14,7 @@ pub enum ProblemCode {
     ItemNotFound,
     SaleNotFound,
     CheckoutNotFound,
+    OrderNotFound,
     MethodNotAllowed,
     RequestTimeout,
     ItemSold,
@@ -22,6 +23,7 @@ pub enum ProblemCode {
     CartEmpty,
     UserLimitReached,
     SaleNotStarted,
+    OrderInvalidState,
     DuplicateRequest,
     TooManySales,
     SaleEnded,
@@ -54,7 +56,8 @@ impl ProblemCode {
             ProblemCode::NotFound
             | ProblemCode::ItemNotFound
             | ProblemCode::SaleNotFound
-            | ProblemCode::CheckoutNotFound => StatusCode::NOT_FOUND,
+            | ProblemCode::CheckoutNotFound
+            | ProblemCode::OrderNotFound => StatusCode::NOT_FOUND,
             ProblemCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ProblemCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             ProblemCode::ItemSold
@@ -63,6 +66,7 @@ impl ProblemCode {
             | ProblemCode::CartEmpty
             | ProblemCode::UserLimitReached
             | ProblemCode::SaleNotStarted
+            | ProblemCode::OrderInvalidState
             | ProblemCode::DuplicateRequest
             | ProblemCode::TooManySales => StatusCode::CONFLICT,
             ProblemCode::SaleEnded | ProblemCode::SoldOut => StatusCode::GONE,
@@ -86,6 +90,7 @@ impl ProblemCode {
             ProblemCode::ItemNotFound => "The item does not exist",
             ProblemCode::SaleNotFound => "The sale does not exist",
             ProblemCode::CheckoutNotFound => "The checkout code is unknown",
+            ProblemCode::OrderNotFound => "The order does not exist",
             ProblemCode::MethodNotAllowed => "The path does not allow this method",
             ProblemCode::RequestTimeout => "The request took too long to arrive",
             ProblemCode::ItemSold => "The item is sold",
@@ -94,6 +99,7 @@ impl ProblemCode {
             ProblemCode::CartEmpty => "The cart is empty",
             ProblemCode::UserLimitReached => "The user has reached the limit of the sale",
             ProblemCode::SaleNotStarted => "The sale has not started",
+            ProblemCode::OrderInvalidState => "The state of the order does not allow this",
             ProblemCode::DuplicateRequest => "The request has already been served",
             ProblemCode::TooManySales => "Too many sales are live",
             ProblemCode::SaleEnded => "The sale has ended",

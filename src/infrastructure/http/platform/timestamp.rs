@@ -7,3 +7,11 @@ use serde::Serializer;
 pub fn as_milliseconds<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
+
+/// Writes a time that may be missing in the same way.
+pub fn as_milliseconds_if_set<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => as_milliseconds(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::domain::sale::{Receipt, ReceiptLine};
 use crate::domain::shared::{CheckoutCode, Currency, ItemId, Money, OrderId, SaleId, UserId};
-use crate::infrastructure::http::platform::timestamp::as_milliseconds;
+use crate::infrastructure::http::platform::timestamp::{as_milliseconds, as_milliseconds_if_set};
 
 /// A receipt.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -28,6 +28,10 @@ pub struct ReceiptBody {
     currency: Currency,
     #[serde(serialize_with = "as_milliseconds")]
     purchased_at: DateTime<Utc>,
+    /// The time by which the order must be paid, in a sale with a payment window.
+    #[serde(serialize_with = "as_milliseconds_if_set", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pay_by: Option<DateTime<Utc>>,
 }
 
 /// Units of one item on a receipt.
@@ -58,6 +62,7 @@ impl From<Receipt> for ReceiptBody {
             total: receipt.total,
             currency: receipt.currency,
             purchased_at: receipt.purchased_at,
+            pay_by: receipt.pay_by,
         }
     }
 }
@@ -96,7 +101,7 @@ impl PurchaseBody {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::sale::{CartLine, Catalog, Purchase, SoldUnit};
+    use crate::domain::sale::{CartLine, Catalog, Purchase, SoldUnit, Terms};
     use crate::domain::shared::LedgerId;
 
     use super::*;
@@ -112,7 +117,8 @@ mod tests {
             units: vec![SoldUnit { ordinal, unit: 1, slot: 1 }],
             missed: vec![CartLine { ordinal: missed, quantity: 2.try_into().unwrap() }],
         };
-        Receipt::new(catalog.currency(), |ordinal| catalog.item(ordinal), id, &purchase).unwrap()
+        let terms = Terms { currency: catalog.currency(), payment_window: None };
+        Receipt::new(terms, |ordinal| catalog.item(ordinal), id, &purchase).unwrap()
     }
 
     #[test]

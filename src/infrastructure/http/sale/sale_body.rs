@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::application::sale::live_sale::LiveSale;
-use crate::domain::sale::{Sale, SaleStatus};
+use crate::domain::sale::{PaymentWindow, Sale, SaleStatus};
 use crate::domain::shared::{Currency, SaleId};
 use crate::infrastructure::http::platform::timestamp::as_milliseconds;
 
@@ -23,6 +23,10 @@ pub struct SaleBody {
     total_units: u32,
     per_user_limit: u32,
     currency: Currency,
+    /// Time in which a purchase must be paid; absent if it need not be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    payment_window_seconds: Option<u32>,
 }
 
 impl SaleBody {
@@ -37,6 +41,7 @@ impl SaleBody {
             total_units: sale.units,
             per_user_limit: sale.user_limit,
             currency: sale.currency,
+            payment_window_seconds: sale.payment_window.map(PaymentWindow::seconds),
         }
     }
 }

@@ -50,7 +50,7 @@ async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem>
     let after: Option<OrderId> = errors.parse("cursor", cursor);
     errors.check()?;
     context.rates.check_user(&request.counted, &user)?;
-    let page = context.shop.receipts_of(&user, sale, after).await?;
+    let page = context.shop.receipts_of(&user, sale, false, after).await?;
     let purchases = page.entries.into_iter().map(ReceiptBody::without_code).collect();
     Ok(answer::ok(&PurchasesBody { purchases, next_cursor: page.next }))
 }

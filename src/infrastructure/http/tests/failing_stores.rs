@@ -6,6 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::application::ordering::Orders;
+use crate::application::ordering::memory::MemoryOrders;
 use crate::application::sale::live_sale::LiveSale;
 use crate::application::sale::ports::*;
 use crate::application::sale::{Settings, Shop};
@@ -40,6 +42,11 @@ pub fn shop(fault: StoreFault) -> Arc<Shop> {
     shop
 }
 
+/// The orders of a shop.
+pub fn orders(shop: Arc<Shop>) -> Arc<Orders> {
+    Arc::new(Orders::new(Arc::new(MemoryOrders::default()), shop))
+}
+
 /// A shop without a sale.
 pub fn empty_shop(fault: StoreFault) -> Arc<Shop> {
     let settings = Settings {
@@ -47,6 +54,7 @@ pub fn empty_shop(fault: StoreFault) -> Arc<Shop> {
         sale_lead: Duration::from_secs(600),
         sale_items: 20,
         user_limit: 10,
+        payment_window: None,
         ack_timeout: Duration::from_millis(100),
         cart_idle: Duration::from_secs(900),
         lag_limit: Duration::from_secs(1),
@@ -290,6 +298,10 @@ impl SaleArchive for StoreFault {
         self.with().await
     }
 
+    async fn is_settled(&self, _: SaleId) -> Result<bool, StoreError> {
+        self.with().await
+    }
+
     async fn close_sale(&self, _: SaleId) -> Result<(), StoreError> {
         self.with().await
     }
@@ -307,6 +319,10 @@ impl PurchaseArchive for StoreFault {
         _: &UserId,
         _: &RequestId,
     ) -> Result<Option<RecordedPurchase>, StoreError> {
+        self.with().await
+    }
+
+    async fn purchases(&self, _: SaleId, _: &[LedgerId]) -> Result<Vec<RecordedPurchase>, StoreError> {
         self.with().await
     }
 

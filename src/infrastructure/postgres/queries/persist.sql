@@ -9,7 +9,7 @@ WITH moved AS (
     UPDATE ledger_cursors SET last_id = $4
     FROM sales
     WHERE sales.id = $2 AND ledger_cursors.sale = sales.key AND last_id = $3 AND epoch = $1
-    RETURNING sale, items, least_stock, user_limit
+    RETURNING sale, items, least_stock, user_limit, payment_window
 ), bought AS (
     INSERT INTO purchases (sale, ledger_id, code, user_id, request_id, units, missed)
     SELECT moved.sale, p.*
@@ -29,6 +29,24 @@ WITH moved AS (
     FROM moved
     CROSS JOIN unnest($11::bigint[], $12::text[], $13::integer[], $14::integer[], $15::smallint[])
         AS u (ledger_id, user_id, ordinal, unit, slot)
+), costly AS (
+    SELECT DISTINCT u.ledger_id
+    FROM moved
+    CROSS JOIN unnest($11::bigint[], $13::integer[]) AS u (ledger_id, ordinal)
+    JOIN items ON items.sale = moved.sale AND items.ordinal = u.ordinal
+    WHERE moved.payment_window IS NOT NULL AND items.price > 0
+), ordered AS (
+    -- An order that costs nothing is paid.
+    INSERT INTO orders (sale, ledger_id, status, deadline, finished_at)
+    SELECT moved.sale, p.ledger_id, CASE WHEN is_costly THEN 'RESERVED' ELSE 'PAID' END,
+           CASE WHEN is_costly
+                THEN to_timestamp((p.ledger_id >> 20) / 1000.0) + make_interval(secs => moved.payment_window)
+           END,
+           CASE WHEN NOT is_costly THEN now() END
+    FROM moved
+    CROSS JOIN unnest($5::bigint[]) AS p (ledger_id)
+    CROSS JOIN LATERAL (SELECT p.ledger_id IN (SELECT ledger_id FROM costly) AS is_costly) AS price
+    WHERE moved.payment_window IS NOT NULL
 )
 SELECT EXISTS (SELECT FROM moved) OR EXISTS (
            SELECT FROM ledger_cursors WHERE sale = (SELECT key FROM sales WHERE id = $2) AND epoch = $1

@@ -21,6 +21,16 @@ WITH moved AS (
     SELECT release.ledger_id, release_id, release.sale, ordinal, unit, slot, user_id, reason
     FROM release
     LEFT JOIN freed ON freed.sale = release.sale AND freed.ledger_id = release.ledger_id
+), returned AS (
+    -- An order that is not final here was final before: a standby that was behind has become the primary.
+    UPDATE orders SET
+        returned_at = now(),
+        finished_at = coalesce(finished_at, now()),
+        deadline = NULL,
+        status = CASE WHEN deadline IS NULL THEN status ELSE upper(release.reason) END,
+        reason = coalesce(orders.reason, CASE release.reason WHEN 'expired' THEN 'RESERVATION_TTL' ELSE 'ADMIN' END)
+    FROM release
+    WHERE orders.sale = release.sale AND orders.ledger_id = release.ledger_id
 )
 SELECT EXISTS (SELECT FROM moved) OR EXISTS (
            SELECT FROM ledger_cursors WHERE sale = (SELECT key FROM sales WHERE id = $2) AND epoch = $1

@@ -36,9 +36,21 @@ impl PurchaseArchive for MemoryArchive {
         .await
     }
 
+    async fn purchases(&self, sale: SaleId, ids: &[LedgerId]) -> Result<Vec<RecordedPurchase>, StoreError> {
+        self.run(ArchiveCall::Purchases, |state| {
+            let wanted = |recorded: &RecordedPurchase| ids.contains(&recorded.id);
+            Ok(state.sales.get(&sale).map_or_else(Vec::new, |sale| sale.recorded().filter(wanted).collect()))
+        })
+        .await
+    }
+
     async fn receipts_of(&self, user: &UserId, page: PurchasePage) -> Result<Vec<Receipt>, StoreError> {
         self.run(ArchiveCall::ReceiptsOf, |state| {
-            let sales = state.sales.values().filter(|sale| page.sale.is_none_or(|id| sale.sale.id == id));
+            let is_wanted = |sale: &&ArchivedSale| {
+                let has_orders = sale.sale.payment_window.is_some();
+                page.sale.is_none_or(|id| sale.sale.id == id) && (has_orders || !page.only_orders)
+            };
+            let sales = state.sales.values().filter(is_wanted);
             let mut receipts: Vec<Receipt> =
                 sales.map(|sale| sale.receipts_of(user)).collect::<Result<Vec<_>, _>>()?.concat();
             receipts.sort_by_key(|receipt| Reverse(place(receipt.order_id)));
@@ -114,7 +126,7 @@ impl ArchivedSale {
     fn receipts_of(&self, user: &UserId) -> Result<Vec<Receipt>, StoreError> {
         let receipt = |(id, purchase): (&LedgerId, &Purchase)| {
             let item = |ordinal| self.catalog.item(ordinal);
-            Receipt::new(self.catalog.currency(), item, *id, purchase).map_err(StoreError::corrupt)
+            Receipt::new(self.sale.terms(), item, *id, purchase).map_err(StoreError::corrupt)
         };
         self.purchases.iter().filter(|(_, purchase)| purchase.user == *user).map(receipt).collect()
     }

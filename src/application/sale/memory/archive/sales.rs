@@ -62,6 +62,11 @@ impl SaleArchive for MemoryArchive {
         .await
     }
 
+    async fn is_settled(&self, _id: SaleId) -> Result<bool, StoreError> {
+        // Orders are not kept in memory.
+        self.run(ArchiveCall::IsSettled, |_| Ok(true)).await
+    }
+
     async fn close_sale(&self, id: SaleId) -> Result<(), StoreError> {
         self.run(ArchiveCall::CloseSale, |state| {
             if let Some(archived) = state.sales.get_mut(&id) {

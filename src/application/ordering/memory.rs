@@ -1,0 +1,53 @@
+//! Orders in memory, for tests.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::application::shared::StoreError;
+use crate::domain::ordering::{Order, OrderStatus, Version};
+use crate::domain::shared::OrderId;
+
+use super::ports::{End, Holder, Lease, OrderArchive, Work};
+
+/// Orders without deadlines. Every claim succeeds.
+#[derive(Debug, Default)]
+pub struct MemoryOrders {
+    orders: Mutex<HashMap<OrderId, Order>>,
+}
+
+impl MemoryOrders {
+    fn orders_now(&self) -> MutexGuard<'_, HashMap<OrderId, Order>> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl OrderArchive for MemoryOrders {
+    async fn orders(&self, ids: &[OrderId]) -> Result<HashMap<OrderId, Order>, StoreError> {
+        let orders = self.orders_now();
+        Ok(ids.iter().filter_map(|id| Some((*id, orders.get(id)?.clone()))).collect())
+    }
+
+    async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError> {
+        let mut orders = self.orders_now();
+        let Some(held) = orders.get_mut(&order.id).filter(|held| **held == *order) else { return Ok(None) };
+        let version = Version(held.version.0 + 1);
+        *held = Order { status: end.status, version, deadline: None, reason: Some(end.reason), ..held.clone() };
+        Ok(Some(held.clone()))
+    }
+
+    async fn end_overdue(&self, _: Lease, _: OrderStatus, _: &End, _: usize) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn unreturned(&self, _: usize) -> Result<Vec<Order>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn claim(&self, work: Work, _: Holder, _: Duration) -> Result<Option<Lease>, StoreError> {
+        Ok(Some(Lease { work, token: 1 }))
+    }
+}

@@ -1,0 +1,84 @@
+//! Orders with their purchases.
+
+use std::sync::Arc;
+
+use crate::application::sale::Shop;
+use crate::application::sale::list_page::ListPage;
+use crate::application::sale::purchase::PurchaseOutcome;
+use crate::application::shared::StoreError;
+use crate::domain::ordering::Order;
+use crate::domain::sale::Receipt;
+use crate::domain::shared::{CheckoutCode, OrderId, SaleId, UserId};
+
+use super::ports::{Holder, OrderArchive};
+
+/// The answer about an order whose purchase is not durable yet.
+const NOT_DURABLE: StoreError = StoreError::Busy("the purchase is not known to be durable yet");
+
+/// An order and its purchase.
+#[derive(Debug, Clone)]
+pub struct OrderView {
+    pub order: Order,
+    pub receipt: Receipt,
+}
+
+/// The use cases of the ordering context.
+pub struct Orders {
+    pub(super) archive: Arc<dyn OrderArchive>,
+    pub shop: Arc<Shop>,
+    pub(super) holder: Holder,
+}
+
+impl Orders {
+    /// The orders of the purchases in this shop.
+    pub fn new(archive: Arc<dyn OrderArchive>, shop: Arc<Shop>) -> Self {
+        Orders { archive, shop, holder: Holder(rand::random()) }
+    }
+
+    /// Returns the order of a checkout code; `None` if nothing was bought with it, or its sale wants no payment.
+    pub async fn by_code(&self, code: CheckoutCode) -> Result<Option<OrderView>, StoreError> {
+        match self.shop.receipt(code).await? {
+            None => Ok(None),
+            Some(PurchaseOutcome::Durable { receipt, .. }) if receipt.pay_by.is_none() => Ok(None),
+            Some(PurchaseOutcome::Durable { receipt, .. }) => self.with_order(receipt).await.map(Some),
+            Some(PurchaseOutcome::Confirming(_)) => Err(NOT_DURABLE),
+        }
+    }
+
+    /// Returns an order by its id.
+    pub async fn by_id(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {
+        match self.shop.receipt_of_order(id).await? {
+            Some(receipt) if receipt.pay_by.is_some() => self.with_order(receipt).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Lists the orders of a user, newest first, after an order of the list.
+    pub async fn orders_of(
+        &self,
+        user: &UserId,
+        sale: Option<SaleId>,
+        after: Option<OrderId>,
+    ) -> Result<ListPage<OrderView, OrderId>, StoreError> {
+        let page = self.shop.receipts_of(user, sale, true, after).await?;
+        let ids: Vec<OrderId> = page.entries.iter().map(|receipt| receipt.order_id).collect();
+        let mut orders = self.archive.orders(&ids).await?;
+        let view = |receipt: Receipt| {
+            let order = orders.remove(&receipt.order_id).ok_or_else(|| without_order(receipt.order_id))?;
+            Ok(OrderView { order, receipt })
+        };
+        let entries = page.entries.into_iter().map(view).collect::<Result<_, StoreError>>()?;
+        Ok(ListPage { entries, next: page.next })
+    }
+
+    pub(super) async fn with_order(&self, receipt: Receipt) -> Result<OrderView, StoreError> {
+        let id = receipt.order_id;
+        let order = self.archive.orders(&[id]).await?.remove(&id);
+        Ok(OrderView { order: order.ok_or_else(|| without_order(id))?, receipt })
+    }
+}
+
+/// The error of a purchase without its order: one statement writes both.
+fn without_order(id: OrderId) -> StoreError {
+    StoreError::Corrupt(format!("the purchase {id} has no order"))
+}

@@ -1,0 +1,61 @@
+//! The needs of the use cases. The doc comments are contracts.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use strum::{IntoStaticStr, VariantArray};
+
+use crate::application::shared::StoreError;
+use crate::domain::ordering::{Order, OrderReason, OrderStatus};
+use crate::domain::shared::OrderId;
+
+/// Work that one instance does at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Work {
+    /// Ending orders that are overdue.
+    Expiry,
+    /// Returning the stock of orders that ended without payment.
+    Return,
+}
+
+/// The right to do some work for a while. Its token rises with each new claim, and every write of the work checks it, so
+/// the late write of a holder that slept is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    pub work: Work,
+    pub token: i64,
+}
+
+/// A process that claims leases: a random number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder(pub i64);
+
+/// The end of an order without payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    pub status: OrderStatus,
+    pub reason: OrderReason,
+    /// The words of whoever cancelled it.
+    pub note: Option<String>,
+}
+
+/// The fate of orders, in PostgreSQL. Deadlines are by its clock.
+#[async_trait]
+pub trait OrderArchive: Send + Sync {
+    /// Reads orders. Those that do not exist are missing in the answer.
+    async fn orders(&self, ids: &[OrderId]) -> Result<HashMap<OrderId, Order>, StoreError>;
+
+    /// Ends an order that still has this state and version. Returns `None`, and changes nothing, if it has not.
+    async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError>;
+
+    /// Ends up to `max` overdue orders in this state, oldest first, if the lease is still held. Returns their number.
+    async fn end_overdue(&self, lease: Lease, from: OrderStatus, end: &End, max: usize) -> Result<u64, StoreError>;
+
+    /// Lists up to `max` orders that ended without payment and whose stock is not returned, oldest end first.
+    async fn unreturned(&self, max: usize) -> Result<Vec<Order>, StoreError>;
+
+    /// Claims some work, or extends the claim of the same holder, for this time. Returns `None` while another has it.
+    async fn claim(&self, work: Work, holder: Holder, time: Duration) -> Result<Option<Lease>, StoreError>;
+}

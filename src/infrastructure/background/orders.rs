@@ -1,0 +1,39 @@
+//! Ends orders that are overdue, and returns the stock of those that ended without payment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::application::ordering::Orders;
+
+use super::{AFTER_ERROR, log};
+
+/// Pause while there is nothing to do.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+pub async fn expire(orders: Arc<Orders>) {
+    loop {
+        let result = orders.expire().await;
+        let pause = match result {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => LOOK_EVERY,
+            Err(_) => LOOK_EVERY.max(AFTER_ERROR),
+        };
+        log(result, "orders that are overdue could not be ended and are retried");
+        sleep(pause).await;
+    }
+}
+
+pub async fn return_stock(orders: Arc<Orders>) {
+    loop {
+        let result = orders.return_stock().await;
+        let pause = match result {
+            // The ledger writer has to archive the releases before the next orders are seen.
+            Ok(true) => AFTER_ERROR,
+            Ok(false) | Err(_) => LOOK_EVERY,
+        };
+        log(result, "the stock of orders could not be returned and is retried");
+        sleep(pause).await;
+    }
+}

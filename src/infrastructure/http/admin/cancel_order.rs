@@ -1,0 +1,58 @@
+//! `POST /admin/orders/{order_id}/cancel`: cancels an order for an administrator.
+
+use hyper::Method;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa::openapi::Required;
+
+use crate::domain::shared::OrderId;
+use crate::infrastructure::http::ordering::cancel_body::{self, OUTCOME_UNKNOWN, note};
+use crate::infrastructure::http::ordering::order_body::OrderBody;
+use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
+use crate::infrastructure::http::platform::{
+    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, answer, query,
+};
+
+use super::ADMINISTRATION;
+
+pub static ENDPOINT: Endpoint = Endpoint {
+    method: Method::POST,
+    path: "/admin/orders/{order_id}/cancel",
+    policy: Policy {
+        accepts: Accepts::Json,
+        load: Load::Bounded(Class::Admin, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
+        ..Policy::ADMIN
+    },
+    describe,
+    handler: |context, request| Box::pin(post(context, request)),
+};
+
+fn describe() -> Description {
+    let description = "Ends an order that is not paid. Its units are for sale again. A repetition has the same answer.";
+    let described = Description::new(ADMINISTRATION, "adminCancelOrder", "Cancel an order", description)
+        .examples(include_str!("cancel_order.json"))
+        .path::<OrderId>("order_id")
+        .body::<AdminCancelRequest>(Required::True)
+        .answer::<OrderBody>(200, "The cancelled order");
+    cancel_body::describe(described)
+}
+
+/// An order to cancel.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AdminCancellation)]
+struct AdminCancelRequest {
+    /// The words of the administrator, which are kept with the order.
+    reason: String,
+}
+
+async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
+    let id: OrderId = request.params.parse("order_id")?;
+    let [] = query::read(request.query(), [])?;
+    let AdminCancelRequest { reason } = request.required_json()?;
+    let mut errors = FieldErrors::default();
+    let note = note(&mut errors, Some(reason));
+    errors.check()?;
+    let view = context.orders.cancel_by_id(id, note).await.map_err(cancel_body::problem)?;
+    Ok(answer::ok(&OrderBody::new(view, context.shop.clock.now())))
+}

@@ -1,0 +1,50 @@
+//! The answers to a cancellation, and what its requests have in common.
+
+use crate::application::ordering::CancelError;
+use crate::domain::shared::Invalid;
+use crate::domain::shared::limits::NOTE_CHARS_MAX;
+use crate::infrastructure::http::platform::store_failure::while_selling;
+use crate::infrastructure::http::platform::{Description, FieldErrors, Problem, ProblemCode};
+
+use super::order_not_found;
+
+/// The detail of a cancellation that took too long.
+pub const OUTCOME_UNKNOWN: &str = "It is not known whether the order was cancelled. Ask again: it is cancelled once.";
+
+/// The member with the state of an order that has ended otherwise.
+const ORDER_STATUS: &str = "order_status";
+
+/// Checks the words of whoever cancels.
+pub fn note(errors: &mut FieldErrors, reason: Option<String>) -> Option<String> {
+    let is_short = |reason: &String| (1..=NOTE_CHARS_MAX).contains(&reason.chars().count());
+    match reason {
+        Some(reason) if !is_short(&reason) => {
+            errors.add("reason", Invalid::new(format!("must have 1 to {NOTE_CHARS_MAX} characters")).message());
+            None
+        }
+        reason => reason,
+    }
+}
+
+/// Turns an error into its problem.
+pub fn problem(error: CancelError) -> Problem {
+    match error {
+        CancelError::NotFound => order_not_found(),
+        CancelError::Final(view) => {
+            let detail = "The order has ended: it is paid or expired, so it cannot be cancelled.";
+            Problem::new(ProblemCode::OrderInvalidState, detail).member(ORDER_STATUS, &view.order.status)
+        }
+        CancelError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
+    }
+}
+
+/// Describes the problems of a cancellation.
+pub fn describe(description: Description) -> Description {
+    use crate::domain::ordering::OrderStatus;
+    use crate::infrastructure::http::platform::openapi::schema::reference;
+
+    description
+        .problems([ProblemCode::InvalidRequest, ProblemCode::OrderNotFound])
+        .with_schema::<OrderStatus>()
+        .problem_with(ProblemCode::OrderInvalidState, ORDER_STATUS, reference::<OrderStatus>())
+}

@@ -1,0 +1,66 @@
+//! `POST /orders/{code}/cancel`: cancels an order for its buyer.
+
+use hyper::Method;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa::openapi::Required;
+
+use crate::domain::shared::{CheckoutCode, UserId};
+use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
+use crate::infrastructure::http::platform::{
+    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, answer, json, query,
+};
+
+use super::ORDERING;
+use super::cancel_body::{self, OUTCOME_UNKNOWN, note};
+use super::order_body::OrderBody;
+
+pub static ENDPOINT: Endpoint = Endpoint {
+    method: Method::POST,
+    path: "/orders/{code}/cancel",
+    policy: Policy {
+        accepts: Accepts::Json,
+        load: Load::Bounded(Class::Checkout, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
+        ..Policy::SHOPPING
+    },
+    describe,
+    handler: |context, request| Box::pin(post(context, request)),
+};
+
+fn describe() -> Description {
+    let description = "Ends an order that is not paid. Its units are for sale again. A repetition has the same answer.";
+    let described = Description::new(ORDERING, "cancelOrder", "Cancel an order", description)
+        .examples(include_str!("cancel_order.json"))
+        .path::<CheckoutCode>("code")
+        .body::<CancelRequest>(Required::True)
+        .answer::<OrderBody>(200, "The cancelled order");
+    cancel_body::describe(described)
+}
+
+/// An order to cancel.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Cancellation)]
+struct CancelRequest {
+    /// The buyer.
+    #[serde(deserialize_with = "json::text")]
+    #[schema(value_type = UserId)]
+    user_id: UserId,
+    /// The words of the buyer.
+    #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false)]
+    reason: Option<String>,
+}
+
+async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
+    let code: CheckoutCode = request.params.parse("code")?;
+    let [] = query::read(request.query(), [])?;
+    let CancelRequest { user_id, reason } = request.required_json()?;
+    let mut errors = FieldErrors::default();
+    let note = note(&mut errors, reason);
+    errors.check()?;
+    context.rates.check_code(&request.counted, code)?;
+    context.rates.check_user(&request.counted, &user_id)?;
+    let view = context.orders.cancel(code, user_id, note).await.map_err(cancel_body::problem)?;
+    Ok(answer::ok(&OrderBody::new(view, context.shop.clock.now())))
+}

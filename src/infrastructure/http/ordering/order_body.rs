@@ -1,0 +1,74 @@
+//! The JSON of an order.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::application::ordering::OrderView;
+use crate::domain::ordering::{OrderReason, OrderStatus};
+use crate::domain::sale::ReceiptLine;
+use crate::domain::shared::limits::PAYMENT_ATTEMPTS;
+use crate::domain::shared::{Currency, ItemId, Money, OrderId, SaleId, UserId};
+use crate::infrastructure::http::platform::timestamp::{as_milliseconds, as_milliseconds_if_set};
+
+/// An order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Order)]
+pub struct OrderBody {
+    order_id: OrderId,
+    status: OrderStatus,
+    /// The number of changes of the status, from 1.
+    version: u32,
+    sale_id: SaleId,
+    user_id: UserId,
+    items: Vec<OrderedItem>,
+    total: Money,
+    currency: Currency,
+    #[serde(serialize_with = "as_milliseconds")]
+    created_at: DateTime<Utc>,
+    /// The time by which it must be paid. It never changes.
+    #[serde(serialize_with = "as_milliseconds_if_set", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pay_by: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "as_milliseconds")]
+    server_time: DateTime<Utc>,
+    /// Payments that may still be declined before the order is cancelled.
+    attempts_left: u32,
+    /// The reason of an end without payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<OrderReason>,
+}
+
+/// Units of one item in an order.
+#[derive(Debug, Serialize, ToSchema)]
+struct OrderedItem {
+    id: ItemId,
+    name: String,
+    price: Money,
+    quantity: u32,
+}
+
+impl OrderBody {
+    /// The order at this time.
+    pub fn new(view: OrderView, now: DateTime<Utc>) -> Self {
+        let OrderView { order, receipt } = view;
+        let item =
+            |ReceiptLine { id, name, price, quantity, sold }| sold.then_some(OrderedItem { id, name, price, quantity });
+        OrderBody {
+            order_id: order.id,
+            status: order.status,
+            version: order.version.0,
+            sale_id: receipt.sale_id,
+            user_id: receipt.user_id,
+            items: receipt.lines.into_iter().filter_map(item).collect(),
+            total: receipt.total,
+            currency: receipt.currency,
+            created_at: receipt.purchased_at,
+            pay_by: receipt.pay_by,
+            server_time: now,
+            attempts_left: PAYMENT_ATTEMPTS.saturating_sub(order.declines),
+            reason: order.reason,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Orders, and the leases of the work on them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::application::ordering::ports::{End, Holder, Lease, OrderArchive, Work};
+use crate::application::shared::StoreError;
+use crate::domain::ordering::{Order, OrderStatus, Version};
+use crate::domain::shared::OrderId;
+
+use super::connection::PgArchive;
+use super::statement::Statement;
+
+struct OrderRow {
+    sale: String,
+    ledger_id: i64,
+    version: i32,
+    status: String,
+    deadline: Option<DateTime<Utc>>,
+    reason: Option<String>,
+    declines: i16,
+    returned_at: Option<DateTime<Utc>>,
+}
+
+impl OrderRow {
+    fn into_order(self) -> Result<Order, StoreError> {
+        let sale = self.sale.parse().map_err(StoreError::corrupt)?;
+        let entry = self.ledger_id.try_into().map_err(StoreError::corrupt)?;
+        Ok(Order {
+            id: OrderId { sale, entry },
+            status: self.status.parse().map_err(|_| StoreError::corrupt(&self.status))?,
+            version: Version(self.version.try_into().map_err(StoreError::corrupt)?),
+            deadline: self.deadline,
+            reason: self.reason.map(|word| word.parse().map_err(|_| StoreError::corrupt(&word))).transpose()?,
+            declines: self.declines.try_into().map_err(StoreError::corrupt)?,
+            returned_at: self.returned_at,
+        })
+    }
+}
+
+#[async_trait]
+impl OrderArchive for PgArchive {
+    async fn orders(&self, ids: &[OrderId]) -> Result<HashMap<OrderId, Order>, StoreError> {
+        let (sales, ledger_ids): (Vec<String>, Vec<i64>) =
+            ids.iter().map(|id| (id.sale.to_string(), id.entry.to_i64())).unzip();
+        let rows = sqlx::query_as!(
+            OrderRow,
+            "SELECT sales.id AS sale, orders.ledger_id, version, status, deadline, reason, declines, returned_at
+             FROM unnest($1::text[], $2::bigint[]) AS wanted (sale, ledger_id)
+             JOIN sales ON sales.id = wanted.sale
+             JOIN orders ON orders.sale = sales.key AND orders.ledger_id = wanted.ledger_id",
+            &sales,
+            &ledger_ids,
+        );
+        let rows = Statement::Orders.run(rows.fetch_all(&self.pool)).await?;
+        rows.into_iter().map(|row| row.into_order().map(|order| (order.id, order))).collect()
+    }
+
+    async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError> {
+        let row = sqlx::query_as!(
+            OrderRow,
+            "UPDATE orders
+             SET status = $5, version = version + 1, deadline = NULL, reason = $6, note = $7,
+                 finished_at = clock_timestamp()
+             FROM sales
+             WHERE sales.id = $1 AND sale = sales.key AND ledger_id = $2 AND version = $3 AND status = $4
+             RETURNING sales.id AS sale, ledger_id, version, status, deadline, reason, declines, returned_at",
+            order.id.sale.to_string(),
+            order.id.entry.to_i64(),
+            order.version.0 as i32,
+            <&str>::from(order.status),
+            <&str>::from(end.status),
+            <&str>::from(end.reason),
+            end.note,
+        );
+        Statement::EndOrder.run(row.fetch_optional(&self.pool)).await?.map(OrderRow::into_order).transpose()
+    }
+
+    async fn end_overdue(&self, lease: Lease, from: OrderStatus, end: &End, max: usize) -> Result<u64, StoreError> {
+        let ended = sqlx::query_file!(
+            "src/infrastructure/postgres/queries/end_overdue_orders.sql",
+            <&str>::from(lease.work),
+            lease.token,
+            <&str>::from(from),
+            <&str>::from(end.status),
+            <&str>::from(end.reason),
+            max as i64,
+        );
+        let ended = Statement::EndOverdueOrders.run(ended.execute(&self.pool)).await?;
+        Ok(ended.rows_affected())
+    }
+
+    async fn unreturned(&self, max: usize) -> Result<Vec<Order>, StoreError> {
+        let rows = sqlx::query_as!(
+            OrderRow,
+            "SELECT sales.id AS sale, ledger_id, version, status, deadline, reason, declines, returned_at
+             FROM orders JOIN sales ON sales.key = sale
+             WHERE status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL
+             ORDER BY finished_at LIMIT $1",
+            max as i64,
+        );
+        let rows = Statement::UnreturnedOrders.run(rows.fetch_all(&self.pool)).await?;
+        rows.into_iter().map(OrderRow::into_order).collect()
+    }
+
+    async fn claim(&self, work: Work, holder: Holder, time: Duration) -> Result<Option<Lease>, StoreError> {
+        let token = sqlx::query_file_scalar!(
+            "src/infrastructure/postgres/queries/claim_lease.sql",
+            <&str>::from(work),
+            holder.0,
+            time.as_secs_f64(),
+        );
+        let token = Statement::ClaimLease.run(token.fetch_optional(&self.pool)).await?;
+        Ok(token.map(|token| Lease { work, token }))
+    }
+}

@@ -1,0 +1,16 @@
+-- Ends overdue orders, oldest first, if the lease is still held.
+-- $1 work, $2 token, $3 state before, $4 state after, $5 reason, $6 number of orders. Returns a row for each.
+WITH lease AS (
+    -- Locks the row: a claim by another holder waits until this commits.
+    SELECT FROM leases WHERE name = $1 AND token = $2 AND until > clock_timestamp() FOR SHARE
+), overdue AS (
+    SELECT sale, ledger_id
+    FROM orders
+    WHERE status = $3 AND deadline <= clock_timestamp() AND EXISTS (SELECT FROM lease)
+    ORDER BY deadline LIMIT $6
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE orders
+SET status = $4, version = version + 1, deadline = NULL, reason = $5, finished_at = clock_timestamp()
+FROM overdue
+WHERE orders.sale = overdue.sale AND orders.ledger_id = overdue.ledger_id

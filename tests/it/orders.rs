@@ -1,0 +1,223 @@
+//! Orders: purchases that must be paid, or give their stock back.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use flashsale::application::ordering::ports::{End, Holder, OrderArchive, Work};
+use flashsale::application::sale::create_sale::{NewSale, Offer};
+use flashsale::domain::ordering::{OrderReason, OrderStatus};
+use flashsale::domain::sale::{Item, PaymentWindow};
+use flashsale::domain::shared::{Currency, OrderId};
+use flashsale::infrastructure::http::AdminToken;
+use flashsale::infrastructure::postgres::PgArchive;
+use futures::future::join_all;
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::harness::eventually;
+use crate::harness::service::{Instance, World, ending_period};
+
+const LONG: u32 = 600;
+const SHORT: u32 = 1;
+const TOKEN: &str = "the-token-of-the-administrator";
+
+/// A world whose sales must be paid within this many seconds.
+async fn world(seconds: u32) -> World {
+    World::new().await.with(|world| world.settings.payment_window = PaymentWindow::try_from(seconds).ok())
+}
+
+async fn order(shop: &Instance, code: &str) -> Value {
+    shop.client.get(&format!("/orders/{code}")).await.expect(200).json()
+}
+
+async fn cancel(shop: &Instance, code: &str, user: &str) -> crate::harness::client::Answer {
+    shop.client.post_json(&format!("/orders/{code}/cancel"), json!({ "user_id": user })).await
+}
+
+/// Buys items with a cart, and returns its code and the receipt.
+async fn buy(shop: &Instance, user: &str, items: &[&str]) -> (String, Value) {
+    let code = shop.client.cart(user, items).await;
+    let receipt = shop.client.purchase(&code).await.expect(200).json();
+    (code, receipt)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_that_must_be_paid_is_an_order() {
+    let world = world(LONG).await;
+    let (shop, other) = (world.start().await, world.start().await);
+    let (code, receipt) = buy(&shop, "ann", &["1", "2"]).await;
+    let shown = order(&other, &code).await;
+    assert_eq!(
+        (&shown["status"], &shown["version"], &shown["attempts_left"]),
+        (&json!("RESERVED"), &json!(1), &json!(3))
+    );
+    for field in ["order_id", "sale_id", "user_id", "total", "currency", "pay_by"] {
+        assert_eq!(shown[field], receipt[field], "{field}");
+        assert!(shown[field].is_string(), "{field}");
+    }
+    assert_eq!(shown["created_at"], receipt["purchased_at"]);
+    assert_eq!(shown["items"].as_array().map(Vec::len), Some(2));
+    let time =
+        |field: &str| receipt[field].as_str().and_then(|time| time.parse::<chrono::DateTime<chrono::Utc>>().ok());
+    assert_eq!(time("pay_by").zip(time("purchased_at")).map(|(by, at)| by - at), Some(TimeDelta::seconds(LONG.into())));
+
+    shop.client.buy_now("ann", "r", "3").await.expect(200);
+    buy(&shop, "bob", &["4"]).await;
+    let list = other.client.get("/users/ann/orders").await.expect(200).json();
+    let orders = list["orders"].as_array().expect("a list");
+    assert_eq!((orders.len(), &orders[1]["order_id"]), (2, &receipt["order_id"]));
+    assert!(!list.to_string().contains(&code), "a list does not show the secret of the owner");
+    shop.client.get(&format!("/orders/{}-{:032x}", shop.sale(), 7)).await.expect_problem(404, "order_not_found");
+    shop.assert_sound(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_without_a_payment_window_has_no_orders() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let (code, receipt) = buy(&shop, "ann", &["1"]).await;
+    assert!(receipt.get("pay_by").is_none(), "{receipt}");
+    shop.client.get(&format!("/orders/{code}")).await.expect_problem(404, "order_not_found");
+    cancel(&shop, &code, "ann").await.expect_problem(404, "order_not_found");
+    assert_eq!(shop.client.get("/users/ann/orders").await.expect(200).json()["orders"], json!([]));
+    assert_eq!(world.count("SELECT count(*) FROM orders").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_order_gives_its_units_back_once_and_keeps_its_receipt() {
+    let world = world(LONG).await.with(|world| world.settings.user_limit = 2);
+    let (shop, other) = (world.start().await, world.start().await);
+    let (code, receipt) = buy(&shop, "ann", &["1", "2"]).await;
+    cancel(&shop, &code, "bob").await.expect_problem(404, "order_not_found");
+    assert_eq!(order(&shop, &code).await["status"], "RESERVED");
+    let answers = join_all([&shop, &other, &shop, &other].map(|instance| cancel(instance, &code, "ann"))).await;
+    for answer in answers {
+        let cancelled = answer.expect(200).json();
+        assert_eq!((&cancelled["status"], &cancelled["version"]), (&json!("CANCELLED"), &json!(2)));
+        assert_eq!(cancelled["reason"], "USER_CANCEL");
+    }
+    eventually("her units are for sale again", || shop.client.has_bought("bob", "r", "1")).await;
+    eventually("they do not count for her limit", || other.client.has_bought("ann", "r", "2")).await;
+    assert_eq!(shop.client.purchase(&code).await.expect(200).json(), receipt);
+    shop.assert_sound(2).await;
+    assert_eq!(world.count("SELECT count(*) FROM released_units WHERE reason = 'cancelled'").await, 2);
+    assert_eq!(world.count("SELECT count(*) FROM orders WHERE returned_at IS NOT NULL").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_nobody_pays_expires_and_its_units_are_for_sale_again() {
+    let world = world(SHORT).await;
+    let (shop, other) = (world.start().await, world.start().await);
+    let (code, receipt) = buy(&shop, "ann", &["1", "2"]).await;
+    eventually("the order expires", || async { order(&other, &code).await["status"] == "EXPIRED" }).await;
+    assert_eq!(order(&shop, &code).await["reason"], "RESERVATION_TTL");
+    let refused = cancel(&shop, &code, "ann").await.expect_problem(409, "order_invalid_state");
+    assert_eq!(refused["order_status"], "EXPIRED");
+    eventually("its units are for sale again", || other.client.has_bought("bob", "r", "1")).await;
+    assert_eq!(shop.client.purchase(&code).await.expect(200).json(), receipt);
+    eventually("everything is returned", || async {
+        world.count("SELECT count(*) FROM orders WHERE returned_at IS NULL").await == 0
+    })
+    .await;
+    assert!(shop.verify().await.is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_costs_nothing_is_paid() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let item = |price: &str| {
+        Item::new("Sticker".into(), "/1.jpg".into(), price.parse().expect("a price"), 9).expect("an item")
+    };
+    let offer = Offer::Listed(Currency::EUR, vec![item("0.00"), item("0.01")]);
+    let payment_window = PaymentWindow::try_from(LONG).ok();
+    let wanted = NewSale { starts_at: None, ends_at: None, offer, user_limit: None, payment_window };
+    let sale = shop.shop.create_sale(wanted).await.expect("it is created").id;
+    for (ordinals, status) in [(&[1][..], "PAID"), (&[2], "RESERVED"), (&[1, 2], "RESERVED")] {
+        let items: Vec<String> = ordinals.iter().map(|ordinal| format!("{sale}-{ordinal:05}")).collect();
+        let items: Vec<&str> = items.iter().map(String::as_str).collect();
+        let (code, _) = buy(&shop, status, &items).await;
+        assert_eq!(order(&shop, &code).await["status"], status, "{ordinals:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_cancels_an_order_by_its_id() {
+    let world = world(LONG).await.with(|world| world.http.admin_token = AdminToken::new(TOKEN.into()));
+    let shop = world.start().await;
+    let (code, receipt) = buy(&shop, "ann", &["1"]).await;
+    let path = format!("/admin/orders/{}/cancel", receipt["order_id"].as_str().expect("an id"));
+    shop.client.post_json(&path, json!({ "reason": "x" })).await.expect(401);
+    let request = || {
+        let request = shop.client.request(Method::POST, &path).header("content-type", "application/json");
+        request.header("authorization", format!("Bearer {TOKEN}"))
+    };
+    shop.client.send(request(), r#"{"reason":""}"#).await.expect_problem(400, "invalid_request");
+    for _ in 0..2 {
+        let cancelled = shop.client.send(request(), r#"{"reason":"asked by telephone"}"#).await.expect(200).json();
+        assert_eq!((&cancelled["status"], &cancelled["reason"]), (&json!("CANCELLED"), &json!("ADMIN")));
+    }
+    assert_eq!(order(&shop, &code).await["reason"], "ADMIN");
+    assert_eq!(world.count("SELECT count(*) FROM orders WHERE note = 'asked by telephone'").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_is_returned_once_though_redis_is_emptied_meanwhile() {
+    let world = world(SHORT).await;
+    let (shop, other) = (world.start().await, world.start().await);
+    let numbers: Vec<String> = (1..=60).map(|number| number.to_string()).collect();
+    join_all(numbers.iter().map(|number| shop.client.buy_now(number, "r", number))).await;
+    eventually("returns are under way", || async {
+        world.count("SELECT count(*) FROM orders WHERE status = 'EXPIRED'").await > 0
+    })
+    .await;
+    world.run_in_redis(&["FLUSHALL"]).await;
+    eventually("everything is returned", || async {
+        world.count("SELECT count(*) FROM orders WHERE returned_at IS NULL").await == 0
+    })
+    .await;
+    assert_eq!(world.count("SELECT count(*) FROM released_units").await, 60);
+    eventually("all is sound", || async { other.verify().await.is_sound() }).await;
+    assert_eq!(world.count("SELECT count(*) FROM purchase_units").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_is_closed_once_its_orders_have_ended() {
+    let world = world(LONG).await.with(|world| world.settings.sale_every = ending_period());
+    let shop = world.start().await;
+    let sale = shop.sale();
+    let (code, _) = buy(&shop, "ann", &["1"]).await;
+    shop.next_sale(&sale).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(world.count("SELECT count(*) FROM sales WHERE closed_at IS NOT NULL").await, 0);
+    cancel(&shop, &code, "ann").await.expect(200);
+    shop.closed(&sale).await;
+    assert_eq!(order(&shop, &code).await["status"], "CANCELLED");
+    assert_eq!(world.count("SELECT count(*) FROM released_units").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_late_write_of_a_holder_that_slept_is_refused() {
+    let world = world(SHORT).await;
+    let archive = PgArchive::connect(&world.database_url, 4).await.expect("PostgreSQL answers");
+    let (sleeper, other) = (Holder(1), Holder(2));
+    let moment = Duration::from_millis(50);
+    let work = Work::Expiry;
+    let slept = archive.claim(work, sleeper, moment).await.expect("it answers").expect("it is free");
+    let taken = async || archive.claim(work, other, Duration::from_secs(60)).await.expect("it answers").is_some();
+    eventually("another holder takes over", taken).await;
+    assert_eq!(archive.claim(work, sleeper, moment).await.expect("it answers"), None);
+
+    let shop = world.start().await;
+    let (_, receipt) = buy(&shop, "ann", &["1"]).await;
+    let id: OrderId = receipt["order_id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let end = End { status: OrderStatus::Expired, reason: OrderReason::ReservationTtl, note: None };
+    let ended = archive.end_overdue(slept, OrderStatus::Reserved, &end, 10).await.expect("it answers");
+    assert_eq!((ended, archive.orders(&[id]).await.expect("it answers")[&id].status), (0, OrderStatus::Reserved));
+    let lease = archive.claim(work, other, Duration::from_secs(60)).await.expect("it answers").expect("it is held");
+    assert!(lease.token > slept.token);
+    assert_eq!(archive.end_overdue(lease, OrderStatus::Reserved, &end, 10).await.expect("it answers"), 1);
+    let order = archive.orders(&[id]).await.expect("it answers").remove(&id).expect("it exists");
+    assert_eq!(archive.end(&order, &end).await.expect("it answers"), None, "it is final");
+}
