@@ -67,6 +67,7 @@ impl OrderArchive for PgArchive {
                  finished_at = clock_timestamp()
              FROM sales
              WHERE sales.id = $1 AND sale = sales.key AND ledger_id = $2 AND version = $3 AND status = $4
+               AND deadline IS NOT NULL
              RETURNING sales.id AS sale, ledger_id, version, status, deadline, reason, declines, returned_at",
             order.id.sale.to_string(),
             order.id.entry.to_i64(),
