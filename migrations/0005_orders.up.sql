@@ -9,6 +9,8 @@ CREATE TABLE orders (
         CHECK (status IN ('RESERVED', 'PAYMENT_PENDING', 'PAID', 'CANCELLED', 'EXPIRED')),
     -- The end of the order by itself, by the clock of PostgreSQL.
     deadline    timestamptz,
+    -- The time by which it must be paid.
+    pay_by      timestamptz NOT NULL,
     -- Of an end without payment.
     reason      text
         CHECK (reason IN ('USER_CANCEL', 'ADMIN', 'PAYMENT_FAILED', 'RESERVATION_TTL', 'PAYMENT_TTL')),

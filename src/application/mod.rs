@@ -3,5 +3,6 @@
 //! A folder per bounded context; [`shared`] holds what all of them use.
 
 pub mod ordering;
+pub mod payment;
 pub mod sale;
 pub mod shared;

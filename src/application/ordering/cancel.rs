@@ -28,6 +28,8 @@ pub enum CancelError {
     NotFound,
     /// It has ended otherwise.
     Final(Box<OrderView>),
+    /// Its payment must be cancelled first.
+    PaymentPending(Box<OrderView>),
     Failed(StoreError),
 }
 
@@ -70,7 +72,8 @@ impl Orders {
             match view.order.status {
                 OrderStatus::Cancelled => return Ok(view),
                 OrderStatus::Paid | OrderStatus::Expired => return Err(CancelError::Final(Box::new(view))),
-                OrderStatus::Reserved | OrderStatus::PaymentPending => {}
+                OrderStatus::PaymentPending => return Err(CancelError::PaymentPending(Box::new(view))),
+                OrderStatus::Reserved => {}
             }
             if let Some(order) = self.end(&view.order, event, note.clone()).await? {
                 return Ok(OrderView { order, ..view });

@@ -31,6 +31,10 @@ impl OrderArchive for MemoryOrders {
         Ok(ids.iter().filter_map(|id| Some((*id, orders.get(id)?.clone()))).collect())
     }
 
+    async fn is_overdue(&self, _: OrderId) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError> {
         let mut orders = self.orders_now();
         let Some(held) = orders.get_mut(&order.id).filter(|held| **held == *order) else { return Ok(None) };

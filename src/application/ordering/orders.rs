@@ -24,9 +24,9 @@ pub struct OrderView {
 
 /// The use cases of the ordering context.
 pub struct Orders {
-    pub(super) archive: Arc<dyn OrderArchive>,
+    pub archive: Arc<dyn OrderArchive>,
     pub shop: Arc<Shop>,
-    pub(super) holder: Holder,
+    pub holder: Holder,
 }
 
 impl Orders {
@@ -51,6 +51,11 @@ impl Orders {
             Some(receipt) if receipt.pay_by.is_some() => self.with_order(receipt).await.map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// Returns true if the deadline of an order has passed, by the clock of PostgreSQL.
+    pub async fn is_overdue(&self, order: &Order) -> Result<bool, StoreError> {
+        self.archive.is_overdue(order.id).await
     }
 
     /// Lists the orders of a user, newest first, after an order of the list.

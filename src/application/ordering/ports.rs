@@ -18,6 +18,8 @@ pub enum Work {
     Expiry,
     /// Returning the stock of orders that ended without payment.
     Return,
+    /// Finding out what became of payments.
+    Reconciliation,
 }
 
 /// The right to do some work for a while. Its token rises with each new claim, and every write of the work checks it, so
@@ -46,6 +48,9 @@ pub struct End {
 pub trait OrderArchive: Send + Sync {
     /// Reads orders. Those that do not exist are missing in the answer.
     async fn orders(&self, ids: &[OrderId]) -> Result<HashMap<OrderId, Order>, StoreError>;
+
+    /// Returns true if the deadline of an order has passed.
+    async fn is_overdue(&self, order: OrderId) -> Result<bool, StoreError>;
 
     /// Ends an order that still has this state and version. Returns `None`, and changes nothing, if it has not.
     async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError>;

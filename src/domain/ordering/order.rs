@@ -17,6 +17,8 @@ pub struct Order {
     pub id: OrderId,
     pub status: OrderStatus,
     pub version: Version,
+    /// The time by which it must be paid.
+    pub pay_by: DateTime<Utc>,
     /// The time at which it ends by itself; `None` once it is final.
     pub deadline: Option<DateTime<Utc>>,
     /// The reason of an end without payment.

@@ -38,8 +38,9 @@ pub enum OrderReason {
     PaymentTtl,
 }
 
-/// Something that happens to an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
+/// Something that happens to an order. As a text it is the word in the table of payments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrderEvent {
     /// A payment begins.
     PaymentBegun,

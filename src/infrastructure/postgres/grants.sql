@@ -5,13 +5,13 @@ DO $$ BEGIN
     END IF;
 
     REVOKE ALL ON sales, items, purchases, purchase_units, released_units, recorded_purchases, epoch, ledger_cursors,
-        rejected_entries, checkout_attempts, refused_attempts, attempt_cursors, orders, leases, _sqlx_migrations FROM flashsale_serve;
+        rejected_entries, checkout_attempts, refused_attempts, attempt_cursors, orders, leases, payments, payment_events, _sqlx_migrations FROM flashsale_serve;
 
     GRANT SELECT ON sales, items, purchases, purchase_units, released_units, recorded_purchases, epoch, ledger_cursors,
-        rejected_entries, refused_attempts, attempt_cursors, orders, leases, _sqlx_migrations TO flashsale_serve;
+        rejected_entries, refused_attempts, attempt_cursors, orders, leases, payments, payment_events, _sqlx_migrations TO flashsale_serve;
 
     GRANT INSERT ON sales, items, purchases, purchase_units, released_units, ledger_cursors, rejected_entries,
-        checkout_attempts, refused_attempts, attempt_cursors, orders, leases TO flashsale_serve;
+        checkout_attempts, refused_attempts, attempt_cursors, orders, leases, payments, payment_events TO flashsale_serve;
 
     GRANT UPDATE (ends_at, closed_at) ON sales TO flashsale_serve;
     GRANT UPDATE (number) ON epoch TO flashsale_serve;
@@ -22,6 +22,7 @@ DO $$ BEGIN
     GRANT UPDATE (count) ON refused_attempts TO flashsale_serve;
     GRANT UPDATE (version, status, deadline, reason, finished_at, returned_at, declines, note) ON orders
         TO flashsale_serve;
+    GRANT UPDATE (state, intent, closing, closing_since, look_at, settled_at) ON payments TO flashsale_serve;
     GRANT UPDATE (token, holder, until) ON leases TO flashsale_serve;
 
     -- A released unit moves to released_units.

@@ -9,6 +9,7 @@ mod ledger;
 pub mod metrics;
 mod migrations;
 mod orders;
+mod payments;
 mod pool;
 mod pools;
 mod purchases;

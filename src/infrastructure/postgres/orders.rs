@@ -14,25 +14,27 @@ use crate::domain::shared::OrderId;
 use super::connection::PgArchive;
 use super::statement::Statement;
 
-struct OrderRow {
-    sale: String,
-    ledger_id: i64,
-    version: i32,
-    status: String,
-    deadline: Option<DateTime<Utc>>,
-    reason: Option<String>,
-    declines: i16,
-    returned_at: Option<DateTime<Utc>>,
+pub(super) struct OrderRow {
+    pub sale: String,
+    pub ledger_id: i64,
+    pub version: i32,
+    pub status: String,
+    pub pay_by: DateTime<Utc>,
+    pub deadline: Option<DateTime<Utc>>,
+    pub reason: Option<String>,
+    pub declines: i16,
+    pub returned_at: Option<DateTime<Utc>>,
 }
 
 impl OrderRow {
-    fn into_order(self) -> Result<Order, StoreError> {
+    pub(super) fn into_order(self) -> Result<Order, StoreError> {
         let sale = self.sale.parse().map_err(StoreError::corrupt)?;
         let entry = self.ledger_id.try_into().map_err(StoreError::corrupt)?;
         Ok(Order {
             id: OrderId { sale, entry },
             status: self.status.parse().map_err(|_| StoreError::corrupt(&self.status))?,
             version: Version(self.version.try_into().map_err(StoreError::corrupt)?),
+            pay_by: self.pay_by,
             deadline: self.deadline,
             reason: self.reason.map(|word| word.parse().map_err(|_| StoreError::corrupt(&word))).transpose()?,
             declines: self.declines.try_into().map_err(StoreError::corrupt)?,
@@ -48,7 +50,7 @@ impl OrderArchive for PgArchive {
             ids.iter().map(|id| (id.sale.to_string(), id.entry.to_i64())).unzip();
         let rows = sqlx::query_as!(
             OrderRow,
-            "SELECT sales.id AS sale, orders.ledger_id, version, status, deadline, reason, declines, returned_at
+            "SELECT sales.id AS sale, orders.ledger_id, version, status, pay_by, deadline, reason, declines, returned_at
              FROM unnest($1::text[], $2::bigint[]) AS wanted (sale, ledger_id)
              JOIN sales ON sales.id = wanted.sale
              JOIN orders ON orders.sale = sales.key AND orders.ledger_id = wanted.ledger_id",
@@ -57,6 +59,18 @@ impl OrderArchive for PgArchive {
         );
         let rows = Statement::Orders.run(rows.fetch_all(&self.pool)).await?;
         rows.into_iter().map(|row| row.into_order().map(|order| (order.id, order))).collect()
+    }
+
+    async fn is_overdue(&self, order: OrderId) -> Result<bool, StoreError> {
+        let is_overdue = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                   SELECT FROM orders
+                   WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2 AND deadline <= clock_timestamp()
+               ) AS "is_overdue!""#,
+            order.sale.to_string(),
+            order.entry.to_i64(),
+        );
+        Statement::OrderIsOverdue.run(is_overdue.fetch_one(&self.pool)).await
     }
 
     async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError> {
@@ -68,7 +82,7 @@ impl OrderArchive for PgArchive {
              FROM sales
              WHERE sales.id = $1 AND sale = sales.key AND ledger_id = $2 AND version = $3 AND status = $4
                AND deadline IS NOT NULL
-             RETURNING sales.id AS sale, ledger_id, version, status, deadline, reason, declines, returned_at",
+             RETURNING sales.id AS sale, ledger_id, version, status, pay_by, deadline, reason, declines, returned_at",
             order.id.sale.to_string(),
             order.id.entry.to_i64(),
             order.version.0 as i32,
@@ -97,7 +111,7 @@ impl OrderArchive for PgArchive {
     async fn unreturned(&self, max: usize) -> Result<Vec<Order>, StoreError> {
         let rows = sqlx::query_as!(
             OrderRow,
-            "SELECT sales.id AS sale, ledger_id, version, status, deadline, reason, declines, returned_at
+            "SELECT sales.id AS sale, ledger_id, version, status, pay_by, deadline, reason, declines, returned_at
              FROM orders JOIN sales ON sales.key = sale
              WHERE status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL
              ORDER BY finished_at LIMIT $1",

@@ -54,10 +54,17 @@ pub enum Statement {
     PersistAttempts,
     AddRefusals,
     Orders,
+    OrderIsOverdue,
     EndOrder,
     EndOverdueOrders,
     UnreturnedOrders,
     ClaimLease,
+    BeginPayment,
+    Payment,
+    NoteIntent,
+    ClosePayment,
+    SettlePayment,
+    TakeDuePayments,
 }
 
 impl Statement {

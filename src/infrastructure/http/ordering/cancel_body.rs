@@ -34,6 +34,7 @@ pub fn problem(error: CancelError) -> Problem {
             let detail = "The order has ended: it is paid or expired, so it cannot be cancelled.";
             Problem::new(ProblemCode::OrderInvalidState, detail).member(ORDER_STATUS, &view.order.status)
         }
+        CancelError::PaymentPending(_) => Problem::unavailable(OUTCOME_UNKNOWN).of_unknown_outcome(),
         CancelError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
     }
 }

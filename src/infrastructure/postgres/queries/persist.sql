@@ -37,15 +37,15 @@ WITH moved AS (
     WHERE moved.payment_window IS NOT NULL AND items.price > 0
 ), ordered AS (
     -- An order that costs nothing is paid.
-    INSERT INTO orders (sale, ledger_id, status, deadline, finished_at)
+    INSERT INTO orders (sale, ledger_id, status, pay_by, deadline, finished_at)
     SELECT moved.sale, p.ledger_id, CASE WHEN is_costly THEN 'RESERVED' ELSE 'PAID' END,
-           CASE WHEN is_costly
-                THEN to_timestamp((p.ledger_id >> 20) / 1000.0) + make_interval(secs => moved.payment_window)
-           END,
-           CASE WHEN NOT is_costly THEN now() END
+           pay_by, CASE WHEN is_costly THEN pay_by END, CASE WHEN NOT is_costly THEN now() END
     FROM moved
     CROSS JOIN unnest($5::bigint[]) AS p (ledger_id)
-    CROSS JOIN LATERAL (SELECT p.ledger_id IN (SELECT ledger_id FROM costly) AS is_costly) AS price
+    CROSS JOIN LATERAL (
+        SELECT p.ledger_id IN (SELECT ledger_id FROM costly) AS is_costly,
+               to_timestamp((p.ledger_id >> 20) / 1000.0) + make_interval(secs => moved.payment_window) AS pay_by
+    ) AS terms
     WHERE moved.payment_window IS NOT NULL
 )
 SELECT EXISTS (SELECT FROM moved) OR EXISTS (

@@ -1,0 +1,97 @@
+//! Paying an order.
+
+use crate::application::ordering::OrderView;
+use crate::application::shared::StoreError;
+use crate::domain::ordering::{OrderReason, OrderStatus};
+use crate::domain::payment::{Attempt, IntentState, PaymentMethod};
+use crate::domain::shared::CheckoutCode;
+
+use super::payments::Payments;
+use super::ports::{NewAttempt, ProviderError};
+
+/// Attempts to begin a payment while the order changes at the same time.
+const ATTEMPTS: usize = 5;
+
+/// The answer to a payment that lost against other changes each time.
+const CONTENDED: StoreError = StoreError::Busy("the order changed at the same time");
+
+/// An order after a request to pay it.
+#[derive(Debug)]
+pub enum Paid {
+    /// It is paid.
+    Paid(OrderView),
+    /// A payment is under way, of this request or of an earlier one.
+    Pending(OrderView),
+}
+
+/// An order that was not paid.
+#[derive(Debug)]
+pub enum PayError {
+    NotFound,
+    /// The payment was declined. The order may have attempts left.
+    Declined(Box<OrderView>),
+    /// The order was cancelled.
+    Cancelled(Box<OrderView>),
+    Expired(Box<OrderView>),
+    Failed(StoreError),
+}
+
+impl From<StoreError> for PayError {
+    fn from(error: StoreError) -> Self {
+        PayError::Failed(error)
+    }
+}
+
+impl Payments {
+    /// Pays the order of a checkout code. Any number of requests, concurrent or later, capture its total once.
+    pub async fn pay(&self, code: CheckoutCode, method: PaymentMethod) -> Result<Paid, PayError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.orders.by_code(code).await?.ok_or(PayError::NotFound)?;
+            match view.order.status {
+                OrderStatus::Paid => return Ok(Paid::Paid(view)),
+                OrderStatus::PaymentPending => return Ok(Paid::Pending(view)),
+                OrderStatus::Cancelled => return Err(PayError::Cancelled(Box::new(view))),
+                OrderStatus::Expired => return Err(PayError::Expired(Box::new(view))),
+                OrderStatus::Reserved => {}
+            }
+            let new = NewAttempt {
+                method: method.clone(),
+                amount: view.receipt.total.into(),
+                currency: view.receipt.currency,
+                patience: self.patience,
+            };
+            if let Some(attempt) = self.archive.begin(&view.order, &new).await? {
+                return self.charge(code, &attempt).await;
+            }
+            if self.orders.is_overdue(&view.order).await? {
+                return Err(PayError::Expired(Box::new(view)));
+            }
+        }
+        Err(CONTENDED.into())
+    }
+
+    async fn charge(&self, code: CheckoutCode, attempt: &Attempt) -> Result<Paid, PayError> {
+        match self.confirm(attempt).await {
+            Ok(found) => self.settle(attempt.order, attempt.number, found).await?,
+            // It stays pending until the provider answers.
+            Err(error) => tracing::warn!(order = %attempt.order, %error, "the outcome of a payment is unknown"),
+        }
+        let view = self.orders.by_code(code).await?.ok_or(PayError::NotFound)?;
+        match view.order.status {
+            OrderStatus::Paid => Ok(Paid::Paid(view)),
+            OrderStatus::PaymentPending => Ok(Paid::Pending(view)),
+            OrderStatus::Reserved => Err(PayError::Declined(Box::new(view))),
+            OrderStatus::Cancelled if view.order.reason == Some(OrderReason::PaymentFailed) => {
+                Err(PayError::Declined(Box::new(view)))
+            }
+            OrderStatus::Cancelled => Err(PayError::Cancelled(Box::new(view))),
+            OrderStatus::Expired => Err(PayError::Expired(Box::new(view))),
+        }
+    }
+
+    /// Asks the provider for the money of an attempt.
+    pub(super) async fn confirm(&self, attempt: &Attempt) -> Result<IntentState, ProviderError> {
+        let intent = self.intent_of(attempt).await?;
+        self.provider.confirm(&intent, attempt).await
+    }
+}

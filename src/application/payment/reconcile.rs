@@ -1,0 +1,104 @@
+//! Finding out what became of payments: those whose answer or event was lost, those whose order is overdue, and those
+//! whose money must be given back.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+
+use crate::application::ordering::ports::{End, Work};
+use crate::application::shared::StoreError;
+use crate::domain::ordering::{Order, OrderEvent};
+use crate::domain::payment::{Attempt, AttemptState, IntentState};
+
+use super::payments::Payments;
+use super::ports::{Commit, ProviderError};
+
+/// Attempts that are looked at together.
+const BATCH: usize = 100;
+
+/// Time for which the work is claimed: longer than a batch takes.
+const LEASE_TIME: Duration = Duration::from_secs(30);
+
+/// Pause before an attempt is looked at again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Time for which the provider may be silent about a payment that is to be cancelled. Then the order ends without it, and
+/// money that comes later is given back.
+const SILENCE_MAX: TimeDelta = TimeDelta::seconds(60);
+
+impl Payments {
+    /// Looks at the attempts that are due, if no other instance does. Returns true if there may be more.
+    pub async fn reconcile(&self) -> Result<bool, StoreError> {
+        let orders = &self.orders;
+        let Some(lease) = orders.archive.claim(Work::Reconciliation, orders.holder, LEASE_TIME).await? else {
+            return Ok(false);
+        };
+        let due = self.archive.take_due(lease, PAUSE, BATCH).await?;
+        for (order, attempt) in &due {
+            self.look_at(order, attempt).await?;
+        }
+        Ok(due.len() == BATCH)
+    }
+
+    async fn look_at(&self, order: &Order, attempt: &Attempt) -> Result<(), StoreError> {
+        let looked = match attempt.state {
+            AttemptState::Refunding => self.refund(order, attempt).await?,
+            // The order ended while the provider was silent.
+            _ if order.status.is_final() => self.cancel_intent(attempt).await?,
+            _ if attempt.closing.is_some() || self.orders.is_overdue(order).await? => {
+                self.end_pending(order, attempt).await?
+            }
+            _ => self.ask(attempt).await?,
+        };
+        if let Err(error) = looked {
+            tracing::warn!(order = %order.id, %error, "a payment is still unknown");
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, attempt: &Attempt) -> Result<Result<(), ProviderError>, StoreError> {
+        let asked = async {
+            let intent = self.intent_of(attempt).await?;
+            match self.provider.get(&intent).await? {
+                // The request to confirm it was lost.
+                IntentState::Unconfirmed => self.provider.confirm(&intent, attempt).await,
+                found => Ok(found),
+            }
+        };
+        match asked.await {
+            Ok(found) => self.settle(attempt.order, attempt.number, found).await.map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Ends an order whose payment is pending: by what the provider says, or without it after a while.
+    async fn end_pending(&self, order: &Order, attempt: &Attempt) -> Result<Result<(), ProviderError>, StoreError> {
+        let attempt = self.archive.close(attempt, OrderEvent::Overdue).await?;
+        let cancelled = self.cancel_intent(&attempt).await?;
+        if cancelled.is_err()
+            && let Some((event, since)) = attempt.closing
+            && Utc::now() - since > SILENCE_MAX
+            && let Some((status, Some(reason))) = order.status.after(event)
+        {
+            tracing::error!(order = %order.id, "the provider is silent: the order ends, and money is given back");
+            self.orders.archive.end(order, &End { status, reason, note: None }).await?;
+        }
+        Ok(cancelled)
+    }
+
+    async fn refund(&self, order: &Order, attempt: &Attempt) -> Result<Result<(), ProviderError>, StoreError> {
+        let refunded = async {
+            let intent = self.intent_of(attempt).await?;
+            self.provider.refund(&intent, attempt).await
+        };
+        if let Err(error) = refunded.await {
+            return Ok(Err(error));
+        }
+        let refunded = (attempt, AttemptState::Refunded);
+        match self.archive.settle(None, (order, None), refunded).await? {
+            Commit::Done => tracing::info!(order = %order.id, "money that came too late was given back"),
+            Commit::Repeated | Commit::Moved => {}
+        }
+        Ok(Ok(()))
+    }
+}
