@@ -162,7 +162,7 @@ SABOTAGE_FOR_CHAOS := acknowledge-before-commit=redis-old-copy,redis-cut local-c
 
 # The other ones, each with the test that must fail.
 SABOTAGE_FOR_TESTS := reload-scripts=lost_scripts_cause_a_recovery \
-	unit-as-duplicate=a_unit_that_redis_sells_twice_is_refused_to_the_second_buyer \
+	unit-as-duplicate=a_unit_that_redis_sells_twice_is_kept_by_the_first_buyer \
 	no-epoch-check=nothing_is_decided_in_another_epoch_or_without_scripts \
 	trimmed-ledger=the_scripts_decide_as_the_model_does \
 	release-twice=a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request \

@@ -65,10 +65,18 @@ pub struct ReceiptLine {
 #[serde(default)]
 pub struct Problem {
     pub code: String,
+    pub detail: String,
     pub unavailable: Vec<String>,
     pub available: Vec<String>,
     /// "unknown" if the request may have been executed.
     pub outcome: String,
+}
+
+impl Problem {
+    /// Returns true if the request may have taken the items, at least for a while.
+    pub fn has_taken(&self) -> bool {
+        self.outcome == "unknown" || self.detail.contains("undone")
+    }
 }
 
 /// The health of the service, read for its version.

@@ -82,7 +82,7 @@ async fn a_rejected_request_id_of_separators_can_be_used_again() {
         shop.client.buy_now(&user, "r", &(number + 51).to_string()).await.expect(200);
         // Redis forgets that a slot of the user is filled, and fills it again, which PostgreSQL rejects.
         world.run_in_redis(&["HDEL", &shop.key("slots"), &user]).await;
-        shop.client.buy_now(&user, request, &item).await.expect_problem(409, "user_limit_reached");
+        shop.client.buy_now(&user, request, &item).await.expect_problem(503, "unavailable");
         let bought = || shop.client.has_bought(&user, request, &item);
         eventually("the request is released, so it buys", bought).await;
         shop.client.buy_now(&user, request, &item).await.expect_problem(409, "duplicate_request");

@@ -85,9 +85,7 @@ impl Purchase {
                 history_now.record_refusal(code);
                 self.refused(history_now, response)
             }
-            (Outcome::TurnedAway, _) if response.problem.outcome != "unknown" => {
-                Answer::Unknown(response.retry_after())
-            }
+            (Outcome::TurnedAway, _) if !response.problem.has_taken() => Answer::Unknown(response.retry_after()),
             (Outcome::TurnedAway | Outcome::Confirming, _) => {
                 history_now.record_doubt(&self.name, self.item.as_ref());
                 Answer::Unknown(response.retry_after())

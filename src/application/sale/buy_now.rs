@@ -8,8 +8,8 @@ use crate::domain::shared::{CheckoutCode, Epoch, RequestId, SaleId, UserId};
 
 use super::clock::CLOCKS_DIFFER;
 use super::live_sale::LiveSale;
-use super::ports::{DecideError, RecordedPurchase, RejectionReason};
-use super::purchase::{Confirmed, PurchaseOutcome, UNRECORDABLE, or_bought_before};
+use super::ports::{DecideError, RecordedPurchase};
+use super::purchase::{Confirmed, PurchaseOutcome, or_bought_before};
 use super::registry::Neighbour;
 use super::shop::{NO_CURRENT_SALE, Shop};
 
@@ -24,6 +24,8 @@ const PREVIOUS_UNKNOWN: StoreError = StoreError::Busy("this instance has not rea
 pub enum BuyNowError {
     SaleNotFound,
     Refused(SaleId, BuyNowRefusal),
+    /// It was decided, and PostgreSQL rejected it. What it took becomes free again.
+    Undone,
     Failed(StoreError),
 }
 
@@ -115,12 +117,9 @@ impl Shop {
         epoch: Epoch,
         recorded: RecordedPurchase,
     ) -> Result<PurchaseOutcome, BuyNowError> {
-        let refused = |refusal| Err(BuyNowError::Refused(sale.id(), refusal));
         match self.confirm(sale, epoch, recorded).await? {
             Confirmed::Outcome(outcome) => Ok(outcome),
-            Confirmed::Rejected(RejectionReason::UnitSold) => refused(BuyNowRefusal::SoldOut),
-            Confirmed::Rejected(RejectionReason::SlotFilled) => refused(BuyNowRefusal::UserLimitReached),
-            Confirmed::Rejected(RejectionReason::Invalid) => Err(UNRECORDABLE.into()),
+            Confirmed::Rejected => Err(BuyNowError::Undone),
         }
     }
 

@@ -11,15 +11,13 @@ use crate::domain::shared::limits::{CONFIRMED_MAX, LEDGER_BATCH, WAITING_PURCHAS
 use crate::domain::shared::{Epoch, LedgerId};
 use crate::sabotage::{Sabotage, is_on};
 
-use super::ports::RejectionReason;
-
 /// The fate of a ledger entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Committed in PostgreSQL.
     Persisted,
     /// Rejected by PostgreSQL, so it does not count.
-    Rejected(RejectionReason),
+    Rejected,
     /// The archive is past its id, but this instance does not know that it has this very entry: Redis may have lost it
     /// after a failover and given a later id to another one. Only the archive knows.
     Unsure,
@@ -46,7 +44,7 @@ struct State {
     persisted: LedgerId,
     /// The latest archived entries.
     archived: BTreeSet<LedgerId>,
-    rejected: BTreeMap<LedgerId, RejectionReason>,
+    rejected: BTreeSet<LedgerId>,
     /// Entries of the ledger that are not archived, with the time since which this is known.
     unarchived: BTreeMap<LedgerId, Instant>,
     /// The purchases that wait for each entry.
@@ -69,7 +67,7 @@ impl Default for State {
             epoch: Epoch(0),
             persisted: LedgerId::ZERO,
             archived: BTreeSet::new(),
-            rejected: BTreeMap::new(),
+            rejected: BTreeSet::new(),
             unarchived: BTreeMap::new(),
             waiting: BTreeMap::new(),
             advanced: Instant::now(),
@@ -90,11 +88,13 @@ impl State {
     }
 
     fn verdict(&self, epoch: Epoch, id: LedgerId) -> Option<Verdict> {
-        match self.rejected.get(&id) {
-            Some(reason) => Some(Verdict::Rejected(*reason)),
-            None if id > self.persisted => None,
-            None if epoch == self.epoch && self.archived.contains(&id) => Some(Verdict::Persisted),
-            None => Some(Verdict::Unsure),
+        if self.rejected.contains(&id) {
+            return Some(Verdict::Rejected);
+        }
+        match epoch == self.epoch && self.archived.contains(&id) {
+            _ if id > self.persisted => None,
+            true => Some(Verdict::Persisted),
+            false => Some(Verdict::Unsure),
         }
     }
 }
@@ -152,7 +152,7 @@ impl Confirmations {
         epoch: Epoch,
         persisted: LedgerId,
         archived: impl IntoIterator<Item = LedgerId>,
-        rejected: impl IntoIterator<Item = (LedgerId, RejectionReason)>,
+        rejected: impl IntoIterator<Item = LedgerId>,
     ) {
         let mut state = self.state();
         state.rejected.extend(rejected);
@@ -284,13 +284,13 @@ mod tests {
         let waiting = confirmations.wait(ONE, id(1), LONG);
         let advance = async {
             tokio::task::yield_now().await;
-            confirmations.advance(ONE, id(2), [id(2)], [(id(1), RejectionReason::UnitSold)]);
+            confirmations.advance(ONE, id(2), [id(2)], [id(1)]);
         };
         let (verdict, ()) = tokio::join!(waiting, advance);
-        assert_eq!(verdict, Some(Verdict::Rejected(RejectionReason::UnitSold)));
+        assert_eq!(verdict, Some(Verdict::Rejected));
         confirmations.advance(ONE, id(1), [id(1)], []);
         assert_eq!(confirmations.persisted(), id(2));
-        assert_eq!(confirmations.verdict(ONE, id(1)), Some(Verdict::Rejected(RejectionReason::UnitSold)));
+        assert_eq!(confirmations.verdict(ONE, id(1)), Some(Verdict::Rejected));
         assert_eq!(confirmations.verdict(ONE, id(2)), Some(Verdict::Persisted));
     }
 

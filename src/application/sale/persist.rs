@@ -155,7 +155,7 @@ impl LedgerWriter {
                     let rejection = error.rejection();
                     tracing::error!(sale = %id, entry = %entry.id, %rejection, "PostgreSQL rejected a ledger entry");
                     shop.archive.reject(epoch, id, after, entry, &rejection).await?;
-                    sale.confirmations.advance(epoch, LedgerId::ZERO, [], [(entry.id, rejection.reason)]);
+                    sale.confirmations.advance(epoch, LedgerId::ZERO, [], [entry.id]);
                     self.released_all = self.is_draining;
                 }
                 Err(error) => return Err(error),
@@ -263,7 +263,7 @@ impl Shop {
         // In this order: a rejected entry is filed before the cursor moves past it.
         let cursors = self.archive.cursors(id).await?;
         let rejections = self.archive.rejections(id).await?;
-        let rejected = rejections.iter().map(|rejected| (rejected.id, rejected.reason));
+        let rejected = rejections.iter().map(|rejected| rejected.id);
         sale.confirmations.advance(cursors.epoch, cursors.ledger, [], rejected);
         Ok(cursors)
     }

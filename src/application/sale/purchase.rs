@@ -11,7 +11,7 @@ use crate::domain::shared::{CheckoutCode, Epoch, SaleId};
 use super::clock::CLOCKS_DIFFER;
 use super::confirmations::Verdict;
 use super::live_sale::LiveSale;
-use super::ports::{DecideError, Found, RecordedPurchase, RejectionReason};
+use super::ports::{DecideError, Found, RecordedPurchase};
 use super::shop::Shop;
 
 /// The outcome of a purchase that was decided.
@@ -33,6 +33,8 @@ pub enum PurchaseOutcome {
 #[derive(Debug)]
 pub enum PurchaseError {
     Refused(SaleId, PurchaseRefusal),
+    /// It was decided, and PostgreSQL rejected it. What it took becomes free again, and the cart is gone.
+    Undone,
     Failed(StoreError),
 }
 
@@ -72,14 +74,9 @@ impl Shop {
             Err(DecideError::Refused(refusal)) => return Err(refused(refusal)),
             Err(DecideError::Failed(error)) => return Err(error.into()),
         };
-        let ordinals = recorded.purchase.lines().iter().map(|line| line.ordinal).collect();
         match self.confirm(&sale, epoch.number(), recorded).await? {
             Confirmed::Outcome(outcome) => Ok(outcome),
-            Confirmed::Rejected(RejectionReason::UnitSold) => {
-                Err(refused(PurchaseRefusal::ItemsSold { unavailable: ordinals, available: Vec::new() }))
-            }
-            Confirmed::Rejected(RejectionReason::SlotFilled) => Err(refused(PurchaseRefusal::UserLimitReached)),
-            Confirmed::Rejected(RejectionReason::Invalid) => Err(UNRECORDABLE.into()),
+            Confirmed::Rejected => Err(PurchaseError::Undone),
         }
     }
 
@@ -123,7 +120,7 @@ impl Shop {
                 "durable"
             }
             Confirmed::Outcome(PurchaseOutcome::Confirming(_)) => "confirming",
-            Confirmed::Rejected(_) => "rejected",
+            Confirmed::Rejected => "rejected",
         };
         tracing::debug!(ledger_id = %id, waited_ms = elapsed.as_micros() as f64 / 1e3, "{fate}");
         Ok(confirmed)
@@ -136,7 +133,7 @@ impl Shop {
         recorded: RecordedPurchase,
     ) -> Result<Confirmed, StoreError> {
         let is_durable = match verdict {
-            Some(Verdict::Rejected(reason)) => return Ok(Confirmed::Rejected(reason)),
+            Some(Verdict::Rejected) => return Ok(Confirmed::Rejected),
             Some(Verdict::Persisted) => true,
             Some(Verdict::Unsure) => self.has_archived(&recorded).await,
             None => false,
@@ -168,7 +165,7 @@ impl Shop {
         let verdict = sale.confirmations.verdict(epoch.number(), recorded.id);
         Ok(match self.by_verdict(sale, verdict, recorded).await? {
             Confirmed::Outcome(outcome) => Some(outcome),
-            Confirmed::Rejected(_) => None,
+            Confirmed::Rejected => None,
         })
     }
 
@@ -203,11 +200,10 @@ impl Shop {
 /// The fate of a decided purchase, as far as it is known in time.
 pub(super) enum Confirmed {
     Outcome(PurchaseOutcome),
-    Rejected(RejectionReason),
+    Rejected,
 }
 
 const BEHIND: StoreError = StoreError::Busy("purchases cannot be made durable fast enough at the moment");
-pub(super) const UNRECORDABLE: StoreError = StoreError::Busy("the purchase could not be recorded, so it was undone");
 
 /// Turns "nothing was done by this call" into "the outcome is unknown": an earlier call may have bought.
 pub(super) fn or_bought_before(error: StoreError) -> StoreError {

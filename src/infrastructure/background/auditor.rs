@@ -20,7 +20,7 @@ use super::metrics::{AUDIT_DURATION, AUDIT_REDIS_TIME, AUDIT_SKIPPED, AUDITS, Au
 /// within ten seconds.
 const AUDIT_EVERY: Duration = Duration::from_secs(3);
 
-/// Pause after a repair of a sale. One that differs again so soon would differ after another repair, too.
+/// Pause after a repair that did not help. Another one would hardly help, and each costs the sale a moment.
 const REPAIR_EVERY: Duration = Duration::from_secs(600);
 
 /// Interval between checks for due audits.
@@ -75,7 +75,7 @@ struct Agenda(HashMap<SaleId, Entry>);
 struct Entry {
     due: Instant,
     known: Findings,
-    /// The time of the last repair.
+    /// The time of the last repair, until the sale is found sound.
     repaired: Option<Instant>,
 }
 
@@ -123,6 +123,7 @@ impl Agenda {
         };
         let known = self.0.get_mut(&sale).map(|entry| std::mem::replace(&mut entry.known, findings));
         if findings.is_sound() {
+            self.0.entry(sale).and_modify(|entry| entry.repaired = None);
             return AuditResult::Sound;
         }
         if known.is_none_or(|known| known.faults() != findings.faults()) {
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sale_that_differs_again_after_a_repair_is_left_alone_for_a_while() {
+    fn a_sale_that_still_differs_after_a_repair_is_left_alone_for_a_while() {
         let (mut agenda, start, id) = (Agenda::default(), Instant::now(), sales(1)[0]);
         let drift = Findings { sold: 7, drift: 1, ..Findings::default() };
         agenda.update([id].into_iter(), start);
@@ -166,6 +167,9 @@ mod tests {
         assert_eq!(agenda.repairable(id, start), Some(drift));
         assert_eq!(agenda.repairable(id, start + REPAIR_EVERY / 2), None);
         assert_eq!(agenda.repairable(id, start + REPAIR_EVERY), Some(drift));
+        agenda.report(id, Ok(Some(Findings::default())));
+        agenda.report(id, Ok(Some(drift)));
+        assert_eq!(agenda.repairable(id, start + REPAIR_EVERY), Some(drift), "this is another difference");
     }
 
     #[test]

@@ -108,12 +108,15 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     }
 }
 
+const UNDONE: &str = "The purchase could not be recorded, so it was undone. Send the request again in a second.";
+
 async fn buy(context: &Context, body: &BuyNowRequest, id: &Id) -> Result<PurchaseOutcome, Problem> {
     let (Id::Body(request) | Id::Header(request)) = id;
     let bought = context.shop.buy_now(&body.user_id, request, body.item_id, body.quantity).await;
     bought.map_err(|error| match error {
         BuyNowError::SaleNotFound => problems::sale_not_found(),
         BuyNowError::Refused(_, refusal) => refused(refusal),
+        BuyNowError::Undone => Problem::unavailable(UNDONE),
         BuyNowError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
     })
 }

@@ -86,11 +86,14 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     })
 }
 
+const UNDONE: &str = "The purchase could not be recorded, so it was undone. Check out again in a second.";
+
 async fn purchase(context: &Context, request: &ApiRequest) -> Result<PurchaseOutcome, Problem> {
     let (code, partial) = read(request)?;
     context.rates.check_code(&request.counted, code)?;
     let outcome = context.shop.purchase(code, partial).await.map_err(|error| match error {
         PurchaseError::Refused(sale, refusal) => refused(sale, refusal),
+        PurchaseError::Undone => Problem::unavailable(UNDONE),
         PurchaseError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
     })?;
     if let PurchaseOutcome::Durable { receipt, .. } = &outcome {
