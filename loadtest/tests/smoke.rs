@@ -135,6 +135,11 @@ fn an_interrupted_bench_stops_its_service() {
         let data_dir = std::fs::read_dir(temporary.path()).ok()?.next()?.ok()?.path();
         state_of(&data_dir)
     });
+    let pid = &state["service"]["pid"];
+    let of_process = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).expect("the service runs");
+    let environment = of_process("environ");
+    let token = environment.split('\0').find_map(|variable| variable.strip_prefix("ADMIN_TOKEN=")).expect("a token");
+    assert!(!token.is_empty() && !of_process("cmdline").contains(token), "every user sees a command line");
     kill_process(Pid::from_child(&bench), Signal::INT).expect("exists");
     assert_eq!(bench.wait().expect("ends").code(), Some(2));
     for process in ["service", "redis", "postgres"] {
