@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flashsale::application::sale::ports::{
-    AttemptArchive, Coordination, LedgerArchive, LockName, PurchaseArchive, PurchasePage, SaleArchive, SaleFilter,
+    AttemptArchive, Coordination, Decider, LedgerArchive, LockName, PurchaseArchive, PurchasePage, SaleArchive,
+    SaleFilter,
 };
 use flashsale::application::shared::StoreError;
-use flashsale::domain::shared::{LedgerId, UserId};
+use flashsale::domain::shared::{CheckoutCode, Epoch, LedgerId, UserId};
 use flashsale::infrastructure::postgres::PgArchive;
+use flashsale::infrastructure::redis::RedisStore;
 use futures::future::join_all;
 use sqlx::Executor;
 use tokio_util::task::AbortOnDropHandle;
@@ -17,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::harness::client::{Client, retrying};
 use crate::harness::proxy::{Fault, Proxy};
 use crate::harness::service::{Instance, World, ending_period};
-use crate::harness::stores::{Postgres, migrate};
+use crate::harness::stores::{Postgres, Redis, migrate};
 use crate::harness::{PATIENCE, eventually, until_ok};
 
 /// Purchases are answered within a second, so that a test sees many of them while a store hangs.
@@ -397,6 +400,32 @@ async fn a_flood_of_reads_leaves_room_for_purchases() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(readers.iter().all(|reader| !reader.is_finished()), "a read was answered with another status");
+}
+
+/// On one thread, tasks run in the order in which they were started and answered.
+#[tokio::test]
+async fn a_purchase_waits_for_few_of_the_lookups_that_came_before_it() {
+    const LOOKUPS: usize = 2_000;
+    let redis = Redis::start();
+    let store = RedisStore::connect(&redis.service_url()).await.expect("Redis answers");
+    let (epoch, answered) = (Epoch(1), Arc::new(AtomicUsize::new(0)));
+    let code = CheckoutCode::new("20261120T09".parse().expect("a sale id"), 1);
+    let lookups: Vec<_> = (0..LOOKUPS)
+        .map(|_| {
+            let (store, answered) = (store.clone(), answered.clone());
+            tokio::spawn(async move {
+                let found = store.find(epoch, code).await;
+                // Any answer of Redis counts: it does not know the scripts.
+                answered.fetch_add(usize::from(matches!(found, Err(StoreError::Fenced))), Ordering::Relaxed);
+            })
+        })
+        .collect();
+    let purchase = tokio::spawn(async move { store.purchase(epoch, code, false).await.is_err() });
+    assert!(purchase.await.expect("the task does not panic"));
+    let before = answered.load(Ordering::Relaxed);
+    assert!(before < LOOKUPS / 4, "{before} lookups were answered before the purchase");
+    futures::future::join_all(lookups).await;
+    assert!(answered.load(Ordering::Relaxed) > before, "the lookups were answered later");
 }
 
 #[tokio::test(flavor = "multi_thread")]
