@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("infrastructure/backoff", &[]),
     ("infrastructure/accept_queue", &[]),
     ("infrastructure/open_files", &[]),
-    ("infrastructure/local", &["infrastructure/backoff"]),
+    ("infrastructure/local", &["infrastructure/backoff", "infrastructure/postgres"]),
     ("infrastructure/metrics", &["application/sale", "application/shared", "domain/sale", "domain/shared"]),
     (
         "infrastructure/redis",
