@@ -20,8 +20,10 @@ use super::metrics::{AUDIT_DURATION, AUDIT_REDIS_TIME, AUDIT_SKIPPED, AUDITS, Au
 /// within ten seconds.
 const AUDIT_EVERY: Duration = Duration::from_secs(3);
 
-/// Pause after a repair that did not help. Another one would hardly help, and each costs the sale a moment.
-const REPAIR_EVERY: Duration = Duration::from_secs(600);
+/// Pause after a repair, until an audit finds the sale sound: doubled each time, since what did not help once will hardly
+/// help the next time, and each repair costs the sale a moment.
+const FIRST_REPAIR_PAUSE: Duration = AUDIT_EVERY;
+const LONGEST_REPAIR_PAUSE: Duration = Duration::from_secs(600);
 
 /// Interval between checks for due audits.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -75,8 +77,8 @@ struct Agenda(HashMap<SaleId, Entry>);
 struct Entry {
     due: Instant,
     known: Findings,
-    /// The time of the last repair, until the sale is found sound.
-    repaired: Option<Instant>,
+    /// The last repair since the sale was found sound, and the pause after it.
+    repaired: Option<(Instant, Duration)>,
 }
 
 impl Agenda {
@@ -103,11 +105,13 @@ impl Agenda {
     /// Returns what the last audit of a sale found, if that is to be repaired, and notes the repair.
     fn repairable(&mut self, sale: SaleId, now: Instant) -> Option<Findings> {
         let entry = self.0.get_mut(&sale)?;
-        let is_due = entry.repaired.is_none_or(|repaired| repaired + REPAIR_EVERY <= now);
-        if entry.known.is_sound() || !is_due {
-            return None;
-        }
-        entry.repaired = Some(now);
+        let pause = match entry.repaired {
+            _ if entry.known.is_sound() => return None,
+            Some((repaired, pause)) if now < repaired + pause => return None,
+            Some((_, pause)) => (pause * 2).min(LONGEST_REPAIR_PAUSE),
+            None => FIRST_REPAIR_PAUSE,
+        };
+        entry.repaired = Some((now, pause));
         Some(entry.known)
     }
 
@@ -157,19 +161,20 @@ mod tests {
     }
 
     #[test]
-    fn a_sale_that_still_differs_after_a_repair_is_left_alone_for_a_while() {
+    fn a_sale_is_repaired_at_once_and_again_after_longer_and_longer_pauses() {
         let (mut agenda, start, id) = (Agenda::default(), Instant::now(), sales(1)[0]);
         let drift = Findings { sold: 7, drift: 1, ..Findings::default() };
         agenda.update([id].into_iter(), start);
         agenda.report(id, Ok(Some(Findings::default())));
         assert_eq!(agenda.repairable(id, start), None);
         agenda.report(id, Ok(Some(drift)));
-        assert_eq!(agenda.repairable(id, start), Some(drift));
-        assert_eq!(agenda.repairable(id, start + REPAIR_EVERY / 2), None);
-        assert_eq!(agenda.repairable(id, start + REPAIR_EVERY), Some(drift));
+        let mut repairs =
+            (0..1_000).filter(|second| agenda.repairable(id, start + Duration::from_secs(*second)).is_some());
+        assert_eq!(repairs.by_ref().take(6).collect::<Vec<_>>(), [0, 3, 9, 21, 45, 93]);
+        drop(repairs);
         agenda.report(id, Ok(Some(Findings::default())));
         agenda.report(id, Ok(Some(drift)));
-        assert_eq!(agenda.repairable(id, start + REPAIR_EVERY), Some(drift), "this is another difference");
+        assert_eq!(agenda.repairable(id, start + Duration::from_secs(94)), Some(drift), "this is another difference");
     }
 
     #[test]
