@@ -1,0 +1,100 @@
+//! A circuit breaker: a provider that does not answer is left alone for a while, and then asked by one request.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Failures in a row that open the circuit.
+const FAILURES_MAX: u32 = 5;
+
+/// The first pause, and the longest. Each failed probe doubles it.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The state of the circuit to one provider.
+#[derive(Debug, Default)]
+pub struct Circuit(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    /// While it is open: the time of the next probe, and the pause before it.
+    open: Option<(Instant, Duration)>,
+}
+
+impl Circuit {
+    /// Returns true if a request may be sent at `now`. While the circuit is open, one request in each pause is a probe.
+    pub fn admits(&self, now: Instant) -> bool {
+        let mut state = self.state();
+        match state.open {
+            None => true,
+            Some((probe_at, _)) if now < probe_at => false,
+            Some((_, pause)) => {
+                // Others wait for the result of this one.
+                state.open = Some((now + pause, pause));
+                true
+            }
+        }
+    }
+
+    /// Returns true if requests are refused at `now`, and takes no probe.
+    pub fn is_open(&self, now: Instant) -> bool {
+        self.state().open.is_some_and(|(probe_at, _)| now < probe_at)
+    }
+
+    /// Notes the result of a request that was sent.
+    pub fn note(&self, has_answered: bool, now: Instant) {
+        let mut state = self.state();
+        if has_answered {
+            *state = State::default();
+            return;
+        }
+        state.failures += 1;
+        if let Some((_, pause)) = state.open {
+            let pause = (pause * 2).min(PAUSE_MAX);
+            state.open = Some((now + pause, pause));
+        } else if state.failures >= FAILURES_MAX {
+            tracing::warn!(failures = state.failures, "the payment provider does not answer: it is left alone");
+            state.open = Some((now + PAUSE_MIN, PAUSE_MIN));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_and_closes_after_an_answer() {
+        let (circuit, start) = (Circuit::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for has_answered in [false, false, false, false, true, false, false, false, false] {
+            circuit.note(has_answered, at(0));
+            assert!(circuit.admits(at(0)) && !circuit.is_open(at(0)));
+        }
+        circuit.note(false, at(0));
+        assert!(circuit.is_open(at(0)) && !circuit.admits(at(0)));
+        assert!(circuit.admits(at(1)), "one probe");
+        assert!(!circuit.admits(at(1)), "and no other");
+        circuit.note(true, at(1));
+        assert!(circuit.admits(at(1)) && !circuit.is_open(at(1)));
+    }
+
+    #[test]
+    fn the_pauses_before_probes_grow() {
+        let (circuit, mut now) = (Circuit::default(), Instant::now());
+        (0..FAILURES_MAX).for_each(|_| circuit.note(false, now));
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            let waited = (1..).find(|seconds| !circuit.is_open(now + Duration::from_secs(*seconds))).unwrap();
+            now += Duration::from_secs(waited);
+            assert!(circuit.admits(now));
+            circuit.note(false, now);
+            pauses.push(waited);
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+    }
+}

@@ -1,0 +1,189 @@
+//! The client of a provider in the manner of Stripe's PaymentIntents.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::application::payment::ports::{Provider, ProviderError};
+use crate::domain::payment::{Attempt, IntentId, IntentState};
+
+use super::circuit::Circuit;
+
+/// Longest wait for an answer.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Most bytes of an answer.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// The key of this service at the provider. It is never printed.
+#[derive(Clone)]
+pub struct ProviderKey(String);
+
+impl ProviderKey {
+    /// A key; `None` for an empty text, which is none.
+    pub fn new(text: String) -> Option<Self> {
+        (!text.is_empty()).then_some(ProviderKey(text))
+    }
+}
+
+impl fmt::Debug for ProviderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProviderKey(..)")
+    }
+}
+
+/// A provider over HTTP.
+#[derive(Debug)]
+pub struct HttpProvider {
+    base: String,
+    key: ProviderKey,
+    client: Client<HttpConnector, Full<Bytes>>,
+    circuit: Circuit,
+}
+
+/// An intent, as the provider shows it.
+#[derive(Debug, Deserialize)]
+struct Intent {
+    id: String,
+    status: String,
+}
+
+/// An answer of the provider.
+struct Reply {
+    status: StatusCode,
+    body: Bytes,
+}
+
+impl HttpProvider {
+    /// The provider at this URL.
+    pub fn new(base: &Uri, key: ProviderKey) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let base = base.to_string().trim_end_matches('/').to_owned();
+        HttpProvider { base, key, client, circuit: Circuit::default() }
+    }
+
+    async fn post(&self, path: &str, key: String, body: Value) -> Result<Reply, ProviderError> {
+        self.send(Method::POST, path, Some(key), body.to_string()).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<String>,
+        body: String,
+    ) -> Result<Reply, ProviderError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(AUTHORIZATION, format!("Bearer {}", self.key.0))
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request.body(Full::from(body)).map_err(unknown)?;
+        if !self.circuit.admits(Instant::now()) {
+            return Err(ProviderError::Resting);
+        }
+        let answered = tokio::time::timeout(DEADLINE, self.exchange(request)).await;
+        let result = answered.unwrap_or_else(|_| Err(ProviderError::Unknown("no answer in time".into())));
+        // A server error is an answer of something that does not work.
+        let has_answered = result.as_ref().is_ok_and(|reply| !reply.status.is_server_error());
+        self.circuit.note(has_answered, Instant::now());
+        match result {
+            Ok(reply) if !has_answered => Err(ProviderError::Unknown(format!("it answered {}", reply.status))),
+            result => result,
+        }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Reply, ProviderError> {
+        let answer = self.client.request(request).await.map_err(unknown)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let body = body.map_err(|error| ProviderError::Unknown(error.to_string()))?.to_bytes();
+        Ok(Reply { status, body })
+    }
+}
+
+impl Reply {
+    fn intent(&self) -> Result<Intent, ProviderError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| ProviderError::Unknown(format!("it answered {} without an intent: {error}", self.status)))
+    }
+
+    fn state(&self) -> Result<IntentState, ProviderError> {
+        state(&self.intent()?.status).ok_or_else(|| ProviderError::Unknown("the intent is in an unknown state".into()))
+    }
+}
+
+/// Reads the state of an intent.
+pub fn state(word: &str) -> Option<IntentState> {
+    Some(match word {
+        "requires_confirmation" => IntentState::Unconfirmed,
+        "processing" => IntentState::Processing,
+        "requires_payment_method" => IntentState::Declined,
+        "succeeded" => IntentState::Succeeded,
+        "canceled" => IntentState::Cancelled,
+        _ => return None,
+    })
+}
+
+fn unknown(error: impl std::error::Error) -> ProviderError {
+    ProviderError::Unknown(error.to_string())
+}
+
+#[async_trait]
+impl Provider for HttpProvider {
+    fn check(&self) -> Result<(), ProviderError> {
+        if self.circuit.is_open(Instant::now()) { Err(ProviderError::Resting) } else { Ok(()) }
+    }
+
+    async fn create(&self, attempt: &Attempt) -> Result<IntentId, ProviderError> {
+        let body = json!({
+            "amount": attempt.amount.0,
+            "currency": attempt.currency,
+            "order_id": attempt.order,
+        });
+        let reply = self.post("/payment_intents", attempt.idempotency_key("create"), body).await?;
+        reply.intent()?.id.parse().map_err(unknown)
+    }
+
+    async fn confirm(&self, intent: &IntentId, attempt: &Attempt) -> Result<IntentState, ProviderError> {
+        let (path, body) = (format!("/payment_intents/{intent}/confirm"), json!({ "payment_method": attempt.method }));
+        let reply = self.post(&path, attempt.idempotency_key("confirm"), body).await?;
+        match reply.status {
+            // The provider does not know the payment method, so it has charged nothing.
+            StatusCode::BAD_REQUEST => Ok(IntentState::Declined),
+            _ => reply.state(),
+        }
+    }
+
+    async fn cancel(&self, intent: &IntentId, attempt: &Attempt) -> Result<IntentState, ProviderError> {
+        let path = format!("/payment_intents/{intent}/cancel");
+        self.post(&path, attempt.idempotency_key("cancel"), json!({})).await?.state()
+    }
+
+    async fn refund(&self, intent: &IntentId, attempt: &Attempt) -> Result<(), ProviderError> {
+        let body = json!({ "payment_intent": intent });
+        let reply = self.post("/refunds", attempt.idempotency_key("refund"), body).await?;
+        match reply.status.is_success() {
+            true => Ok(()),
+            false => Err(ProviderError::Unknown(format!("the refund was answered {}", reply.status))),
+        }
+    }
+
+    async fn get(&self, intent: &IntentId) -> Result<IntentState, ProviderError> {
+        let path = format!("/payment_intents/{intent}");
+        self.send(Method::GET, &path, None, String::new()).await?.state()
+    }
+}

@@ -1,0 +1,10 @@
+//! The payment provider: its client, and its signed events.
+
+mod circuit;
+mod client;
+mod no_provider;
+mod signature;
+
+pub use client::{HttpProvider, ProviderKey};
+pub use no_provider::NoProvider;
+pub use signature::{SignatureError, WebhookSecret};
