@@ -8,5 +8,6 @@ pub mod local;
 pub mod metrics;
 pub mod open_files;
 pub mod postgres;
+pub mod provider;
 pub mod redis;
 pub mod telemetry;
