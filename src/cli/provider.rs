@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use crate::infrastructure::provider::{ApiKey, Faults, Provider, Receiver, WebhookSecret};
+use crate::infrastructure::provider::{ApiKey, FaultPlan, Provider, Receiver, WebhookSecret};
 use crate::startup::ServiceError;
 
 use super::Failure;
@@ -58,8 +58,8 @@ impl ProviderCommand {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn faults(&self) -> Faults {
-        Faults {
+    fn faults(&self) -> FaultPlan {
+        FaultPlan {
             seed: self.seed,
             lose: self.lose_webhooks,
             duplicate: self.duplicate_webhooks,

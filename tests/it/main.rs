@@ -20,6 +20,7 @@ mod monitoring;
 mod openapi;
 mod pauses;
 mod program;
+mod provider;
 mod purchase;
 mod recover;
 mod schedule;

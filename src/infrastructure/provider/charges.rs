@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 
 use super::answer::Answer;
-use super::faults::{Faults, Flakiness};
+use super::faults::{FaultPlan, Flakiness};
 use super::idempotency::Key;
 use super::intent::{self, Change, Intent, Status};
 use super::operation::{NewIntent, Operation, PaymentMethod};
@@ -17,7 +17,7 @@ use super::report;
 #[derive(Debug, Clone)]
 pub struct Charges {
     pub pool: PgPool,
-    pub faults: Faults,
+    pub faults: FaultPlan,
 }
 
 /// The way in which the provider answers.

@@ -1,10 +1,10 @@
-//! Faults on demand. The same seed and number always give the same fault.
+//! Planned faults. The same seed and number always give the same fault.
 
 use sha2::{Digest, Sha256};
 
 /// The rates of faults, each from 0 to 1, and the seed that decides them.
 #[derive(Debug, Clone, Copy)]
-pub struct Faults {
+pub struct FaultPlan {
     pub seed: u64,
     /// Share of the events that are never sent.
     pub lose: f64,
@@ -29,7 +29,7 @@ pub enum Flakiness {
     FailsAfterCharge,
 }
 
-impl Faults {
+impl FaultPlan {
     /// Decides about the event with this number.
     pub fn delivery(&self, event: i64) -> Delivery {
         if self.draw("lose", event) < self.lose {
@@ -60,9 +60,9 @@ impl Faults {
 mod tests {
     use super::*;
 
-    const NONE: Faults = Faults { seed: 7, lose: 0.0, duplicate: 0.0, reorder: 0.0 };
+    const NONE: FaultPlan = FaultPlan { seed: 7, lose: 0.0, duplicate: 0.0, reorder: 0.0 };
 
-    fn share(faults: Faults, has_fault: impl Fn(Delivery) -> bool) -> f64 {
+    fn share(faults: FaultPlan, has_fault: impl Fn(Delivery) -> bool) -> f64 {
         (1..=10_000).filter(|event| has_fault(faults.delivery(*event))).count() as f64 / 10_000.0
     }
 
@@ -82,10 +82,10 @@ mod tests {
         let is_held_back = |delivery| matches!(delivery, Delivery::Sent { is_held_back: true, .. });
         let is_lost = |delivery| delivery == Delivery::Lost;
         for rate in [0.0, 0.1, 0.5, 1.0] {
-            assert!(is_about(share(Faults { lose: rate, ..NONE }, is_lost), rate));
-            assert!(is_about(share(Faults { duplicate: rate, ..NONE }, is_doubled), rate));
-            assert!(is_about(share(Faults { reorder: rate, ..NONE }, is_held_back), rate));
-            let both = Faults { duplicate: rate, reorder: rate, ..NONE };
+            assert!(is_about(share(FaultPlan { lose: rate, ..NONE }, is_lost), rate));
+            assert!(is_about(share(FaultPlan { duplicate: rate, ..NONE }, is_doubled), rate));
+            assert!(is_about(share(FaultPlan { reorder: rate, ..NONE }, is_held_back), rate));
+            let both = FaultPlan { duplicate: rate, reorder: rate, ..NONE };
             assert!(is_about(share(both, |delivery| is_doubled(delivery) && is_held_back(delivery)), rate * rate));
         }
     }
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_seed_replays_its_faults_and_another_one_does_not() {
         let lost = |seed| {
-            let faults = Faults { seed, lose: 0.3, ..NONE };
+            let faults = FaultPlan { seed, lose: 0.3, ..NONE };
             (1..=20).filter(|event| faults.delivery(*event) == Delivery::Lost).collect::<Vec<_>>()
         };
         // Fixed, so that a run of yesterday can be replayed tomorrow.

@@ -23,7 +23,7 @@ mod webhooks;
 
 pub use api_key::ApiKey;
 pub use database::ConnectError;
-pub use faults::Faults;
+pub use faults::{Delivery, FaultPlan};
 pub use server::{Provider, Stopped};
 pub use signature::WebhookSecret;
 pub use webhooks::Receiver;

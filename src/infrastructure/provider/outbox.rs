@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use super::faults::{Delivery, Faults};
+use super::faults::{Delivery, FaultPlan};
 use super::intent::Intent;
 
 /// Time for which an event is held back, if the faults reorder it.
@@ -34,7 +34,7 @@ struct Event<'a> {
 }
 
 /// Adds an event to the transaction. The faults decide now if it will be delivered.
-pub async fn add(connection: &mut PgConnection, faults: &Faults, kind: Kind, intent: &Intent) -> sqlx::Result<()> {
+pub async fn add(connection: &mut PgConnection, faults: &FaultPlan, kind: Kind, intent: &Intent) -> sqlx::Result<()> {
     let number: i64 =
         sqlx::query_scalar("SELECT nextval('provider.event_numbers')").fetch_one(&mut *connection).await?;
     let id = format!("evt_{:032x}", rand::random::<u128>());

@@ -21,7 +21,7 @@ use super::answer::Answer;
 use super::api_key::ApiKey;
 use super::charges::{Charges, Reply};
 use super::database::{self, ConnectError};
-use super::faults::Faults;
+use super::faults::FaultPlan;
 use super::routes::Api;
 use super::settlement;
 use super::signature::WebhookSecret;
@@ -60,7 +60,7 @@ struct Silence;
 
 impl Provider {
     /// Connects to the database, and creates the tables if they are missing.
-    pub async fn connect(database_url: &str, faults: Faults) -> Result<Self, ConnectError> {
+    pub async fn connect(database_url: &str, faults: FaultPlan) -> Result<Self, ConnectError> {
         Ok(Provider { charges: Charges { pool: database::connect(database_url).await?, faults } })
     }
 
