@@ -7,6 +7,8 @@ pub mod http;
 pub mod local;
 pub mod metrics;
 pub mod open_files;
+pub mod payment;
 pub mod postgres;
+pub mod provider;
 pub mod redis;
 pub mod telemetry;

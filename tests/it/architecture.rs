@@ -24,6 +24,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("infrastructure/accept_queue", &[]),
     ("infrastructure/open_files", &[]),
     ("infrastructure/local", &["infrastructure/backoff", "infrastructure/postgres"]),
+    // A stand-in for somebody else's program: it knows nothing of the service.
+    ("infrastructure/provider", &[]),
     ("infrastructure/metrics", &["application/sale", "application/shared", "domain/sale", "domain/shared"]),
     (
         "infrastructure/redis",
@@ -138,6 +140,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain/shared",
             "infrastructure/local",
             "infrastructure/postgres",
+            "infrastructure/provider",
             "infrastructure/telemetry",
             "startup",
         ],

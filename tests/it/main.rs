@@ -21,6 +21,7 @@ mod openapi;
 mod orders;
 mod pauses;
 mod program;
+mod provider;
 mod purchase;
 mod read_floods;
 mod recover;

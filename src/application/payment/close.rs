@@ -3,7 +3,7 @@
 use crate::application::ordering::{CancelError, OrderView};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::OrderEvent;
-use crate::domain::payment::{Attempt, IntentId};
+use crate::domain::payment::{Attempt, IntentId, IntentState};
 use crate::domain::shared::{CheckoutCode, OrderId, UserId};
 
 use super::payments::Payments;
@@ -48,7 +48,11 @@ impl Payments {
     pub(super) async fn cancel_intent(&self, attempt: &Attempt) -> Result<Result<(), ProviderError>, StoreError> {
         let cancelled = async {
             let intent = self.intent_of(attempt).await?;
-            self.provider.cancel(&intent, attempt).await
+            match self.provider.cancel(&intent, attempt).await? {
+                // A repeated request has the answer of the first.
+                IntentState::Processing => self.provider.get(&intent).await,
+                found => Ok(found),
+            }
         };
         match cancelled.await {
             Ok(found) => self.settle(attempt.order, attempt.number, found).await.map(Ok),

@@ -4,6 +4,8 @@
 //! a repetition the same request, so money is captured at most once for an attempt and given back at most once.
 
 mod close;
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
 mod pay;
 mod payments;
 pub mod ports;

@@ -15,6 +15,9 @@ const ATTEMPTS: usize = 5;
 /// The answer to a payment that lost against other changes each time.
 const CONTENDED: StoreError = StoreError::Busy("the order changed at the same time");
 
+/// The answer while the provider is not asked.
+const RESTING: StoreError = StoreError::Busy("the payment provider cannot be reached");
+
 /// An order after a request to pay it.
 #[derive(Debug)]
 pub enum Paid {
@@ -54,6 +57,8 @@ impl Payments {
                 OrderStatus::Expired => return Err(PayError::Expired(Box::new(view))),
                 OrderStatus::Reserved => {}
             }
+            // Nothing has begun yet, so nothing is unknown.
+            self.provider.check().map_err(|_| RESTING)?;
             let new = NewAttempt {
                 method: method.clone(),
                 amount: view.receipt.total.into(),

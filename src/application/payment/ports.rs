@@ -16,6 +16,9 @@ pub enum ProviderError {
     /// Nothing was asked: the provider has not answered several times, and is left alone for a moment.
     #[error("the payment provider does not answer at the moment")]
     Resting,
+    /// The provider failed. It may have done what it was asked.
+    #[error("the payment provider failed: it answered {0}")]
+    Failed(u16),
     /// The provider did not answer. It may have done what it was asked.
     #[error("the payment provider did not answer: {0}")]
     Unknown(String),
@@ -24,6 +27,9 @@ pub enum ProviderError {
 /// The provider. Each operation may be repeated: the attempt makes it the same request.
 #[async_trait]
 pub trait Provider: Send + Sync {
+    /// Fails if a request would not even be sent.
+    fn check(&self) -> Result<(), ProviderError>;
+
     /// Creates the intent of an attempt.
     async fn create(&self, attempt: &Attempt) -> Result<IntentId, ProviderError>;
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::application::ordering::Orders;
+use crate::application::payment::Payments;
 
 use platform::front::Front;
 use platform::listener;
@@ -38,13 +38,13 @@ pub use {platform::request::ApiRequest, sale::checkout::read as read_checkout, s
 /// Serves a part of the interface on this listener until `shutdown`, and then drains its connections.
 pub async fn serve(
     listener: TcpListener,
-    orders: Arc<Orders>,
+    payments: Arc<Payments>,
     settings: HttpSettings,
     surface: Surface,
     shutdown: CancellationToken,
 ) {
     register_metrics();
-    let front = Front::new(&API, orders, settings, surface, CancellationToken::new());
+    let front = Front::new(&API, payments, settings, surface, CancellationToken::new());
     listener::serve(listener, front, shutdown).await;
 }
 

@@ -22,6 +22,9 @@ use super::circuit::Circuit;
 /// Longest wait for an answer.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// Times that a request is repeated which the provider answered with a failure of its own.
+const REPEATS: usize = 2;
+
 /// Most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
@@ -72,8 +75,16 @@ impl HttpProvider {
         HttpProvider { base, key, client, circuit: Circuit::default() }
     }
 
+    /// Posts a request, and repeats it at once if the provider fails: the key makes it the same request.
     async fn post(&self, path: &str, key: String, body: Value) -> Result<Reply, ProviderError> {
-        self.send(Method::POST, path, Some(key), body.to_string()).await
+        let mut result = self.send(Method::POST, path, Some(key.clone()), body.to_string()).await;
+        for _ in 0..REPEATS {
+            if !matches!(result, Err(ProviderError::Failed(_))) {
+                break;
+            }
+            result = self.send(Method::POST, path, Some(key.clone()), body.to_string()).await;
+        }
+        result
     }
 
     async fn send(
@@ -101,7 +112,7 @@ impl HttpProvider {
         let has_answered = result.as_ref().is_ok_and(|reply| !reply.status.is_server_error());
         self.circuit.note(has_answered, Instant::now());
         match result {
-            Ok(reply) if !has_answered => Err(ProviderError::Unknown(format!("it answered {}", reply.status))),
+            Ok(reply) if !has_answered => Err(ProviderError::Failed(reply.status.as_u16())),
             result => result,
         }
     }

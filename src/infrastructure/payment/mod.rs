@@ -5,6 +5,6 @@ mod client;
 mod no_provider;
 mod signature;
 
-pub use client::{HttpProvider, ProviderKey};
+pub use client::{HttpProvider, ProviderKey, state};
 pub use no_provider::NoProvider;
 pub use signature::{SignatureError, WebhookSecret};

@@ -6,9 +6,11 @@ pub mod collector;
 pub mod http_process;
 pub mod program;
 pub mod prometheus;
+pub mod provider;
 pub mod proxy;
 pub mod service;
 pub mod stores;
+pub mod webhooks;
 
 use std::fmt::Debug;
 use std::future::Future;

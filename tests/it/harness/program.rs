@@ -13,7 +13,7 @@ use super::client::Client;
 use super::service::{World, long_period};
 use super::{PATIENCE, eventually};
 
-/// A running `flashsale serve` that logs JSON. It is killed when this is dropped.
+/// A running program that logs JSON. It is killed when this is dropped.
 pub struct Program {
     pub client: Client,
     child: Child,
@@ -24,17 +24,23 @@ pub struct Program {
 impl Program {
     /// Starts the program over these stores with these environment variables, and waits until it sells.
     pub async fn start(world: &World, settings: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_flashsale"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--sale-items", "50"])
             .args(patient_settings())
             .env("DATABASE_URL", &world.database_url)
             .env("REDIS_URL", &world.redis_url)
-            .env("LOG_FORMAT", "json")
             .env_remove("LOG")
-            .envs(settings.iter().copied())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+            .envs(settings.iter().copied());
+        let program = Self::run(command).await;
+        eventually("a sale is open", || async { program.client.get("/sales/active").await.status == 200 }).await;
+        program
+    }
+
+    /// Runs a command of the program, and waits until it logs the address that it serves on.
+    pub async fn run(mut command: Command) -> Self {
+        let command = command.env("LOG_FORMAT", "json").stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let lines = Arc::new(Mutex::new(Vec::new()));
         let read = lines.clone();
@@ -46,7 +52,6 @@ impl Program {
         let address = || program.lines().iter().find_map(|line| listen_address(line));
         eventually("the log shows the address", || async { address().is_some() }).await;
         program.client = Client::new(format!("http://{}", address().expect("the log shows the address")));
-        eventually("a sale is open", || async { program.client.get("/sales/active").await.status == 200 }).await;
         program
     }
 

@@ -53,6 +53,6 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let mut errors = FieldErrors::default();
     let note = note(&mut errors, Some(reason));
     errors.check()?;
-    let view = context.orders.cancel_by_id(id, note).await.map_err(cancel_body::problem)?;
+    let view = context.payments.cancel_by_id(id, note).await.map_err(cancel_body::problem)?;
     Ok(answer::ok(&OrderBody::new(view, context.shop.clock.now())))
 }

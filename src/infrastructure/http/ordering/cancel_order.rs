@@ -61,6 +61,6 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     errors.check()?;
     context.rates.check_code(&request.counted, code)?;
     context.rates.check_user(&request.counted, &user_id)?;
-    let view = context.orders.cancel(code, user_id, note).await.map_err(cancel_body::problem)?;
+    let view = context.payments.cancel(code, user_id, note).await.map_err(cancel_body::problem)?;
     Ok(answer::ok(&OrderBody::new(view, context.shop.clock.now())))
 }

@@ -4,7 +4,9 @@ pub mod cancel_body;
 pub mod cancel_order;
 pub mod order;
 pub mod order_body;
+pub mod pay;
 pub mod user_orders;
+pub mod webhook;
 
 /// The tag of these endpoints.
 pub const ORDERING: &str = "Orders";

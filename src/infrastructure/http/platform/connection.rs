@@ -212,7 +212,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::sync::Semaphore;
 
-    use crate::infrastructure::http::tests::failing_stores::{StoreFault, orders, shop};
+    use crate::infrastructure::http::tests::failing_stores::{StoreFault, payments, shop};
     use crate::infrastructure::http::{API, HttpSettings, Surface};
 
     use super::*;
@@ -227,7 +227,7 @@ mod tests {
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
         let closing = CancellationToken::new();
         let shop = shop(StoreFault::Unreachable);
-        let front = Front::new(&API, orders(shop), HttpSettings::default(), Surface::Everything, closing.clone());
+        let front = Front::new(&API, payments(shop), HttpSettings::default(), Surface::Everything, closing.clone());
         let (head, idle) = (Duration::from_secs(5), Duration::from_secs(75));
         let connection = Connection {
             front: Arc::new(front),

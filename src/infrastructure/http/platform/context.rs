@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock};
 use tokio_util::sync::CancellationToken;
 
 use crate::application::ordering::Orders;
+use crate::application::payment::Payments;
 use crate::application::sale::Shop;
+use crate::infrastructure::payment::WebhookSecret;
 
 use super::limits::rate_limit::RateLimits;
 use super::page::Page;
@@ -18,6 +20,9 @@ pub type LazyPage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
 pub struct Context {
     pub shop: Arc<Shop>,
     pub orders: Arc<Orders>,
+    pub payments: Arc<Payments>,
+    /// The secret of the payment provider.
+    pub webhook_secret: Option<WebhookSecret>,
     pub rates: RateLimits,
     pub readiness: Readiness,
     /// The OpenAPI document of this listener.

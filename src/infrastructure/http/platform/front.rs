@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::application::ordering::Orders;
+use crate::application::payment::Payments;
 use crate::sabotage::{Sabotage, is_on};
 
 use super::answer::{self, Answer};
@@ -60,7 +60,7 @@ impl Front {
     /// A front for the endpoints that the surface offers. `closing` is cancelled when the listener closes.
     pub fn new(
         api: &'static Api,
-        orders: Arc<Orders>,
+        payments: Arc<Payments>,
         settings: HttpSettings,
         surface: Surface,
         closing: CancellationToken,
@@ -72,8 +72,10 @@ impl Front {
             rates: RateLimits::new(&settings),
             readiness: Readiness::new(),
             document: LazyPage::new(Box::new(document)),
-            shop: orders.shop.clone(),
-            orders,
+            shop: payments.orders.shop.clone(),
+            orders: payments.orders.clone(),
+            payments,
+            webhook_secret: settings.webhook_secret.clone(),
             closing,
         };
         let in_flight = [(); Class::VARIANTS.len()].map(|()| Semaphore::new(settings.in_flight));

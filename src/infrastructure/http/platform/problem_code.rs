@@ -9,6 +9,7 @@ use strum::{IntoStaticStr, VariantArray};
 pub enum ProblemCode {
     InvalidRequest,
     Unauthorized,
+    PaymentDeclined,
     Forbidden,
     NotFound,
     ItemNotFound,
@@ -27,6 +28,7 @@ pub enum ProblemCode {
     DuplicateRequest,
     TooManySales,
     SaleEnded,
+    OrderExpired,
     SoldOut,
     BodyTooLarge,
     HeadTooLarge,
@@ -52,6 +54,7 @@ impl ProblemCode {
         match self {
             ProblemCode::InvalidRequest => StatusCode::BAD_REQUEST,
             ProblemCode::Unauthorized => StatusCode::UNAUTHORIZED,
+            ProblemCode::PaymentDeclined => StatusCode::PAYMENT_REQUIRED,
             ProblemCode::Forbidden => StatusCode::FORBIDDEN,
             ProblemCode::NotFound
             | ProblemCode::ItemNotFound
@@ -69,7 +72,7 @@ impl ProblemCode {
             | ProblemCode::OrderInvalidState
             | ProblemCode::DuplicateRequest
             | ProblemCode::TooManySales => StatusCode::CONFLICT,
-            ProblemCode::SaleEnded | ProblemCode::SoldOut => StatusCode::GONE,
+            ProblemCode::SaleEnded | ProblemCode::OrderExpired | ProblemCode::SoldOut => StatusCode::GONE,
             ProblemCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ProblemCode::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ProblemCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -85,6 +88,7 @@ impl ProblemCode {
         match self {
             ProblemCode::InvalidRequest => "The request is invalid",
             ProblemCode::Unauthorized => "The admin token is missing",
+            ProblemCode::PaymentDeclined => "The payment was declined",
             ProblemCode::Forbidden => "The admin token is wrong",
             ProblemCode::NotFound => "The path does not exist",
             ProblemCode::ItemNotFound => "The item does not exist",
@@ -103,6 +107,7 @@ impl ProblemCode {
             ProblemCode::DuplicateRequest => "The request has already been served",
             ProblemCode::TooManySales => "Too many sales are live",
             ProblemCode::SaleEnded => "The sale has ended",
+            ProblemCode::OrderExpired => "The order was not paid in time",
             ProblemCode::SoldOut => "The item is sold out",
             ProblemCode::BodyTooLarge => "The body of the request is too large",
             ProblemCode::HeadTooLarge => "The head of the request is too large",

@@ -8,12 +8,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::application::ordering::Orders;
 use crate::application::ordering::memory::MemoryOrders;
+use crate::application::payment::Payments;
+use crate::application::payment::memory::NoPayments;
 use crate::application::sale::live_sale::LiveSale;
 use crate::application::sale::ports::*;
 use crate::application::sale::{Settings, Shop};
 use crate::application::shared::StoreError;
 use crate::domain::sale::*;
 use crate::domain::shared::*;
+use crate::infrastructure::payment::NoProvider;
 
 /// The way in which the stores fail.
 #[derive(Debug, Clone, Copy)]
@@ -42,9 +45,10 @@ pub fn shop(fault: StoreFault) -> Arc<Shop> {
     shop
 }
 
-/// The orders of a shop.
-pub fn orders(shop: Arc<Shop>) -> Arc<Orders> {
-    Arc::new(Orders::new(Arc::new(MemoryOrders::default()), shop))
+/// The orders of a shop, and their payments.
+pub fn payments(shop: Arc<Shop>) -> Arc<Payments> {
+    let orders = Arc::new(Orders::new(Arc::new(MemoryOrders::default()), shop));
+    Arc::new(Payments::new(Arc::new(NoPayments), Arc::new(NoProvider), orders, Duration::from_secs(600)))
 }
 
 /// A shop without a sale.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::domain::shared::Invalid;
 
+use crate::infrastructure::payment::WebhookSecret;
+
 use super::super::bearer::AdminToken;
 use super::proxies::TrustedProxies;
 
@@ -45,6 +47,8 @@ pub struct HttpSettings {
     pub trusted_proxies: TrustedProxies,
     /// The token of the administrators. Without one there is no admin interface.
     pub admin_token: Option<AdminToken>,
+    /// The secret of the payment provider, if there is one.
+    pub webhook_secret: Option<WebhookSecret>,
 }
 
 impl Default for HttpSettings {
@@ -62,6 +66,7 @@ impl Default for HttpSettings {
             address_rate: None,
             trusted_proxies: TrustedProxies::default(),
             admin_token: None,
+            webhook_secret: None,
         }
     }
 }
