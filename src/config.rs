@@ -9,12 +9,14 @@ use std::time::Duration;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Command};
+use hyper::Uri;
 
 use crate::application::sale::Settings;
 use crate::domain::sale::PaymentWindow;
 use crate::domain::shared::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
 use crate::infrastructure::http::{AdminToken, HttpSettings, Rate, TrustedProxies, TrustedProxy};
 use crate::infrastructure::local;
+use crate::infrastructure::payment::{PaymentSettings, ProviderKey, WebhookSecret};
 use crate::infrastructure::telemetry::LogFormat;
 
 pub use crate::infrastructure::telemetry::TraceConfig;
@@ -193,6 +195,38 @@ pub struct HttpConfig {
     /// Addresses or networks of the proxies whose X-Forwarded-For tells the address of a client: 10.0.0.7,10.1.0.0/16
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<TrustedProxy>,
+}
+
+/// The payments of orders.
+#[derive(Debug, Clone, Args)]
+pub struct PaymentConfig {
+    /// Payment provider: http://host:port; without it orders cannot be paid
+    #[arg(long, env = "PAYMENT_PROVIDER_URL", requires_all = ["payment_provider_key", "payment_webhook_secret"])]
+    pub payment_provider_url: Option<Uri>,
+
+    /// Key of this service at the payment provider
+    #[arg(long, env = "PAYMENT_PROVIDER_KEY", hide_env_values = true)]
+    pub payment_provider_key: Option<String>,
+
+    /// Secret with which the payment provider signs its events
+    #[arg(long, env = "PAYMENT_WEBHOOK_SECRET", hide_env_values = true)]
+    pub payment_webhook_secret: Option<String>,
+
+    /// Longest time in which a payment may be pending
+    #[arg(long, env = "PAYMENT_TTL", default_value = "10m", value_parser = positive)]
+    pub payment_ttl: Duration,
+}
+
+impl PaymentConfig {
+    /// Returns the settings of payments.
+    pub fn settings(&self) -> PaymentSettings {
+        let key = self.payment_provider_key.clone().and_then(ProviderKey::new);
+        PaymentSettings {
+            provider: self.payment_provider_url.clone().zip(key),
+            webhook_secret: self.payment_webhook_secret.clone().and_then(WebhookSecret::new),
+            patience: self.payment_ttl,
+        }
+    }
 }
 
 /// The logs.

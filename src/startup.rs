@@ -7,9 +7,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::ordering::Orders;
+use crate::application::payment::Payments;
 use crate::application::sale::{Settings, Shop};
 use crate::config::{HttpConfig, StoreUrls};
 use crate::infrastructure::http::{self, HttpSettings, Surface};
+use crate::infrastructure::payment::PaymentSettings;
 use crate::infrastructure::postgres::{self, PgArchive};
 use crate::infrastructure::redis::{self, RedisStore};
 use crate::infrastructure::{accept_queue, background, metrics, open_files};
@@ -58,7 +60,7 @@ impl Listeners {
 /// A shop that is connected to its stores.
 pub struct Service {
     pub shop: Arc<Shop>,
-    pub orders: Arc<Orders>,
+    pub payments: Arc<Payments>,
     archive: Arc<PgArchive>,
 }
 
@@ -72,7 +74,8 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, 
     let reads = Arc::new(archive.for_requests());
     let shop = Arc::new(Shop::new(redis, archive.clone(), reads, settings));
     let orders = Arc::new(Orders::new(archive.clone(), shop.clone()));
-    Ok(Service { shop, orders, archive })
+    let payments = payments_through(&PaymentSettings::NONE, &archive, orders);
+    Ok(Service { shop, payments, archive })
 }
 
 /// Connects to PostgreSQL, and waits for one that is still starting.
@@ -103,6 +106,12 @@ async fn connect_redis(url: &str) -> Result<RedisStore, redis::ConnectError> {
 }
 
 impl Service {
+    /// The same service with payments through this provider.
+    pub fn paid_through(self, settings: &PaymentSettings) -> Self {
+        let payments = payments_through(settings, &self.archive, self.payments.orders.clone());
+        Service { payments, ..self }
+    }
+
     /// Serves until `shutdown`. Then it answers the requests in flight, waits for the ledger to be archived, and stops
     /// the background tasks, in this order. It does the same, and fails, if a background task loses its supervisor.
     pub async fn serve(
@@ -111,7 +120,7 @@ impl Service {
         listeners: Listeners,
         shutdown: CancellationToken,
     ) -> Result<(), ServiceError> {
-        let Service { shop, orders, archive } = self;
+        let Service { shop, payments, archive } = self;
         http.check(shop.settings.ack_timeout)?;
         http.connections = open_files::make_room_for(http.connections);
         accept_queue::check(http.connections);
@@ -119,7 +128,7 @@ impl Service {
         let stop_background = CancellationToken::new();
         // A caller that drops this future stops everything, as a crash would.
         let _stopped_with_us = stop_background.clone().drop_guard();
-        let background = background::start(&shop, &orders, archive, stop_background);
+        let background = background::start(&shop, &payments, archive, stop_background);
         let drain_timeout = http.drain_timeout;
         let shutdown = shutdown.child_token();
         let watching = async {
@@ -128,7 +137,7 @@ impl Service {
                 () = shutdown.cancelled() => {}
             }
         };
-        tokio::join!(watching, serve_http(&orders, http, listeners, shutdown.clone()));
+        tokio::join!(watching, serve_http(&payments, http, listeners, shutdown.clone()));
         if tokio::time::timeout(drain_timeout, drained(&shop)).await.is_err() {
             tracing::warn!("the ledger is not fully archived yet: the next start continues with it");
         }
@@ -140,8 +149,12 @@ impl Service {
     }
 }
 
-async fn serve_http(orders: &Arc<Orders>, settings: HttpSettings, listeners: Listeners, shutdown: CancellationToken) {
-    let serve = |listener, surface| http::serve(listener, orders.clone(), settings.clone(), surface, shutdown.clone());
+fn payments_through(settings: &PaymentSettings, archive: &Arc<PgArchive>, orders: Arc<Orders>) -> Arc<Payments> {
+    Arc::new(Payments::new(archive.clone(), settings.provider(), orders, settings.patience))
+}
+
+async fn serve_http(payments: &Arc<Payments>, settings: HttpSettings, listeners: Listeners, shutdown: CancellationToken) {
+    let serve = |listener, surface| http::serve(listener, payments.clone(), settings.clone(), surface, shutdown.clone());
     match listeners.operations {
         None => serve(listeners.shopping, Surface::Everything).await,
         Some(operations) => {

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{HttpConfig, SaleConfig, StoreConfig};
+use crate::config::{HttpConfig, PaymentConfig, SaleConfig, StoreConfig};
 use crate::startup::{self, Listeners};
 
 use super::Failure;
@@ -19,6 +19,8 @@ pub struct Serve {
     sales: SaleConfig,
     #[command(flatten)]
     http: HttpConfig,
+    #[command(flatten)]
+    payments: PaymentConfig,
 }
 
 impl Serve {
@@ -30,7 +32,9 @@ impl Serve {
         if let Some(operations) = &listeners.operations {
             tracing::info!(address = %operations.local_addr()?, "serving /metrics and /admin on their own address");
         }
-        service.serve(self.http.settings(), listeners, shutdown).await?;
+        let payments = self.payments.settings();
+        let http = self.http.settings().told_with(payments.webhook_secret.clone());
+        service.paid_through(&payments).serve(http, listeners, shutdown).await?;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }

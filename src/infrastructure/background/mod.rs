@@ -10,6 +10,7 @@ mod catch_up;
 mod follower;
 pub mod metrics;
 mod orders;
+mod payments;
 mod pools;
 mod recovery;
 mod refusals;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::application::ordering::Orders;
+use crate::application::payment::Payments;
 use crate::application::sale::Shop;
 
 use super::postgres::PgArchive;
@@ -45,7 +46,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 const LOCK_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts all background tasks. They run until `stop`.
-pub fn start(shop: &Arc<Shop>, orders: &Arc<Orders>, archive: Arc<PgArchive>, stop: CancellationToken) -> Supervisor {
+pub fn start(shop: &Arc<Shop>, payments: &Arc<Payments>, archive: Arc<PgArchive>, stop: CancellationToken) -> Supervisor {
     let supervisor = Supervisor::new(shop.tasks.clone(), stop);
     start_with(shop, &supervisor, TaskName::Recovery, recovery::run);
     start_with(shop, &supervisor, TaskName::Schedule, schedule::run);
@@ -57,8 +58,10 @@ pub fn start(shop: &Arc<Shop>, orders: &Arc<Orders>, archive: Arc<PgArchive>, st
     let (its_shop, inner) = (shop.clone(), supervisor.clone());
     supervisor.start(TaskName::Sales, move || sales::run(its_shop.clone(), inner.clone()));
     start_with(shop, &supervisor, TaskName::Auditor, auditor::run);
+    let orders = &payments.orders;
     start_with(orders, &supervisor, TaskName::Expiry, orders::expire);
     start_with(orders, &supervisor, TaskName::StockReturn, orders::return_stock);
+    start_with(payments, &supervisor, TaskName::Reconciliation, payments::reconcile);
     supervisor.start(TaskName::Pools, move || pools::run(archive.clone()));
     let inner = supervisor.clone();
     supervisor.start(TaskName::Metrics, move || upkeep::run(inner.clone()));

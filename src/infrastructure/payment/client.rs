@@ -170,7 +170,7 @@ impl Provider for HttpProvider {
     }
 
     async fn confirm(&self, intent: &IntentId, attempt: &Attempt) -> Result<IntentState, ProviderError> {
-        let (path, body) = (format!("/payment_intents/{intent}/confirm"), json!({ "payment_method": attempt.method }));
+        let (path, body) = (format!("/payment_intents/{intent}/confirm"), json!({ "payment_method": attempt.method.as_str() }));
         let reply = self.post(&path, attempt.idempotency_key("confirm"), body).await?;
         match reply.status {
             // The provider does not know the payment method, so it has charged nothing.
@@ -185,7 +185,7 @@ impl Provider for HttpProvider {
     }
 
     async fn refund(&self, intent: &IntentId, attempt: &Attempt) -> Result<(), ProviderError> {
-        let body = json!({ "payment_intent": intent });
+        let body = json!({ "payment_intent": intent.as_str() });
         let reply = self.post("/refunds", attempt.idempotency_key("refund"), body).await?;
         match reply.status.is_success() {
             true => Ok(()),

@@ -3,8 +3,10 @@
 mod circuit;
 mod client;
 mod no_provider;
+mod settings;
 mod signature;
 
 pub use client::{HttpProvider, ProviderKey, state};
 pub use no_provider::NoProvider;
+pub use settings::PaymentSettings;
 pub use signature::{SignatureError, WebhookSecret};

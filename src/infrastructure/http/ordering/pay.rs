@@ -72,9 +72,8 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let PayRequest { payment_method } = request.required_json()?;
     let mut errors = FieldErrors::default();
     let method: Option<PaymentMethod> = errors.take("payment_method", payment_method.parse());
-    errors.check()?;
-    context.rates.check_code(&request.counted, code)?;
     let Some(method) = method else { return Err(errors.into_problem()) };
+    context.rates.check_code(&request.counted, code)?;
     let payments = context.payments.clone();
     // A request owns nothing: the payment goes on without its client.
     let paying = tokio::spawn(async move { payments.pay(code, method).await });

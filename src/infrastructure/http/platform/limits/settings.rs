@@ -72,6 +72,11 @@ impl Default for HttpSettings {
 }
 
 impl HttpSettings {
+    /// The same with the secret of the payment provider.
+    pub fn told_with(self, webhook_secret: Option<WebhookSecret>) -> Self {
+        HttpSettings { webhook_secret, ..self }
+    }
+
     /// Fails if the settings contradict each other, or the longest wait of a purchase for its commit.
     pub fn check(&self, ack_timeout: Duration) -> Result<(), Invalid> {
         if self.request_timeout <= ack_timeout {
