@@ -225,6 +225,7 @@ impl PaymentConfig {
             provider: self.payment_provider_url.clone().zip(key),
             webhook_secret: self.payment_webhook_secret.clone().and_then(WebhookSecret::new),
             patience: self.payment_ttl,
+            ..PaymentSettings::NONE
         }
     }
 }

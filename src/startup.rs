@@ -150,11 +150,17 @@ impl Service {
 }
 
 fn payments_through(settings: &PaymentSettings, archive: &Arc<PgArchive>, orders: Arc<Orders>) -> Arc<Payments> {
-    Arc::new(Payments::new(archive.clone(), settings.provider(), orders, settings.patience))
+    Arc::new(Payments::new(archive.clone(), settings.provider(), orders, settings.times()))
 }
 
-async fn serve_http(payments: &Arc<Payments>, settings: HttpSettings, listeners: Listeners, shutdown: CancellationToken) {
-    let serve = |listener, surface| http::serve(listener, payments.clone(), settings.clone(), surface, shutdown.clone());
+async fn serve_http(
+    payments: &Arc<Payments>,
+    settings: HttpSettings,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) {
+    let serve =
+        |listener, surface| http::serve(listener, payments.clone(), settings.clone(), surface, shutdown.clone());
     match listeners.operations {
         None => serve(listeners.shopping, Surface::Everything).await,
         Some(operations) => {

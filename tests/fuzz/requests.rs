@@ -17,7 +17,7 @@ use flashsale::application::payment::memory::NoPayments;
 use flashsale::application::sale::memory::{MemoryArchive, MemoryStore};
 use flashsale::application::sale::{Settings, Shop};
 use flashsale::infrastructure::http::{self, AdminToken, HttpSettings, Surface};
-use flashsale::infrastructure::payment::NoProvider;
+use flashsale::infrastructure::payment::{NoProvider, PaymentSettings};
 use libfuzzer_sys::fuzz_target;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -44,8 +44,7 @@ static SERVICE: LazyLock<(Runtime, SocketAddr)> = LazyLock::new(|| {
         shop.recover().await.expect("it is restored");
         shop.current_sale().expect("a sale is open");
         let orders = Arc::new(Orders::new(Arc::new(MemoryOrders::default()), shop));
-        let patience = Duration::from_secs(600);
-        let payments = Payments::new(Arc::new(NoPayments), Arc::new(NoProvider), orders, patience);
+        let payments = Payments::new(Arc::new(NoPayments), Arc::new(NoProvider), orders, PaymentSettings::NONE.times());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let http = HttpSettings { admin_token: AdminToken::new(ADMIN_TOKEN.into()), ..HttpSettings::default() };

@@ -20,6 +20,7 @@ mod monitoring;
 mod openapi;
 mod orders;
 mod pauses;
+mod payments;
 mod program;
 mod provider;
 mod purchase;

@@ -13,4 +13,4 @@ mod reconcile;
 mod settle;
 
 pub use pay::{Paid, PayError};
-pub use payments::Payments;
+pub use payments::{PaymentTimes, Payments};

@@ -63,7 +63,8 @@ impl Payments {
                 method: method.clone(),
                 amount: view.receipt.total.into(),
                 currency: view.receipt.currency,
-                patience: self.patience,
+                patience: self.times.patience,
+                ask_after: self.times.ask_after,
             };
             if let Some(attempt) = self.archive.begin(&view.order, &new).await? {
                 return self.charge(code, &attempt).await;

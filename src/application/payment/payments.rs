@@ -12,8 +12,19 @@ pub struct Payments {
     pub(super) archive: Arc<dyn PaymentArchive>,
     pub(super) provider: Arc<dyn Provider>,
     pub orders: Arc<Orders>,
+    pub(super) times: PaymentTimes,
+}
+
+/// The times of payments.
+#[derive(Debug, Clone, Copy)]
+pub struct PaymentTimes {
     /// Longest time in which a payment may be pending.
-    pub(super) patience: Duration,
+    pub patience: Duration,
+    /// Time after which the provider is asked what became of a payment.
+    pub ask_after: Duration,
+    /// Time for which the provider may be silent about a payment that is to be cancelled. Then the order ends without it,
+    /// and money that comes later is given back.
+    pub silence: Duration,
 }
 
 impl Payments {
@@ -22,8 +33,8 @@ impl Payments {
         archive: Arc<dyn PaymentArchive>,
         provider: Arc<dyn Provider>,
         orders: Arc<Orders>,
-        patience: Duration,
+        times: PaymentTimes,
     ) -> Self {
-        Payments { archive, provider, orders, patience }
+        Payments { archive, provider, orders, times }
     }
 }

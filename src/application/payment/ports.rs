@@ -54,6 +54,8 @@ pub struct NewAttempt {
     pub currency: Currency,
     /// Longest time in which the payment may be pending.
     pub patience: Duration,
+    /// Time after which to ask the provider what became of it.
+    pub ask_after: Duration,
 }
 
 /// The change of an order that a settlement means.

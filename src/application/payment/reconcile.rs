@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 
 use crate::application::ordering::ports::{End, Work};
 use crate::application::shared::StoreError;
@@ -21,10 +21,6 @@ const LEASE_TIME: Duration = Duration::from_secs(30);
 
 /// Pause before an attempt is looked at again.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// Time for which the provider may be silent about a payment that is to be cancelled. Then the order ends without it, and
-/// money that comes later is given back.
-const SILENCE_MAX: TimeDelta = TimeDelta::seconds(60);
 
 impl Payments {
     /// Looks at the attempts that are due, if no other instance does. Returns true if there may be more.
@@ -77,7 +73,7 @@ impl Payments {
         let cancelled = self.cancel_intent(&attempt).await?;
         if cancelled.is_err()
             && let Some((event, since)) = attempt.closing
-            && Utc::now() - since > SILENCE_MAX
+            && (Utc::now() - since).to_std().is_ok_and(|silence| silence > self.times.silence)
             && let Some((status, Some(reason))) = order.status.after(event)
         {
             tracing::error!(order = %order.id, "the provider is silent: the order ends, and money is given back");

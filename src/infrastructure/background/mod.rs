@@ -46,7 +46,12 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 const LOCK_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts all background tasks. They run until `stop`.
-pub fn start(shop: &Arc<Shop>, payments: &Arc<Payments>, archive: Arc<PgArchive>, stop: CancellationToken) -> Supervisor {
+pub fn start(
+    shop: &Arc<Shop>,
+    payments: &Arc<Payments>,
+    archive: Arc<PgArchive>,
+    stop: CancellationToken,
+) -> Supervisor {
     let supervisor = Supervisor::new(shop.tasks.clone(), stop);
     start_with(shop, &supervisor, TaskName::Recovery, recovery::run);
     start_with(shop, &supervisor, TaskName::Schedule, schedule::run);

@@ -170,7 +170,8 @@ impl Provider for HttpProvider {
     }
 
     async fn confirm(&self, intent: &IntentId, attempt: &Attempt) -> Result<IntentState, ProviderError> {
-        let (path, body) = (format!("/payment_intents/{intent}/confirm"), json!({ "payment_method": attempt.method.as_str() }));
+        let (path, body) =
+            (format!("/payment_intents/{intent}/confirm"), json!({ "payment_method": attempt.method.as_str() }));
         let reply = self.post(&path, attempt.idempotency_key("confirm"), body).await?;
         match reply.status {
             // The provider does not know the payment method, so it has charged nothing.

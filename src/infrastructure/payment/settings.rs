@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 
+use crate::application::payment::PaymentTimes;
 use crate::application::payment::ports::Provider;
 
 use super::client::{HttpProvider, ProviderKey};
@@ -20,12 +21,26 @@ pub struct PaymentSettings {
     pub webhook_secret: Option<WebhookSecret>,
     /// Longest time in which a payment may be pending.
     pub patience: Duration,
+    /// Time after which the provider is asked what became of a payment.
+    pub ask_after: Duration,
+    /// Time for which the provider may be silent about a payment that is to be cancelled.
+    pub silence: Duration,
 }
 
 impl PaymentSettings {
     /// Payments without a provider: orders can be cancelled, and expire.
-    pub const NONE: PaymentSettings =
-        PaymentSettings { provider: None, webhook_secret: None, patience: Duration::from_secs(600) };
+    pub const NONE: PaymentSettings = PaymentSettings {
+        provider: None,
+        webhook_secret: None,
+        patience: Duration::from_secs(600),
+        ask_after: Duration::from_secs(30),
+        silence: Duration::from_secs(60),
+    };
+
+    /// Returns the times.
+    pub fn times(&self) -> PaymentTimes {
+        PaymentTimes { patience: self.patience, ask_after: self.ask_after, silence: self.silence }
+    }
 
     /// Returns the provider.
     pub fn provider(&self) -> Arc<dyn Provider> {

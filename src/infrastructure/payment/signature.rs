@@ -32,10 +32,8 @@ impl WebhookSecret {
     /// Checks the header `Payment-Signature` of these bytes at this time, in seconds since the Unix epoch. The time that
     /// it takes reveals nothing about the right signature.
     pub fn check(&self, header: &str, body: &[u8], now: i64) -> Result<(), SignatureError> {
-        let (time, mac) = header
-            .strip_prefix("t=")
-            .and_then(|rest| rest.split_once(",v1="))
-            .ok_or(SignatureError::Unreadable)?;
+        let (time, mac) =
+            header.strip_prefix("t=").and_then(|rest| rest.split_once(",v1=")).ok_or(SignatureError::Unreadable)?;
         let seconds: i64 = time.parse().map_err(|_| SignatureError::Unreadable)?;
         let mac = bytes_of(mac).ok_or(SignatureError::Unreadable)?;
         let mut expected = Hmac::<Sha256>::new_from_slice(self.0.as_bytes())

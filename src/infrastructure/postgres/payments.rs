@@ -17,9 +17,6 @@ use super::connection::PgArchive;
 use super::errors::store_error;
 use super::statement::Statement;
 
-/// Time after which to ask the provider what became of a payment.
-const ASK_AFTER: Duration = Duration::from_secs(30);
-
 struct PaymentRow {
     sale: String,
     ledger_id: i64,
@@ -63,7 +60,7 @@ impl PaymentArchive for PgArchive {
             new.patience.as_secs_f64(),
             new.method.as_str(),
             new.amount.0,
-            ASK_AFTER.as_secs_f64(),
+            new.ask_after.as_secs_f64(),
         );
         let begun = Statement::BeginPayment.run(begun.fetch_optional(&self.pool)).await?;
         let attempt = |number: i16| {

@@ -23,8 +23,12 @@ pub struct ProviderApi(Client);
 
 /// Returns the command of a provider with this database.
 pub fn command(database_url: &str, args: &[&str]) -> Command {
+    command_at("127.0.0.1:0", database_url, args)
+}
+
+fn command_at(address: &str, database_url: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
-    command.args(["provider", "--listen", "127.0.0.1:0"]).args(args);
+    command.args(["provider", "--listen", address]).args(args);
     command.env("PROVIDER_DATABASE_URL", database_url).env_remove("LOG");
     command.env("PROVIDER_KEY", PROVIDER_KEY).env("WEBHOOK_SECRET", WEBHOOK_SECRET);
     command
@@ -32,7 +36,11 @@ pub fn command(database_url: &str, args: &[&str]) -> Command {
 
 impl Provider {
     pub async fn start(database_url: &str, args: &[&str]) -> Self {
-        let program = Program::run(command(database_url, args)).await;
+        Provider::start_at("127.0.0.1:0", database_url, args).await
+    }
+
+    pub async fn start_at(address: &str, database_url: &str, args: &[&str]) -> Self {
+        let program = Program::run(command_at(address, database_url, args)).await;
         let api = ProviderApi(program.client.clone());
         Provider { program, api }
     }

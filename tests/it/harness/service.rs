@@ -11,6 +11,7 @@ use flashsale::config::StoreUrls;
 use flashsale::domain::sale::Window;
 use flashsale::domain::shared::{Epoch, LedgerId, SaleId};
 use flashsale::infrastructure::http::HttpSettings;
+use flashsale::infrastructure::payment::PaymentSettings;
 use flashsale::infrastructure::telemetry::{self, LogFormat};
 use flashsale::startup::{self, Listeners};
 use sqlx::PgPool;
@@ -33,6 +34,7 @@ pub struct World {
     pub database: PgPool,
     pub settings: Settings,
     pub http: HttpSettings,
+    pub payment: PaymentSettings,
 }
 
 /// One instance of the service.
@@ -78,7 +80,7 @@ impl World {
         };
         let redis = Redis::start();
         let (redis_url, database_url) = (redis.service_url(), stores::service_url(&database_url));
-        World { redis, redis_url, database_url, database, settings, http }
+        World { redis, redis_url, database_url, database, settings, http, payment: PaymentSettings::NONE }
     }
 
     /// The same with a change.
@@ -105,8 +107,10 @@ impl World {
         let (shutdown, http) = (CancellationToken::new(), self.http.clone());
         let token = shutdown.clone();
         let listeners = Listeners { shopping, operations: None };
+        let payment = self.payment.clone();
+        let http = http.told_with(payment.webhook_secret.clone());
         let server = tokio::spawn(async move {
-            service.serve(http, listeners, token).await.expect("the settings are valid");
+            service.paid_through(&payment).serve(http, listeners, token).await.expect("the settings are valid");
         });
         Instance { client, shop, shutdown, server }
     }

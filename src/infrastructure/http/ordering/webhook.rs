@@ -71,9 +71,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let secret = context.webhook_secret.as_ref().ok_or_else(|| unsigned("is not expected: there is no provider"))?;
     let header = request.head.headers.get(SIGNATURE).and_then(|header| header.to_str().ok());
     let header = header.ok_or_else(|| unsigned("is required"))?;
-    secret
-        .check(header, &request.body, Utc::now().timestamp())
-        .map_err(|error| unsigned(&error.to_string()))?;
+    secret.check(header, &request.body, Utc::now().timestamp()).map_err(|error| unsigned(&error.to_string()))?;
     let event: PaymentEvent = json::read(&request.body)?;
     let mut errors = FieldErrors::default();
     let id: Option<EventId> = errors.take("id", event.id.parse());

@@ -16,7 +16,7 @@ use crate::application::sale::{Settings, Shop};
 use crate::application::shared::StoreError;
 use crate::domain::sale::*;
 use crate::domain::shared::*;
-use crate::infrastructure::payment::NoProvider;
+use crate::infrastructure::payment::{NoProvider, PaymentSettings};
 
 /// The way in which the stores fail.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ pub fn shop(fault: StoreFault) -> Arc<Shop> {
 /// The orders of a shop, and their payments.
 pub fn payments(shop: Arc<Shop>) -> Arc<Payments> {
     let orders = Arc::new(Orders::new(Arc::new(MemoryOrders::default()), shop));
-    Arc::new(Payments::new(Arc::new(NoPayments), Arc::new(NoProvider), orders, Duration::from_secs(600)))
+    Arc::new(Payments::new(Arc::new(NoPayments), Arc::new(NoProvider), orders, PaymentSettings::NONE.times()))
 }
 
 /// A shop without a sale.
