@@ -15,9 +15,14 @@ const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain/shared", &[]),
     ("domain/sale", &["domain/shared"]),
+    ("domain/ordering", &["domain/shared"]),
     ("application/shared", &["domain/shared"]),
     ("sabotage", &[]),
     ("application/sale", &["application/shared", "domain/sale", "domain/shared", "sabotage"]),
+    (
+        "application/ordering",
+        &["application/sale", "application/shared", "domain/ordering", "domain/sale", "domain/shared"],
+    ),
     ("infrastructure/telemetry", &["domain/shared"]),
     ("infrastructure/backoff", &[]),
     ("infrastructure/accept_queue", &[]),
@@ -37,11 +42,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "infrastructure/postgres",
-        &["application/sale", "application/shared", "domain/sale", "domain/shared", "infrastructure/metrics"],
+        &[
+            "application/ordering",
+            "application/sale",
+            "application/shared",
+            "domain/ordering",
+            "domain/sale",
+            "domain/shared",
+            "infrastructure/metrics",
+        ],
     ),
     (
         "infrastructure/background",
         &[
+            "application/ordering",
             "application/sale",
             "application/shared",
             "domain/shared",
@@ -54,6 +68,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "infrastructure/http/platform",
         &[
+            "application/ordering",
             "application/sale",
             "application/shared",
             "domain/sale",
@@ -75,12 +90,24 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "infrastructure/http/ordering",
+        &[
+            "application/ordering",
+            "application/shared",
+            "domain/ordering",
+            "domain/sale",
+            "domain/shared",
+            "infrastructure/http/platform",
+        ],
+    ),
+    (
         "infrastructure/http/admin",
         &[
             "application/sale",
             "application/shared",
             "domain/sale",
             "domain/shared",
+            "infrastructure/http/ordering",
             "infrastructure/http/platform",
             "infrastructure/http/sale",
         ],
@@ -93,9 +120,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "infrastructure/http",
         &[
+            "application/ordering",
             "application/sale",
             "infrastructure/http/admin",
             "infrastructure/http/operations",
+            "infrastructure/http/ordering",
             "infrastructure/http/platform",
             "infrastructure/http/sale",
         ],
@@ -104,6 +133,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "config",
         &[
             "application/sale",
+            "domain/sale",
             "domain/shared",
             "infrastructure/http",
             "infrastructure/http/platform",
@@ -115,6 +145,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "startup",
         &[
+            "application/ordering",
             "application/sale",
             "config",
             "domain/shared",

@@ -37,7 +37,7 @@ pub struct Holder(pub i64);
 pub struct End {
     pub status: OrderStatus,
     pub reason: OrderReason,
-    /// The words of whoever cancelled it.
+    /// The words of the person who cancelled it.
     pub note: Option<String>,
 }
 
