@@ -83,6 +83,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "application/sale",
             "application/shared",
+            "domain/ordering",
             "domain/sale",
             "domain/shared",
             "infrastructure/http/platform",

@@ -272,10 +272,8 @@ async fn order(survey: &mut Survey, shop: &Instance) {
         { "name": "Sticker", "image_url": "/sticker.jpg", "price": "0.00" }]);
     let wanted = json!({ "items": items, "payment_window_seconds": 600 });
     let sale = text(&survey.ask_with(client, "POST /admin/sales", &[ADMIN], wanted, "201").await.json(), "id");
-    eventually("the sale is known", || async {
-        client.get(&format!("/sales/{sale}")).await.json()["active"] == true
-    })
-    .await;
+    eventually("the sale is known", || async { client.get(&format!("/sales/{sale}")).await.json()["active"] == true })
+        .await;
     let mut bought = Vec::new();
     for (user, item) in [("ann", "00001"), ("bob", "00001"), ("cat", "00002")] {
         let code = client.cart(user, &[&format!("{sale}-{item}")]).await;
@@ -494,7 +492,9 @@ fn rate(requests: u32) -> Rate {
 
 /// Returns a path for every operation.
 fn any_path_of_each(survey: &Survey) -> Vec<(String, String, String)> {
-    let path = |pattern: &str| pattern.replace(['{', '}'], "");
+    let valid = [("{code}", made_up_code("20260101T00")), ("{order_id}", "20260101T00-1-0".to_owned())];
+    let filled = |path: String, (name, value): &(&str, String)| path.replace(name, value);
+    let path = |pattern: &str| valid.iter().fold(pattern.to_owned(), filled).replace(['{', '}'], "");
     survey
         .document
         .operations()

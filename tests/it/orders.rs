@@ -72,11 +72,32 @@ async fn a_purchase_that_must_be_paid_is_an_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_purchase_has_the_same_bytes_and_tells_the_present_of_its_order() {
+    let world = world(LONG).await;
+    let (shop, other) = (world.start().await, world.start().await);
+    let code = shop.client.cart("ann", &["1"]).await;
+    let key = || shop.client.request(Method::POST, "/api/purchase").header("idempotency-key", "k");
+    let body = json!({ "user_id": "ann", "item_id": "2", "quantity": 1 }).to_string();
+    let buy_now = || shop.client.send(key().header("content-type", "application/json"), &body);
+    let first = [shop.client.purchase(&code).await.expect(200), buy_now().await.expect(200)];
+    for status in ["RESERVED", "CANCELLED"] {
+        let again = [other.client.purchase(&code).await.expect(200), buy_now().await.expect(200)];
+        for (first, again) in first.iter().zip(again) {
+            assert_eq!(first.header("order-status"), Some("RESERVED"));
+            assert_eq!((again.header("order-status"), &again.body), (Some(status), &first.body));
+            assert_eq!(again.header("idempotent-replayed"), Some("true"));
+            cancel(&shop, first.json()["code"].as_str().expect("a code"), "ann").await.expect(200);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sale_without_a_payment_window_has_no_orders() {
     let world = World::new().await;
     let shop = world.start().await;
     let (code, receipt) = buy(&shop, "ann", &["1"]).await;
     assert!(receipt.get("pay_by").is_none(), "{receipt}");
+    assert_eq!(shop.client.purchase(&code).await.expect(200).header("order-status"), None);
     shop.client.get(&format!("/orders/{code}")).await.expect_problem(404, "order_not_found");
     cancel(&shop, &code, "ann").await.expect_problem(404, "order_not_found");
     assert_eq!(shop.client.get("/users/ann/orders").await.expect(200).json()["orders"], json!([]));
@@ -136,7 +157,9 @@ async fn an_order_that_costs_nothing_is_paid() {
     for (ordinals, status) in [(&[1][..], "PAID"), (&[2], "RESERVED"), (&[1, 2], "RESERVED")] {
         let items: Vec<String> = ordinals.iter().map(|ordinal| format!("{sale}-{ordinal:05}")).collect();
         let items: Vec<&str> = items.iter().map(String::as_str).collect();
-        let (code, _) = buy(&shop, status, &items).await;
+        let code = shop.client.cart(status, &items).await;
+        let bought = shop.client.purchase(&code).await.expect(200);
+        assert_eq!(bought.header("order-status"), Some(status), "{ordinals:?}");
         assert_eq!(order(&shop, &code).await["status"], status, "{ordinals:?}");
     }
 }

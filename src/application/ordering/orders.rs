@@ -6,7 +6,7 @@ use crate::application::sale::Shop;
 use crate::application::sale::list_page::ListPage;
 use crate::application::sale::purchase::PurchaseOutcome;
 use crate::application::shared::StoreError;
-use crate::domain::ordering::Order;
+use crate::domain::ordering::{Order, OrderStatus};
 use crate::domain::sale::Receipt;
 use crate::domain::shared::{CheckoutCode, OrderId, SaleId, UserId};
 
@@ -51,6 +51,17 @@ impl Orders {
             Some(receipt) if receipt.pay_by.is_some() => self.with_order(receipt).await.map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// Returns the present state of the order of a durable purchase; `None` if its sale wants no payment, or the archive
+    /// does not answer. A new order is not read.
+    pub async fn status_of(&self, receipt: &Receipt, is_new: bool) -> Option<OrderStatus> {
+        receipt.pay_by?;
+        if is_new {
+            return Some(OrderStatus::of_new(receipt.total));
+        }
+        let orders = self.archive.orders(&[receipt.order_id]).await.ok()?;
+        orders.get(&receipt.order_id).map(|order| order.status)
     }
 
     /// Lists the orders of a user, newest first, after an order of the list.
