@@ -4,6 +4,7 @@ mod config;
 mod healthcheck;
 mod local;
 mod migrate;
+mod order;
 mod purchase;
 mod recovered;
 mod sale;
@@ -41,6 +42,8 @@ enum Command {
     Sale(sale::SaleCommand),
     /// Void purchases
     Purchase(purchase::PurchaseCommand),
+    /// Show, list and cancel orders
+    Order(order::OrderCommand),
     /// Compare Redis with PostgreSQL and check every invariant of all sales; exits 1 if one is broken
     Verify(verify::Verify),
     /// Check if a running service is ready; exits 1 if not
@@ -75,6 +78,7 @@ impl Cli {
                 Command::Migrate(migrate) => migrate.run().await,
                 Command::Sale(sale) => sale.run().await,
                 Command::Purchase(purchase) => purchase.run().await,
+                Command::Order(order) => order.run().await,
                 Command::Verify(verify) => verify.run().await,
                 Command::Healthcheck(healthcheck) => healthcheck.run().await,
                 Command::Config(config) => config.run(),

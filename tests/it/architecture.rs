@@ -163,8 +163,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "application/ordering",
             "application/sale",
             "config",
+            "domain/ordering",
             "domain/sale",
             "domain/shared",
             "infrastructure/local",

@@ -1,5 +1,6 @@
 //! Orders: purchases that must be paid, or give their stock back.
 
+use std::process::Command;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -20,6 +21,15 @@ use crate::harness::service::{Instance, World, ending_period};
 const LONG: u32 = 600;
 const SHORT: u32 = 1;
 const TOKEN: &str = "the-token-of-the-administrator";
+
+/// Runs a command. Returns whether it succeeded, what it printed, and its errors.
+fn run(world: &World, args: &[&str]) -> (bool, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
+    command.args(args).env("DATABASE_URL", &world.database_url).env("REDIS_URL", world.redis.service_url());
+    let output = tokio::task::block_in_place(|| command.env("LOG", "error").output()).expect("the program runs");
+    let [printed, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
+    (output.status.success(), printed, errors)
+}
 
 /// A world whose sales must be paid within this many seconds.
 async fn world(seconds: u32) -> World {
@@ -243,4 +253,63 @@ async fn the_late_write_of_a_holder_that_slept_is_refused() {
     assert_eq!(archive.end_overdue(lease, OrderStatus::Reserved, &end, 10).await.expect("it answers"), 1);
     let order = archive.orders(&[id]).await.expect("it answers").remove(&id).expect("it exists");
     assert_eq!(archive.end(&order, &end).await.expect("it answers"), None, "it is final");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_show_cancel_and_list_orders() {
+    let world = world(LONG).await;
+    let shop = world.start().await;
+    let (code, receipt) = buy(&shop, "ann", &["1", "2"]).await;
+    let (_, later) = buy(&shop, "bob", &["3"]).await;
+    let [id, later] = [&receipt, &later].map(|receipt| receipt["order_id"].as_str().expect("an id").to_owned());
+    let ok = |args: &[&str]| {
+        let (is_ok, printed, errors) = run(&world, args);
+        assert!(is_ok, "{args:?}: {errors}");
+        printed
+    };
+    let refused = |args: &[&str], reason: &str| {
+        let (is_ok, printed, errors) = run(&world, args);
+        assert!(!is_ok && printed.is_empty() && errors.contains(reason), "{args:?}: {printed} {errors}");
+    };
+    let first_of_each = |list: &str| -> Vec<String> {
+        list.lines().map(|line| line.split(' ').next().expect("an id").to_owned()).collect()
+    };
+
+    let shown = ok(&["order", "show", &code]);
+    assert!(shown.starts_with(&format!("{id} RESERVED version=1 deadline=")), "{shown}");
+    let total = receipt["total"].as_str().expect("a total");
+    let lines = format!("user=ann total={total} EUR\n{} quantity=1\n{} quantity=1\n", shop.item(1), shop.item(2));
+    assert!(shown.ends_with(&lines), "{shown}");
+    let reserved = ["order", "list", "--status", "RESERVED"];
+    assert_eq!(first_of_each(&ok(&reserved)), [later.clone(), id.clone()], "newest first");
+    assert_eq!(first_of_each(&ok(&[&reserved[..], &["--limit", "1"]].concat())), [later]);
+    assert_eq!(ok(&[&reserved[..], &["--sale", "20260101T00"]].concat()), "");
+
+    // Its stock follows its fate, so nobody frees it in another way.
+    refused(&["purchase", "void", &code, "--reason", "broken"], "cancel it with `flashsale order cancel`");
+    assert_eq!(world.count("SELECT count(*) FROM released_units").await, 0);
+    for _ in 0..2 {
+        let cancelled = ok(&["order", "cancel", &code, "--reason", "asked by telephone"]);
+        assert!(cancelled.starts_with(&format!("{id} CANCELLED version=2 ")), "{cancelled}");
+        assert!(cancelled.contains(" reason=ADMIN "), "{cancelled}");
+    }
+    assert_eq!(world.count("SELECT count(*) FROM orders WHERE note = 'asked by telephone'").await, 1);
+    eventually("a running service returns the stock", || shop.client.has_bought("eve", "r", "1")).await;
+    assert_eq!(first_of_each(&ok(&["order", "list", "--status", "CANCELLED", "--sale", &shop.sale()])), [id]);
+
+    let unknown = format!("{}-{:032x}", shop.sale(), 7);
+    refused(&["order", "show", &unknown], "nothing was bought with this code");
+    refused(&["order", "cancel", &unknown, "--reason", "x"], "nothing was bought with this code");
+    refused(&["order", "cancel", &code, "--reason", ""], "must have 1 to 500 characters");
+    refused(&["order", "list", "--status", "LOST"], "invalid value 'LOST'");
+    sqlx::query("UPDATE orders SET status = 'PAID', deadline = NULL, finished_at = now() WHERE status = 'RESERVED'")
+        .execute(&world.database)
+        .await
+        .expect("it is paid");
+    let paid = shop.client.buy_now("bob", "x", "3").await;
+    assert_eq!(paid.status, 410, "a paid unit is sold");
+    let secret = "SELECT encode(code, 'hex') FROM purchases WHERE user_id = 'bob'";
+    let secret: String = sqlx::query_scalar(secret).fetch_one(&world.database).await.expect("it is archived");
+    let paid = format!("{}-{secret}", shop.sale());
+    refused(&["order", "cancel", &paid, "--reason", "x"], "the order has ended: PAID");
 }

@@ -22,19 +22,16 @@ pub enum Canceller {
 }
 
 /// An order that was not cancelled.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CancelError {
     /// There is no such order, or not for this user.
+    #[error("there is no such order")]
     NotFound,
     /// It has ended otherwise.
+    #[error("the order has ended: {}", .0.order.status)]
     Final(Box<OrderView>),
-    Failed(StoreError),
-}
-
-impl From<StoreError> for CancelError {
-    fn from(error: StoreError) -> Self {
-        CancelError::Failed(error)
-    }
+    #[error(transparent)]
+    Failed(#[from] StoreError),
 }
 
 impl Orders {

@@ -10,7 +10,7 @@ use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus, Version};
 use crate::domain::shared::OrderId;
 
-use super::ports::{End, Holder, Lease, OrderArchive, Work};
+use super::ports::{End, Holder, Lease, OrderArchive, OrderFilter, Work};
 
 /// Orders without deadlines. Every claim succeeds.
 #[derive(Debug, Default)]
@@ -29,6 +29,13 @@ impl OrderArchive for MemoryOrders {
     async fn orders(&self, ids: &[OrderId]) -> Result<HashMap<OrderId, Order>, StoreError> {
         let orders = self.orders_now();
         Ok(ids.iter().filter_map(|id| Some((*id, orders.get(id)?.clone()))).collect())
+    }
+
+    async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
+        let orders = self.orders_now();
+        let is_listed =
+            |order: &&Order| order.status == filter.status && filter.sale.is_none_or(|sale| order.id.sale == sale);
+        Ok(orders.values().filter(is_listed).take(filter.limit).cloned().collect())
     }
 
     async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError> {

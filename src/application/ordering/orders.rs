@@ -10,7 +10,7 @@ use crate::domain::ordering::{Order, OrderStatus};
 use crate::domain::sale::Receipt;
 use crate::domain::shared::{CheckoutCode, OrderId, SaleId, UserId};
 
-use super::ports::{Holder, OrderArchive};
+use super::ports::{Holder, OrderArchive, OrderFilter};
 
 /// The answer about an order whose purchase is not durable yet.
 const NOT_DURABLE: StoreError = StoreError::Busy("the purchase is not known to be durable yet");
@@ -80,6 +80,11 @@ impl Orders {
         };
         let entries = page.entries.into_iter().map(view).collect::<Result<_, StoreError>>()?;
         Ok(ListPage { entries, next: page.next })
+    }
+
+    /// Lists orders of any user: the newest sale first, and its newest order first.
+    pub async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
+        self.archive.list(filter).await
     }
 
     pub(super) async fn with_order(&self, receipt: Receipt) -> Result<OrderView, StoreError> {

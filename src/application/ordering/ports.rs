@@ -8,7 +8,7 @@ use strum::{IntoStaticStr, VariantArray};
 
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderReason, OrderStatus};
-use crate::domain::shared::OrderId;
+use crate::domain::shared::{OrderId, SaleId};
 
 /// Work that one instance does at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
@@ -41,11 +41,23 @@ pub struct End {
     pub note: Option<String>,
 }
 
+/// A selection of orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderFilter {
+    pub status: OrderStatus,
+    /// Only orders of this sale.
+    pub sale: Option<SaleId>,
+    pub limit: usize,
+}
+
 /// The fate of orders, in PostgreSQL. Deadlines are by its clock.
 #[async_trait]
 pub trait OrderArchive: Send + Sync {
     /// Reads orders. Those that do not exist are missing in the answer.
     async fn orders(&self, ids: &[OrderId]) -> Result<HashMap<OrderId, Order>, StoreError>;
+
+    /// Lists orders: the newest sale first, and its newest order first.
+    async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError>;
 
     /// Ends an order that still has this state and version. Returns `None`, and changes nothing, if it has not.
     async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError>;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::application::ordering::ports::{End, Holder, Lease, OrderArchive, Work};
+use crate::application::ordering::ports::{End, Holder, Lease, OrderArchive, OrderFilter, Work};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus, Version};
 use crate::domain::shared::OrderId;
@@ -57,6 +57,21 @@ impl OrderArchive for PgArchive {
         );
         let rows = Statement::Orders.run(rows.fetch_all(&self.pool)).await?;
         rows.into_iter().map(|row| row.into_order().map(|order| (order.id, order))).collect()
+    }
+
+    async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
+        let rows = sqlx::query_as!(
+            OrderRow,
+            "SELECT sales.id AS sale, ledger_id, version, status, deadline, reason, declines, returned_at
+             FROM orders JOIN sales ON sales.key = sale
+             WHERE status = $1 AND ($2::text IS NULL OR sale = (SELECT key FROM sales WHERE id = $2))
+             ORDER BY sale DESC, ledger_id DESC LIMIT $3",
+            <&str>::from(filter.status),
+            filter.sale.map(|sale| sale.to_string()),
+            filter.limit as i64,
+        );
+        let rows = Statement::ListOrders.run(rows.fetch_all(&self.pool)).await?;
+        rows.into_iter().map(OrderRow::into_order).collect()
     }
 
     async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError> {

@@ -54,6 +54,7 @@ pub enum Statement {
     PersistAttempts,
     AddRefusals,
     Orders,
+    ListOrders,
     EndOrder,
     EndOverdueOrders,
     UnreturnedOrders,
