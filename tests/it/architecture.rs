@@ -28,7 +28,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("infrastructure/accept_queue", &[]),
     ("infrastructure/open_files", &[]),
     ("infrastructure/local", &["infrastructure/backoff"]),
-    ("infrastructure/metrics", &["application/sale", "application/shared", "domain/sale", "domain/shared"]),
+    (
+        "infrastructure/metrics",
+        &[
+            "application/ordering",
+            "application/sale",
+            "application/shared",
+            "domain/ordering",
+            "domain/sale",
+            "domain/shared",
+        ],
+    ),
     (
         "infrastructure/redis",
         &[

@@ -4,9 +4,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use flashsale::application::ordering::ports::{End, Holder, OrderArchive, Work};
+use flashsale::application::ordering::ports::{End, Holder, OrderArchive, OrderFilter, Work};
 use flashsale::application::sale::create_sale::{NewSale, Offer};
-use flashsale::domain::ordering::{OrderReason, OrderStatus};
+use flashsale::domain::ordering::{Order, OrderReason, OrderStatus};
 use flashsale::domain::sale::{Item, PaymentWindow};
 use flashsale::domain::shared::{Currency, OrderId};
 use flashsale::infrastructure::http::AdminToken;
@@ -312,4 +312,42 @@ async fn commands_show_cancel_and_list_orders() {
     let secret: String = sqlx::query_scalar(secret).fetch_one(&world.database).await.expect("it is archived");
     let paid = format!("{}-{secret}", shop.sale());
     refused(&["order", "cancel", &paid, "--reason", "x"], "the order has ended: PAID");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_and_counts_of_orders_are_measured_by_one_instance() {
+    let world = world(LONG).await;
+    let (shop, other) = (world.start().await, world.start().await);
+    let values = async |series: &str| -> Vec<f64> {
+        let mut values = Vec::new();
+        for instance in [&shop, &other] {
+            let text = String::from_utf8(instance.client.get("/metrics").await.expect(200).body.to_vec());
+            let text = text.expect("metrics are text");
+            values.extend(text.lines().filter_map(|line| line.strip_prefix(series)?.trim().parse::<f64>().ok()));
+        }
+        values
+    };
+    let cancelled = r#"flashsale_order_transitions_total{from="RESERVED",to="CANCELLED",reason="USER_CANCEL"}"#;
+    let refused = "flashsale_order_transitions_refused_total";
+    // All instances of a process share these.
+    let (before, refused_before) = (values(cancelled).await[0], values(refused).await[0]);
+    let (code, _) = buy(&shop, "ann", &["1"]).await;
+    buy(&shop, "bob", &["2"]).await;
+    let reserved = r#"flashsale_orders{status="RESERVED"}"#;
+    eventually("one instance counts", || async { values(reserved).await == [2.0] }).await;
+    cancel(&shop, &code, "ann").await.expect(200);
+    assert!(values(cancelled).await[0] > before);
+    let archive = PgArchive::connect(&world.database_url, 2).await.expect("PostgreSQL answers");
+    let orders = archive.list(OrderFilter { status: OrderStatus::Cancelled, sale: None, limit: 9 }).await;
+    let end = End { status: OrderStatus::Expired, reason: OrderReason::ReservationTtl, note: None };
+    let stale = Order { status: OrderStatus::Reserved, ..orders.expect("it answers").remove(0) };
+    assert_eq!(archive.end(&stale, &end).await.expect("it answers"), None);
+    assert!(values(refused).await[0] > refused_before);
+    eventually("the cancelled order is counted", || async {
+        values(r#"flashsale_orders{status="CANCELLED"}"#).await == [1.0] && values(reserved).await == [1.0]
+    })
+    .await;
+    for late in ["flashsale_orders_overdue", "flashsale_stock_return_lag_seconds"] {
+        eventually(late, || async { values(late).await == [0.0] }).await;
+    }
 }

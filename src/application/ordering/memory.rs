@@ -10,6 +10,7 @@ use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus, Version};
 use crate::domain::shared::OrderId;
 
+use super::findings::OrderCounts;
 use super::ports::{End, Holder, Lease, OrderArchive, OrderFilter, Work};
 
 /// Orders without deadlines. Every claim succeeds.
@@ -52,6 +53,12 @@ impl OrderArchive for MemoryOrders {
 
     async fn unreturned(&self, _: usize) -> Result<Vec<Order>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn count(&self, _: Duration) -> Result<OrderCounts, StoreError> {
+        let mut counts = OrderCounts::default();
+        self.orders_now().values().for_each(|order| *counts.by_status.entry(order.status).or_default() += 1);
+        Ok(counts)
     }
 
     async fn claim(&self, work: Work, _: Holder, _: Duration) -> Result<Option<Lease>, StoreError> {

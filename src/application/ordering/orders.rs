@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
+
 use crate::application::sale::Shop;
 use crate::application::sale::list_page::ListPage;
 use crate::application::sale::purchase::PurchaseOutcome;
@@ -10,6 +12,7 @@ use crate::domain::ordering::{Order, OrderStatus};
 use crate::domain::sale::Receipt;
 use crate::domain::shared::{CheckoutCode, OrderId, SaleId, UserId};
 
+use super::findings::OrderCounts;
 use super::ports::{Holder, OrderArchive, OrderFilter};
 
 /// The answer about an order whose purchase is not durable yet.
@@ -27,12 +30,14 @@ pub struct Orders {
     pub(super) archive: Arc<dyn OrderArchive>,
     pub shop: Arc<Shop>,
     pub(super) holder: Holder,
+    /// The last counts, if this instance counts.
+    pub counts: ArcSwapOption<OrderCounts>,
 }
 
 impl Orders {
     /// The orders of the purchases in this shop.
     pub fn new(archive: Arc<dyn OrderArchive>, shop: Arc<Shop>) -> Self {
-        Orders { archive, shop, holder: Holder(rand::random()) }
+        Orders { archive, shop, holder: Holder(rand::random()), counts: ArcSwapOption::empty() }
     }
 
     /// Returns the order of a checkout code; `None` if nothing was bought with it, or its sale wants no payment.

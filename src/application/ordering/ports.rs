@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::application::shared::StoreError;
-use crate::domain::ordering::{Order, OrderReason, OrderStatus};
+use crate::domain::ordering::{Order, OrderReason, OrderStatus, Transition};
 use crate::domain::shared::{OrderId, SaleId};
+
+use super::findings::OrderCounts;
 
 /// Work that one instance does at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
@@ -18,6 +20,8 @@ pub enum Work {
     Expiry,
     /// Returning the stock of orders that ended without payment.
     Return,
+    /// Counting orders for the metrics.
+    Counting,
 }
 
 /// The right to do some work for a while. Its token rises with each new claim, and every write of the work checks it, so
@@ -39,6 +43,13 @@ pub struct End {
     pub reason: OrderReason,
     /// The words of the person who cancelled it.
     pub note: Option<String>,
+}
+
+impl End {
+    /// Returns the change that ends an order in this state.
+    pub fn transition(&self, from: OrderStatus) -> Transition {
+        Transition { from, to: self.status, reason: Some(self.reason) }
+    }
 }
 
 /// A selection of orders.
@@ -67,6 +78,9 @@ pub trait OrderArchive: Send + Sync {
 
     /// Lists up to `max` orders that ended without payment and whose stock is not returned, oldest end first.
     async fn unreturned(&self, max: usize) -> Result<Vec<Order>, StoreError>;
+
+    /// Counts all orders. Those whose deadline is over for this time are overdue.
+    async fn count(&self, late: Duration) -> Result<OrderCounts, StoreError>;
 
     /// Claims some work, or extends the claim of the same holder, for this time. Returns `None` while another has it.
     async fn claim(&self, work: Work, holder: Holder, time: Duration) -> Result<Option<Lease>, StoreError>;

@@ -59,6 +59,7 @@ pub fn start(shop: &Arc<Shop>, orders: &Arc<Orders>, archive: Arc<PgArchive>, st
     start_with(shop, &supervisor, TaskName::Auditor, auditor::run);
     start_with(orders, &supervisor, TaskName::Expiry, orders::expire);
     start_with(orders, &supervisor, TaskName::StockReturn, orders::return_stock);
+    start_with(orders, &supervisor, TaskName::OrderCounts, orders::count);
     supervisor.start(TaskName::Pools, move || pools::run(archive.clone()));
     let inner = supervisor.clone();
     supervisor.start(TaskName::Metrics, move || upkeep::run(inner.clone()));

@@ -34,6 +34,8 @@ pub enum TaskName {
     Expiry,
     /// Returns the stock of orders that ended without payment.
     StockReturn,
+    /// Counts orders.
+    OrderCounts,
     /// Measures the connections to PostgreSQL.
     Pools,
     /// Sorts measurements into buckets.

@@ -58,6 +58,8 @@ pub enum Statement {
     EndOrder,
     EndOverdueOrders,
     UnreturnedOrders,
+    CountOrders,
+    LateOrders,
     ClaimLease,
 }
 
