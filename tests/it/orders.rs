@@ -315,6 +315,43 @@ async fn commands_show_cancel_and_list_orders() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn verify_finds_orders_that_are_stuck_and_paid_orders_without_their_units() {
+    let world = world(LONG).await;
+    let shop = world.start().await;
+    let (code, _) = buy(&shop, "ann", &["1"]).await;
+    cancel(&shop, &code, "ann").await.expect(200);
+    eventually("its stock is returned", || async {
+        world.count("SELECT count(*) FROM orders WHERE returned_at IS NOT NULL").await == 1
+    })
+    .await;
+    buy(&shop, "bob", &["2"]).await;
+    let sound = "sold=1 lost=0 oversold=0 over_limit=0 drift=0";
+    let (is_ok, printed, errors) = run(&world, &["verify"]);
+    assert!(is_ok && printed.trim() == format!("{sound} unreturned=0 overdue=0 paid_and_released=0"), "{errors}");
+    // Nobody does the work.
+    shop.stop().await;
+    for (change, found) in [
+        (
+            "UPDATE orders SET deadline = now() - interval '11 s' WHERE status = 'RESERVED'",
+            "unreturned=0 overdue=1 paid_and_released=0",
+        ),
+        (
+            "UPDATE orders SET status = 'EXPIRED', reason = 'RESERVATION_TTL', deadline = NULL,
+                 finished_at = now() - interval '11 s' WHERE status = 'RESERVED'",
+            "unreturned=1 overdue=0 paid_and_released=0",
+        ),
+        (
+            "UPDATE orders SET status = 'PAID', reason = NULL, returned_at = NULL, finished_at = now()",
+            "unreturned=0 overdue=0 paid_and_released=1",
+        ),
+    ] {
+        sqlx::query(change).execute(&world.database).await.expect("the rows are valid");
+        let (is_ok, printed, errors) = run(&world, &["verify"]);
+        assert!(!is_ok && printed.ends_with(&format!("{sound} {found}\n")), "{change}: {printed} {errors}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_and_counts_of_orders_are_measured_by_one_instance() {
     let world = world(LONG).await;
     let (shop, other) = (world.start().await, world.start().await);

@@ -1,11 +1,12 @@
-//! Counting orders.
+//! Counting and verifying orders.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::application::shared::StoreError;
+use crate::domain::shared::SaleId;
 
-use super::findings::OrderCounts;
+use super::findings::{OrderCounts, OrderFindings};
 use super::orders::Orders;
 use super::ports::Work;
 
@@ -28,5 +29,10 @@ impl Orders {
             Some(_) => self.archive.count(LATE).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Checks the orders of one sale.
+    pub async fn verify(&self, sale: SaleId) -> Result<OrderFindings, StoreError> {
+        self.archive.check_orders(sale, LATE).await
     }
 }

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus, Version};
-use crate::domain::shared::OrderId;
+use crate::domain::shared::{OrderId, SaleId};
 
-use super::findings::OrderCounts;
+use super::findings::{OrderCounts, OrderFindings};
 use super::ports::{End, Holder, Lease, OrderArchive, OrderFilter, Work};
 
 /// Orders without deadlines. Every claim succeeds.
@@ -59,6 +59,10 @@ impl OrderArchive for MemoryOrders {
         let mut counts = OrderCounts::default();
         self.orders_now().values().for_each(|order| *counts.by_status.entry(order.status).or_default() += 1);
         Ok(counts)
+    }
+
+    async fn check_orders(&self, _: SaleId, _: Duration) -> Result<OrderFindings, StoreError> {
+        Ok(OrderFindings::default())
     }
 
     async fn claim(&self, work: Work, _: Holder, _: Duration) -> Result<Option<Lease>, StoreError> {

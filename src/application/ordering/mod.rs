@@ -15,5 +15,5 @@ pub mod ports;
 mod return_stock;
 
 pub use cancel::{CancelError, Canceller};
-pub use findings::OrderCounts;
+pub use findings::{OrderCounts, OrderFindings};
 pub use orders::{OrderView, Orders};

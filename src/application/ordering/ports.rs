@@ -10,7 +10,7 @@ use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderReason, OrderStatus, Transition};
 use crate::domain::shared::{OrderId, SaleId};
 
-use super::findings::OrderCounts;
+use super::findings::{OrderCounts, OrderFindings};
 
 /// Work that one instance does at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
@@ -81,6 +81,9 @@ pub trait OrderArchive: Send + Sync {
 
     /// Counts all orders. Those whose deadline is over for this time are overdue.
     async fn count(&self, late: Duration) -> Result<OrderCounts, StoreError>;
+
+    /// Checks the orders of a sale. What should have happened this time ago is a finding.
+    async fn check_orders(&self, sale: SaleId, late: Duration) -> Result<OrderFindings, StoreError>;
 
     /// Claims some work, or extends the claim of the same holder, for this time. Returns `None` while another has it.
     async fn claim(&self, work: Work, holder: Holder, time: Duration) -> Result<Option<Lease>, StoreError>;

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::application::ordering::ports::{End, Holder, Lease, OrderArchive, OrderFilter, Work};
-use crate::application::ordering::OrderCounts;
+use crate::application::ordering::{OrderCounts, OrderFindings};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus, Version};
-use crate::domain::shared::OrderId;
+use crate::domain::shared::{OrderId, SaleId};
 
 use super::connection::PgArchive;
 use super::metrics::{ORDER_TRANSITIONS, ORDER_TRANSITIONS_REFUSED};
@@ -152,6 +152,21 @@ impl OrderArchive for PgArchive {
             by_status,
             overdue: u64::try_from(late.overdue).map_err(StoreError::corrupt)?,
             return_lag: Duration::try_from_secs_f64(late.return_lag).map_err(StoreError::corrupt)?,
+        })
+    }
+
+    async fn check_orders(&self, sale: SaleId, late: Duration) -> Result<OrderFindings, StoreError> {
+        let found = sqlx::query_file!(
+            "src/infrastructure/postgres/queries/check_orders.sql",
+            sale.to_string(),
+            late.as_secs_f64(),
+        );
+        let found = Statement::CheckOrders.run(found.fetch_one(&self.bulk)).await?;
+        let number = |count: i64| u64::try_from(count).map_err(StoreError::corrupt);
+        Ok(OrderFindings {
+            unreturned: number(found.unreturned)?,
+            overdue: number(found.overdue)?,
+            paid_and_released: number(found.paid_and_released)?,
         })
     }
 

@@ -60,6 +60,7 @@ pub enum Statement {
     UnreturnedOrders,
     CountOrders,
     LateOrders,
+    CheckOrders,
     ClaimLease,
 }
 
