@@ -20,6 +20,11 @@ pub struct MemoryOrders {
 }
 
 impl MemoryOrders {
+    /// Holds this order, in place of an earlier one of its id.
+    pub fn put(&self, order: Order) {
+        self.orders_now().insert(order.id, order);
+    }
+
     fn orders_now(&self) -> MutexGuard<'_, HashMap<OrderId, Order>> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
