@@ -19,7 +19,7 @@ CREATE TABLE orders (
     returned_at timestamptz,
     -- Payments that were declined.
     declines    smallint    NOT NULL DEFAULT 0,
-    -- The words of whoever cancelled it.
+    -- The words of the person who cancelled it.
     note        text,
     PRIMARY KEY (sale, ledger_id),
     CONSTRAINT orders_end_once CHECK ((deadline IS NULL) = (status IN ('PAID', 'CANCELLED', 'EXPIRED'))),

@@ -163,7 +163,7 @@ fn few_requests_are_turned_away(evidence: &Evidence) -> Check {
 
 fn verify_reports_no_problems(evidence: &Evidence) -> Check {
     const NAME: &str = "`flashsale verify` finds no problems";
-    let expected = "lost=0 oversold=0 over_limit=0 drift=0";
+    let expected = "lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0";
     match &evidence.verified {
         None => Check {
             name: NAME,
@@ -172,13 +172,12 @@ fn verify_reports_no_problems(evidence: &Evidence) -> Check {
             result: CheckResult::NotRun,
         },
         Some(Err(error)) => check(NAME, expected, format!("it failed: {error}"), false),
-        Some(Ok(Findings { sold, lost, oversold, over_limit, drift })) => {
-            let found = format!("sold={sold} lost={lost} oversold={oversold} over_limit={over_limit} drift={drift}");
-            let sound = lost + oversold + over_limit + drift == 0;
+        Some(Ok(findings)) => {
+            let (sold, sound) = (findings.sold, findings.is_sound());
             let acknowledged = evidence.totals.units_acknowledged;
-            let complete = if evidence.is_private { *sold == acknowledged } else { *sold >= acknowledged };
+            let complete = if evidence.is_private { sold == acknowledged } else { sold >= acknowledged };
             let at_least = if evidence.is_private { "" } else { ">" };
-            check(NAME, format!("sold{at_least}={acknowledged} {expected}"), found, sound && complete)
+            check(NAME, format!("sold{at_least}={acknowledged} {expected}"), findings.to_string(), sound && complete)
         }
     }
 }
@@ -220,7 +219,16 @@ mod tests {
 
     use super::*;
 
-    const SOUND: Findings = Findings { sold: 10, lost: 0, oversold: 0, over_limit: 0, drift: 0 };
+    const SOUND: Findings = Findings {
+        sold: 10,
+        lost: 0,
+        oversold: 0,
+        over_limit: 0,
+        drift: 0,
+        unreturned: 0,
+        overdue: 0,
+        paid_and_released: 0,
+    };
 
     /// The evidence of a run. A sound run sold all 10 units without an error.
     struct Run {
@@ -327,6 +335,9 @@ mod tests {
             Findings { oversold: 1, ..SOUND },
             Findings { over_limit: 1, ..SOUND },
             Findings { drift: 1, ..SOUND },
+            Findings { unreturned: 1, ..SOUND },
+            Findings { overdue: 1, ..SOUND },
+            Findings { paid_and_released: 1, ..SOUND },
         ] {
             fails(NAME, |run| run.verified = Some(Ok(wrong)));
         }

@@ -1,5 +1,7 @@
 //! The check of the stores by `flashsale verify`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
@@ -11,6 +13,31 @@ pub struct Findings {
     pub oversold: u64,
     pub over_limit: u64,
     pub drift: u64,
+    /// Orders that ended long ago without payment, and whose stock is not returned.
+    pub unreturned: u64,
+    /// Orders whose deadline is long over, and that have not ended.
+    pub overdue: u64,
+    /// Orders that are paid, and whose units were released.
+    pub paid_and_released: u64,
+}
+
+impl Findings {
+    /// Returns true if nothing but sold units was found.
+    pub fn is_sound(&self) -> bool {
+        let Findings { sold: _, lost, oversold, over_limit, drift, unreturned, overdue, paid_and_released } = *self;
+        [lost, oversold, over_limit, drift, unreturned, overdue, paid_and_released] == [0; 7]
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Findings { sold, lost, oversold, over_limit, drift, unreturned, overdue, paid_and_released } = self;
+        write!(
+            f,
+            "sold={sold} lost={lost} oversold={oversold} over_limit={over_limit} drift={drift} \
+             unreturned={unreturned} overdue={overdue} paid_and_released={paid_and_released}"
+        )
+    }
 }
 
 /// Runs the command and reads its findings. The error gives the reason if it has none.

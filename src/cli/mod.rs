@@ -4,6 +4,7 @@ mod config;
 mod healthcheck;
 mod local;
 mod migrate;
+mod order;
 mod provider;
 mod purchase;
 mod recovered;
@@ -44,6 +45,8 @@ enum Command {
     Purchase(purchase::PurchaseCommand),
     /// Stand in for a payment provider that can be told to misbehave: a process and a database of its own, for tests
     Provider(provider::ProviderCommand),
+    /// Show, list and cancel orders
+    Order(order::OrderCommand),
     /// Compare Redis with PostgreSQL and check every invariant of all sales; exits 1 if one is broken
     Verify(verify::Verify),
     /// Check if a running service is ready; exits 1 if not
@@ -79,6 +82,7 @@ impl Cli {
                 Command::Sale(sale) => sale.run().await,
                 Command::Purchase(purchase) => purchase.run().await,
                 Command::Provider(provider) => provider.run().await,
+                Command::Order(order) => order.run().await,
                 Command::Verify(verify) => verify.run().await,
                 Command::Healthcheck(healthcheck) => healthcheck.run().await,
                 Command::Config(config) => config.run(),

@@ -18,7 +18,7 @@ pub struct PurchaseCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Void a committed purchase of a sale that is not closed: its units are for sale again, its receipt stays
+    /// Void a committed purchase that is no order, in a sale that is not closed: its units are for sale again, its receipt stays
     Void(Void),
 }
 
@@ -38,7 +38,7 @@ struct Void {
 impl PurchaseCommand {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let Action::Void(void) = self.action;
-        let shop = connect_to(&void.stores, &void.sales, void.code.sale).await?;
+        let shop = connect_to(&void.stores, &void.sales, void.code.sale).await?.shop;
         let voided = shop.void(void.code, &void.reason).await?;
         let sale = void.code.sale;
         let (order, units) = (OrderId { sale, entry: voided.id }, voided.purchase.units.len());

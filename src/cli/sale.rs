@@ -118,7 +118,7 @@ impl SaleCommand {
                 sales.iter().for_each(|sale| print(sale, shop.clock.now()));
             }
             Action::End(end) => {
-                let shop = connect_to(&end.stores, &end.sales, end.id).await?;
+                let shop = connect_to(&end.stores, &end.sales, end.id).await?.shop;
                 let sale = shop
                     .end_sale(end.id)
                     .await?

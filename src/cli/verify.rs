@@ -1,15 +1,17 @@
 //! `flashsale verify`
 
+use std::fmt;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
 
+use crate::application::ordering::OrderFindings;
 use crate::application::sale::findings::Findings;
 use crate::application::sale::pace::Pace;
 use crate::config::{SaleConfig, StoreConfig};
 use crate::domain::shared::SaleId;
-use crate::startup;
+use crate::startup::{self, Service};
 
 use super::Failure;
 
@@ -27,10 +29,31 @@ pub struct Verify {
     json: bool,
 }
 
+/// The findings about a sale or all sales.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    findings: Findings,
+    #[serde(flatten)]
+    orders: OrderFindings,
+}
+
+impl Verified {
+    fn is_sound(&self) -> bool {
+        self.findings.is_sound() && self.orders.is_sound()
+    }
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.findings, self.orders)
+    }
+}
+
 #[derive(Serialize)]
 struct Report {
     #[serde(flatten)]
-    total: Findings,
+    total: Verified,
     sales: Vec<SaleReport>,
 }
 
@@ -38,12 +61,12 @@ struct Report {
 struct SaleReport {
     id: SaleId,
     #[serde(flatten)]
-    findings: Findings,
+    verified: Verified,
 }
 
 impl Verify {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?.shop;
+        let Service { shop, payments, .. } = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
         let sales = match self.sale {
             None => shop.all_sales(None).await?,
             Some(id) => {
@@ -51,7 +74,7 @@ impl Verify {
                 vec![sale.ok_or_else(|| format!("sale {id} does not exist: see `flashsale sale list`"))?]
             }
         };
-        let mut report = Report { total: Findings::default(), sales: Vec::new() };
+        let mut report = Report { total: Verified::default(), sales: Vec::new() };
         for sale in &sales {
             let mut pace = Pace::without_pauses();
             let findings = shop.verify(sale, &mut pace).await?;
@@ -61,8 +84,10 @@ impl Verify {
                     sale.id, pace.skipped
                 );
             }
-            report.total += findings;
-            report.sales.push(SaleReport { id: sale.id, findings });
+            let verified = Verified { findings, orders: payments.orders.verify(sale.id).await? };
+            report.total.findings += findings;
+            report.total.orders += verified.orders;
+            report.sales.push(SaleReport { id: sale.id, verified });
         }
         self.print(&report)?;
         Ok(if report.total.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -73,8 +98,8 @@ impl Verify {
             println!("{}", serde_json::to_string_pretty(report)?);
             return Ok(());
         }
-        for sale in report.sales.iter().filter(|sale| !sale.findings.is_sound()) {
-            println!("{}: {}", sale.id, sale.findings);
+        for sale in report.sales.iter().filter(|sale| !sale.verified.is_sound()) {
+            println!("{}: {}", sale.id, sale.verified);
         }
         println!("{}", report.total);
         Ok(())

@@ -16,9 +16,14 @@ const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain/shared", &[]),
     ("domain/sale", &["domain/shared"]),
+    ("domain/ordering", &["domain/shared"]),
     ("application/shared", &["domain/shared"]),
     ("sabotage", &[]),
     ("application/sale", &["application/shared", "domain/sale", "domain/shared", "sabotage"]),
+    (
+        "application/ordering",
+        &["application/sale", "application/shared", "domain/ordering", "domain/sale", "domain/shared"],
+    ),
     ("infrastructure/telemetry", &["domain/shared"]),
     ("infrastructure/backoff", &[]),
     ("infrastructure/accept_queue", &[]),
@@ -26,7 +31,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("infrastructure/local", &["infrastructure/backoff", "infrastructure/postgres"]),
     // A stand-in for somebody else's program: it knows nothing of the service.
     ("infrastructure/provider", &[]),
-    ("infrastructure/metrics", &["application/sale", "application/shared", "domain/sale", "domain/shared"]),
+    (
+        "infrastructure/metrics",
+        &[
+            "application/ordering",
+            "application/sale",
+            "application/shared",
+            "domain/ordering",
+            "domain/sale",
+            "domain/shared",
+        ],
+    ),
     (
         "infrastructure/redis",
         &[
@@ -40,11 +55,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "infrastructure/postgres",
-        &["application/sale", "application/shared", "domain/sale", "domain/shared", "infrastructure/metrics"],
+        &[
+            "application/ordering",
+            "application/sale",
+            "application/shared",
+            "domain/ordering",
+            "domain/sale",
+            "domain/shared",
+            "infrastructure/metrics",
+        ],
     ),
     (
         "infrastructure/background",
         &[
+            "application/ordering",
             "application/sale",
             "application/shared",
             "domain/shared",
@@ -57,6 +81,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "infrastructure/http/platform",
         &[
+            "application/ordering",
             "application/sale",
             "application/shared",
             "domain/sale",
@@ -71,10 +96,22 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "application/sale",
             "application/shared",
+            "domain/ordering",
             "domain/sale",
             "domain/shared",
             "infrastructure/http/platform",
             "infrastructure/metrics",
+        ],
+    ),
+    (
+        "infrastructure/http/ordering",
+        &[
+            "application/ordering",
+            "application/shared",
+            "domain/ordering",
+            "domain/sale",
+            "domain/shared",
+            "infrastructure/http/platform",
         ],
     ),
     (
@@ -84,6 +121,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "application/shared",
             "domain/sale",
             "domain/shared",
+            "infrastructure/http/ordering",
             "infrastructure/http/platform",
             "infrastructure/http/sale",
         ],
@@ -96,9 +134,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "infrastructure/http",
         &[
+            "application/ordering",
             "application/sale",
             "infrastructure/http/admin",
             "infrastructure/http/operations",
+            "infrastructure/http/ordering",
             "infrastructure/http/platform",
             "infrastructure/http/sale",
         ],
@@ -107,6 +147,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "config",
         &[
             "application/sale",
+            "domain/sale",
             "domain/shared",
             "infrastructure/http",
             "infrastructure/http/platform",
@@ -118,6 +159,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "startup",
         &[
+            "application/ordering",
             "application/sale",
             "config",
             "domain/shared",
@@ -134,8 +176,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "application/ordering",
             "application/sale",
             "config",
+            "domain/ordering",
             "domain/sale",
             "domain/shared",
             "infrastructure/local",

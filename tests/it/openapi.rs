@@ -46,6 +46,7 @@ async fn the_document_and_the_service_agree() {
     buy(&mut survey, &shop).await;
     page_through_lists(&mut survey, &world, &shop.client).await;
     buy_outside_of_a_sale(&mut survey, &shop).await;
+    order(&mut survey, &shop).await;
     send_invalid_requests(&mut survey, &shop.client).await;
     send_invalid_heads(&survey, &shop.client).await;
     exceed_the_rate_limit(&mut survey, &mut world).await;
@@ -187,9 +188,10 @@ async fn buy(survey: &mut Survey, shop: &Instance) {
 /// Lists more sales and purchases than fit on a page.
 async fn page_through_lists(survey: &mut Survey, world: &World, client: &Client) {
     for insert in [
-        "INSERT INTO sales (id, hourly, starts_at, ends_at, user_limit, currency, items, units, closed_at)
-         SELECT '20260101T00-' || lpad(to_hex(n), 4, '0'), false, '2026-01-01T00:00Z', '2026-01-01T01:00Z', 10, 'EUR',
-                101, 101, now()
+        "INSERT INTO sales (id, hourly, starts_at, ends_at, user_limit, payment_window, currency, items, units,
+                            closed_at)
+         SELECT '20260101T00-' || lpad(to_hex(n), 4, '0'), false, '2026-01-01T00:00Z', '2026-01-01T01:00Z', 10, 600,
+                'EUR', 101, 101, now()
          FROM generate_series(1, 101) n",
         "INSERT INTO items (sale, ordinal, name, image_url, price, stock)
          SELECT key, n, 'Lamp', '/lamp.jpg', 19.90, 1 FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
@@ -198,12 +200,18 @@ async fn page_through_lists(survey: &mut Survey, world: &World, client: &Client)
          FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
         "INSERT INTO purchase_units (sale, ordinal, unit, user_id, slot, ledger_id)
          SELECT key, n, 1, 'pat', n, n FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
+        "INSERT INTO orders (sale, ledger_id, status, finished_at)
+         SELECT key, n, 'PAID', now() FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
     ] {
         sqlx::query(insert).execute(&world.database).await.expect("the rows are valid");
     }
     let has_pages = || async { client.get("/sales").await.json()["next_cursor"].is_string() };
     eventually("the list of sales shows them", has_pages).await;
-    for (path, list, id) in [("/sales", "sales", "id"), ("/users/pat/purchases", "purchases", "order_id")] {
+    for (path, list, id) in [
+        ("/sales", "sales", "id"),
+        ("/users/pat/purchases", "purchases", "order_id"),
+        ("/users/pat/orders", "orders", "order_id"),
+    ] {
         let mut seen = BTreeSet::new();
         let mut next = format!("GET {path}");
         loop {
@@ -255,6 +263,43 @@ async fn buy_outside_of_a_sale(survey: &mut Survey, shop: &Instance) {
     survey.ask(client, &format!("DELETE /checkout/{code}/items/{second}"), Value::Null, "410 sale_ended").await;
     survey.ask(client, &format!("POST /purchase?code={code}"), Value::Null, "410 sale_ended").await;
     survey.ask(client, "POST /api/purchase", buy(&second, "r4"), "410 sale_ended").await;
+}
+
+/// Buys in a sale with a payment window, and cancels the orders.
+async fn order(survey: &mut Survey, shop: &Instance) {
+    let client = &shop.client;
+    let items = json!([{ "name": "Lamp", "image_url": "/lamp.jpg", "price": "19.90", "stock": 3 },
+        { "name": "Sticker", "image_url": "/sticker.jpg", "price": "0.00" }]);
+    let wanted = json!({ "items": items, "payment_window_seconds": 600 });
+    let sale = text(&survey.ask_with(client, "POST /admin/sales", &[ADMIN], wanted, "201").await.json(), "id");
+    eventually("the sale is known", || async { client.get(&format!("/sales/{sale}")).await.json()["active"] == true })
+        .await;
+    let mut bought = Vec::new();
+    for (user, item) in [("ann", "00001"), ("bob", "00001"), ("cat", "00002")] {
+        let code = client.cart(user, &[&format!("{sale}-{item}")]).await;
+        let receipt = survey.ask(client, &format!("POST /purchase?code={code}"), Value::Null, "200").await.json();
+        survey.ask(client, &format!("GET /orders/{code}"), Value::Null, "200").await;
+        bought.push((code, text(&receipt, "order_id")));
+    }
+    let buy_now = json!({ "request_id": "r", "user_id": "dan", "item_id": format!("{sale}-00001"), "quantity": 1 });
+    survey.ask(client, "POST /api/purchase", buy_now, "200").await;
+    let [(of_ann, _), (of_bob, id_of_bob), (paid, id_of_paid)] = bought.try_into().expect("three orders");
+    survey.ask(client, &format!("GET /users/ann/orders?sale_id={sale}"), Value::Null, "200").await;
+    let made_up = made_up_code(&sale);
+    survey.ask(client, &format!("GET /orders/{made_up}"), Value::Null, "404 order_not_found").await;
+
+    let cancellation = |user: &str| json!({ "user_id": user, "reason": "too small" });
+    let cancel = |code: &str| format!("POST /orders/{code}/cancel");
+    survey.ask(client, &cancel(&of_ann), cancellation("bob"), "404 order_not_found").await;
+    survey.ask(client, &cancel(&of_ann), cancellation("ann"), "200").await;
+    survey.ask(client, &cancel(&paid), cancellation("cat"), "409 order_invalid_state").await;
+    let reason = || json!({ "reason": "by telephone" });
+    let cancel = |id: &str| format!("POST /admin/orders/{id}/cancel");
+    survey.ask_with(client, &cancel(&id_of_bob), &[ADMIN], reason(), "200").await;
+    survey.ask_with(client, &cancel(&id_of_paid), &[ADMIN], reason(), "409 order_invalid_state").await;
+    let unknown = format!("{sale}-1-0");
+    survey.ask_with(client, &cancel(&unknown), &[ADMIN], reason(), "404 order_not_found").await;
+    survey.ask(client, &format!("GET /orders/{of_bob}"), Value::Null, "200").await;
 }
 
 /// Sends every operation the invalid requests that its documentation mentions.
@@ -449,7 +494,9 @@ fn rate(requests: u32) -> Rate {
 
 /// Returns a path for every operation.
 fn any_path_of_each(survey: &Survey) -> Vec<(String, String, String)> {
-    let path = |pattern: &str| pattern.replace(['{', '}'], "");
+    let valid = [("{code}", made_up_code("20260101T00")), ("{order_id}", "20260101T00-1-0".to_owned())];
+    let filled = |path: String, (name, value): &(&str, String)| path.replace(name, value);
+    let path = |pattern: &str| valid.iter().fold(pattern.to_owned(), filled).replace(['{', '}'], "");
     survey
         .document
         .operations()

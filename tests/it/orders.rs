@@ -1,11 +1,12 @@
 //! Orders: purchases that must be paid, or give their stock back.
 
+use std::process::Command;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use flashsale::application::ordering::ports::{End, Holder, OrderArchive, Work};
+use flashsale::application::ordering::ports::{End, Holder, OrderArchive, OrderFilter, Work};
 use flashsale::application::sale::create_sale::{NewSale, Offer};
-use flashsale::domain::ordering::{OrderReason, OrderStatus};
+use flashsale::domain::ordering::{Order, OrderReason, OrderStatus};
 use flashsale::domain::sale::{Item, PaymentWindow};
 use flashsale::domain::shared::{Currency, OrderId};
 use flashsale::infrastructure::http::AdminToken;
@@ -20,6 +21,15 @@ use crate::harness::service::{Instance, World, ending_period};
 const LONG: u32 = 600;
 const SHORT: u32 = 1;
 const TOKEN: &str = "the-token-of-the-administrator";
+
+/// Runs a command. Returns whether it succeeded, what it printed, and its errors.
+fn run(world: &World, args: &[&str]) -> (bool, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
+    command.args(args).env("DATABASE_URL", &world.database_url).env("REDIS_URL", world.redis.service_url());
+    let output = tokio::task::block_in_place(|| command.env("LOG", "error").output()).expect("the program runs");
+    let [printed, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
+    (output.status.success(), printed, errors)
+}
 
 /// A world whose sales must be paid within this many seconds.
 async fn world(seconds: u32) -> World {
@@ -72,11 +82,32 @@ async fn a_purchase_that_must_be_paid_is_an_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_purchase_has_the_same_bytes_and_tells_the_present_of_its_order() {
+    let world = world(LONG).await;
+    let (shop, other) = (world.start().await, world.start().await);
+    let code = shop.client.cart("ann", &["1"]).await;
+    let key = || shop.client.request(Method::POST, "/api/purchase").header("idempotency-key", "k");
+    let body = json!({ "user_id": "ann", "item_id": "2", "quantity": 1 }).to_string();
+    let buy_now = || shop.client.send(key().header("content-type", "application/json"), &body);
+    let first = [shop.client.purchase(&code).await.expect(200), buy_now().await.expect(200)];
+    for status in ["RESERVED", "CANCELLED"] {
+        let again = [other.client.purchase(&code).await.expect(200), buy_now().await.expect(200)];
+        for (first, again) in first.iter().zip(again) {
+            assert_eq!(first.header("order-status"), Some("RESERVED"));
+            assert_eq!((again.header("order-status"), &again.body), (Some(status), &first.body));
+            assert_eq!(again.header("idempotent-replayed"), Some("true"));
+            cancel(&shop, first.json()["code"].as_str().expect("a code"), "ann").await.expect(200);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sale_without_a_payment_window_has_no_orders() {
     let world = World::new().await;
     let shop = world.start().await;
     let (code, receipt) = buy(&shop, "ann", &["1"]).await;
     assert!(receipt.get("pay_by").is_none(), "{receipt}");
+    assert_eq!(shop.client.purchase(&code).await.expect(200).header("order-status"), None);
     shop.client.get(&format!("/orders/{code}")).await.expect_problem(404, "order_not_found");
     cancel(&shop, &code, "ann").await.expect_problem(404, "order_not_found");
     assert_eq!(shop.client.get("/users/ann/orders").await.expect(200).json()["orders"], json!([]));
@@ -136,7 +167,9 @@ async fn an_order_that_costs_nothing_is_paid() {
     for (ordinals, status) in [(&[1][..], "PAID"), (&[2], "RESERVED"), (&[1, 2], "RESERVED")] {
         let items: Vec<String> = ordinals.iter().map(|ordinal| format!("{sale}-{ordinal:05}")).collect();
         let items: Vec<&str> = items.iter().map(String::as_str).collect();
-        let (code, _) = buy(&shop, status, &items).await;
+        let code = shop.client.cart(status, &items).await;
+        let bought = shop.client.purchase(&code).await.expect(200);
+        assert_eq!(bought.header("order-status"), Some(status), "{ordinals:?}");
         assert_eq!(order(&shop, &code).await["status"], status, "{ordinals:?}");
     }
 }
@@ -220,4 +253,138 @@ async fn the_late_write_of_a_holder_that_slept_is_refused() {
     assert_eq!(archive.end_overdue(lease, OrderStatus::Reserved, &end, 10).await.expect("it answers"), 1);
     let order = archive.orders(&[id]).await.expect("it answers").remove(&id).expect("it exists");
     assert_eq!(archive.end(&order, &end).await.expect("it answers"), None, "it is final");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_show_cancel_and_list_orders() {
+    let world = world(LONG).await;
+    let shop = world.start().await;
+    let (code, receipt) = buy(&shop, "ann", &["1", "2"]).await;
+    let (_, later) = buy(&shop, "bob", &["3"]).await;
+    let [id, later] = [&receipt, &later].map(|receipt| receipt["order_id"].as_str().expect("an id").to_owned());
+    let ok = |args: &[&str]| {
+        let (is_ok, printed, errors) = run(&world, args);
+        assert!(is_ok, "{args:?}: {errors}");
+        printed
+    };
+    let refused = |args: &[&str], reason: &str| {
+        let (is_ok, printed, errors) = run(&world, args);
+        assert!(!is_ok && printed.is_empty() && errors.contains(reason), "{args:?}: {printed} {errors}");
+    };
+    let first_of_each = |list: &str| -> Vec<String> {
+        list.lines().map(|line| line.split(' ').next().expect("an id").to_owned()).collect()
+    };
+
+    let shown = ok(&["order", "show", &code]);
+    assert!(shown.starts_with(&format!("{id} RESERVED version=1 deadline=")), "{shown}");
+    let total = receipt["total"].as_str().expect("a total");
+    let lines = format!("user=ann total={total} EUR\n{} quantity=1\n{} quantity=1\n", shop.item(1), shop.item(2));
+    assert!(shown.ends_with(&lines), "{shown}");
+    let reserved = ["order", "list", "--status", "RESERVED"];
+    assert_eq!(first_of_each(&ok(&reserved)), [later.clone(), id.clone()], "newest first");
+    assert_eq!(first_of_each(&ok(&[&reserved[..], &["--limit", "1"]].concat())), [later]);
+    assert_eq!(ok(&[&reserved[..], &["--sale", "20260101T00"]].concat()), "");
+
+    // Its stock follows its fate, so nobody frees it in another way.
+    refused(&["purchase", "void", &code, "--reason", "broken"], "cancel it with `flashsale order cancel`");
+    assert_eq!(world.count("SELECT count(*) FROM released_units").await, 0);
+    for _ in 0..2 {
+        let cancelled = ok(&["order", "cancel", &code, "--reason", "asked by telephone"]);
+        assert!(cancelled.starts_with(&format!("{id} CANCELLED version=2 ")), "{cancelled}");
+        assert!(cancelled.contains(" reason=ADMIN "), "{cancelled}");
+    }
+    assert_eq!(world.count("SELECT count(*) FROM orders WHERE note = 'asked by telephone'").await, 1);
+    eventually("a running service returns the stock", || shop.client.has_bought("eve", "r", "1")).await;
+    assert_eq!(first_of_each(&ok(&["order", "list", "--status", "CANCELLED", "--sale", &shop.sale()])), [id]);
+
+    let unknown = format!("{}-{:032x}", shop.sale(), 7);
+    refused(&["order", "show", &unknown], "nothing was bought with this code");
+    refused(&["order", "cancel", &unknown, "--reason", "x"], "nothing was bought with this code");
+    refused(&["order", "cancel", &code, "--reason", ""], "must have 1 to 500 characters");
+    refused(&["order", "list", "--status", "LOST"], "invalid value 'LOST'");
+    sqlx::query("UPDATE orders SET status = 'PAID', deadline = NULL, finished_at = now() WHERE status = 'RESERVED'")
+        .execute(&world.database)
+        .await
+        .expect("it is paid");
+    let paid = shop.client.buy_now("bob", "x", "3").await;
+    assert_eq!(paid.status, 410, "a paid unit is sold");
+    let secret = "SELECT encode(code, 'hex') FROM purchases WHERE user_id = 'bob'";
+    let secret: String = sqlx::query_scalar(secret).fetch_one(&world.database).await.expect("it is archived");
+    let paid = format!("{}-{secret}", shop.sale());
+    refused(&["order", "cancel", &paid, "--reason", "x"], "the order has ended: PAID");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_finds_orders_that_are_stuck_and_paid_orders_without_their_units() {
+    let world = world(LONG).await;
+    let shop = world.start().await;
+    let (code, _) = buy(&shop, "ann", &["1"]).await;
+    cancel(&shop, &code, "ann").await.expect(200);
+    eventually("its stock is returned", || async {
+        world.count("SELECT count(*) FROM orders WHERE returned_at IS NOT NULL").await == 1
+    })
+    .await;
+    buy(&shop, "bob", &["2"]).await;
+    let sound = "sold=1 lost=0 oversold=0 over_limit=0 drift=0";
+    let (is_ok, printed, errors) = run(&world, &["verify"]);
+    assert!(is_ok && printed.trim() == format!("{sound} unreturned=0 overdue=0 paid_and_released=0"), "{errors}");
+    // Nobody does the work.
+    shop.stop().await;
+    for (change, found) in [
+        (
+            "UPDATE orders SET deadline = now() - interval '11 s' WHERE status = 'RESERVED'",
+            "unreturned=0 overdue=1 paid_and_released=0",
+        ),
+        (
+            "UPDATE orders SET status = 'EXPIRED', reason = 'RESERVATION_TTL', deadline = NULL,
+                 finished_at = now() - interval '11 s' WHERE status = 'RESERVED'",
+            "unreturned=1 overdue=0 paid_and_released=0",
+        ),
+        (
+            "UPDATE orders SET status = 'PAID', reason = NULL, returned_at = NULL, finished_at = now()",
+            "unreturned=0 overdue=0 paid_and_released=1",
+        ),
+    ] {
+        sqlx::query(change).execute(&world.database).await.expect("the rows are valid");
+        let (is_ok, printed, errors) = run(&world, &["verify"]);
+        assert!(!is_ok && printed.ends_with(&format!("{sound} {found}\n")), "{change}: {printed} {errors}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_and_counts_of_orders_are_measured_by_one_instance() {
+    let world = world(LONG).await;
+    let (shop, other) = (world.start().await, world.start().await);
+    let values = async |series: &str| -> Vec<f64> {
+        let mut values = Vec::new();
+        for instance in [&shop, &other] {
+            let text = String::from_utf8(instance.client.get("/metrics").await.expect(200).body.to_vec());
+            let text = text.expect("metrics are text");
+            values.extend(text.lines().filter_map(|line| line.strip_prefix(series)?.trim().parse::<f64>().ok()));
+        }
+        values
+    };
+    let cancelled = r#"flashsale_order_transitions_total{from="RESERVED",to="CANCELLED",reason="USER_CANCEL"}"#;
+    let refused = "flashsale_order_transitions_refused_total";
+    // All instances of a process share these.
+    let (before, refused_before) = (values(cancelled).await[0], values(refused).await[0]);
+    let (code, _) = buy(&shop, "ann", &["1"]).await;
+    buy(&shop, "bob", &["2"]).await;
+    let reserved = r#"flashsale_orders{status="RESERVED"}"#;
+    eventually("one instance counts", || async { values(reserved).await == [2.0] }).await;
+    cancel(&shop, &code, "ann").await.expect(200);
+    assert!(values(cancelled).await[0] > before);
+    let archive = PgArchive::connect(&world.database_url, 2).await.expect("PostgreSQL answers");
+    let orders = archive.list(OrderFilter { status: OrderStatus::Cancelled, sale: None, limit: 9 }).await;
+    let end = End { status: OrderStatus::Expired, reason: OrderReason::ReservationTtl, note: None };
+    let stale = Order { status: OrderStatus::Reserved, ..orders.expect("it answers").remove(0) };
+    assert_eq!(archive.end(&stale, &end).await.expect("it answers"), None);
+    assert!(values(refused).await[0] > refused_before);
+    eventually("the cancelled order is counted", || async {
+        values(r#"flashsale_orders{status="CANCELLED"}"#).await == [1.0] && values(reserved).await == [1.0]
+    })
+    .await;
+    for late in ["flashsale_orders_overdue", "flashsale_stock_return_lag_seconds"] {
+        eventually(late, || async { values(late).await == [0.0] }).await;
+    }
 }

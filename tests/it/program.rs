@@ -130,7 +130,10 @@ async fn a_local_service_keeps_its_data_when_it_is_stopped_or_killed() {
     let code = local.client.cart("ann", &["1", "2", "3"]).await;
     let receipt = local.client.purchase(&code).await.expect(200).body;
     let verified = succeed(dir.path(), &["verify"]).await;
-    assert_eq!(verified.trim(), "sold=3 lost=0 oversold=0 over_limit=0 drift=0");
+    assert_eq!(
+        verified.trim(),
+        "sold=3 lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0"
+    );
     let redis_url = local.state["redis"]["url"].as_str().expect("text");
     let pong = Command::new("redis-cli").args(["--no-auth-warning", "-u", redis_url, "PING"]).output();
     assert_eq!(stdout(&pong.expect("redis-cli is installed with redis-server")).trim(), "PONG");
@@ -309,7 +312,7 @@ async fn migrations_are_applied_and_reverted() {
     let refused = migrate("down");
     assert!(!refused.status.success());
     let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("checkout_attempts (0 rows)") && said.contains("--yes"), "{said}");
+    assert!(said.contains("orders (0 rows)") && said.contains("--yes"), "{said}");
     assert!(!stdout(&migrate("status")).contains("pending"), "nothing was reverted");
     for _ in 0..steps {
         let reverted = run(dir.path(), &["migrate", "down", "--yes", "--database-url", &url]);

@@ -16,7 +16,6 @@ use super::results::{Figure, Second};
 use super::run::Bench;
 use super::shop::Shop;
 use super::shopping::{buy_now, check_out};
-use crate::verify::Findings;
 
 /// Offered requests during the flood, in multiples of the capacity.
 const TIMES: f64 = 5.0;
@@ -277,11 +276,10 @@ impl<'a, 'b> Target<'a, 'b> {
     /// Compares the stores with what was acknowledged. A purchase without a clear answer may have been made.
     async fn verify(&self) -> Result<Option<String>, Error> {
         let found = self.shop.findings().await?;
-        let is_sound = matches!(found, Findings { lost: 0, oversold: 0, over_limit: 0, drift: 0, .. });
         let tally = self.tally.borrow();
         let acknowledged = self.shop.sold.get() + tally.steps.iter().map(|step| step.acknowledged).sum::<u64>();
         let possible = acknowledged..=acknowledged + tally.unknown;
-        Ok((!is_sound || !possible.contains(&found.sold))
+        Ok((!found.is_sound() || !possible.contains(&found.sold))
             .then(|| format!("{possible:?} units were acknowledged, and `flashsale verify` found {found:?}")))
     }
 }

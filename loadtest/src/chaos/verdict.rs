@@ -76,7 +76,7 @@ pub async fn reach(world: &World, crowd: &Rc<Crowd>) -> Result<Verdict, Error> {
         double_receipt: history.double_receipts,
         false_refusal: false_refusals,
         unresolved: history.unknown.len() as u64,
-        drift: findings.drift,
+        drift: findings.drift + findings.unreturned + findings.overdue + findings.paid_and_released,
     };
     if archive.rejections > 0 {
         history.note(format!("PostgreSQL rejected {} ledger entries", archive.rejections));
@@ -104,7 +104,7 @@ async fn verified(world: &World) -> Result<crate::verify::Findings, String> {
     let deadline = Instant::now() + REPAIR_TIMEOUT;
     loop {
         match world.verify().await {
-            Ok(found) if found.lost + found.oversold + found.over_limit + found.drift == 0 => return Ok(found),
+            Ok(found) if found.is_sound() => return Ok(found),
             result if Instant::now() > deadline => return result,
             _ => sleep(Duration::from_secs(1)).await,
         }

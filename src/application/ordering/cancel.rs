@@ -22,21 +22,19 @@ pub enum Canceller {
 }
 
 /// An order that was not cancelled.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CancelError {
     /// There is no such order, or not for this user.
+    #[error("there is no such order")]
     NotFound,
     /// It has ended otherwise.
+    #[error("the order has ended: {}", .0.order.status)]
     Final(Box<OrderView>),
     /// Its payment must be cancelled first.
+    #[error("a payment of the order is under way")]
     PaymentPending(Box<OrderView>),
-    Failed(StoreError),
-}
-
-impl From<StoreError> for CancelError {
-    fn from(error: StoreError) -> Self {
-        CancelError::Failed(error)
-    }
+    #[error(transparent)]
+    Failed(#[from] StoreError),
 }
 
 impl Orders {
@@ -86,5 +84,102 @@ impl Orders {
     async fn end(&self, order: &Order, event: OrderEvent, note: Option<String>) -> Result<Option<Order>, StoreError> {
         let Some((status, Some(reason))) = order.status.after(event) else { return Ok(None) };
         self.archive.end(order, &End { status, reason, note }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::application::ordering::memory::MemoryOrders;
+    use crate::application::ordering::ports::OrderArchive;
+    use crate::application::sale::live_sale::sample;
+    use crate::application::sale::memory::{MemoryArchive, MemoryStore};
+    use crate::application::sale::ports::RecordedPurchase;
+    use crate::application::sale::{Settings, Shop};
+    use crate::domain::ordering::{OrderReason, Version};
+    use crate::domain::sale::{Purchase, SoldUnit};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Returns the orders, their archive, and an order of Ann as it was read.
+    fn an_order() -> (Orders, Arc<MemoryOrders>, OrderView) {
+        let purchase = Purchase {
+            code: format!("20261120T09-{:032x}", 7).parse().unwrap(),
+            user: "ann".parse().unwrap(),
+            request: None,
+            units: vec![SoldUnit { ordinal: 1.try_into().unwrap(), unit: 1, slot: 1 }],
+            missed: Vec::new(),
+        };
+        let recorded = RecordedPurchase { id: "1795168800123-0".parse().unwrap(), purchase, replayed: false };
+        let receipt = sample(1).receipt(&recorded).unwrap();
+        let order = Order {
+            id: receipt.order_id,
+            status: OrderStatus::Reserved,
+            version: Version(1),
+            pay_by: receipt.purchased_at,
+            deadline: Some(receipt.purchased_at),
+            reason: None,
+            declines: 0,
+            returned_at: None,
+        };
+        let archive = Arc::new(MemoryOrders::default());
+        archive.put(order.clone());
+        let settings = Settings {
+            sale_every: SECOND,
+            sale_lead: SECOND,
+            sale_items: 1,
+            user_limit: 1,
+            payment_window: None,
+            ack_timeout: SECOND,
+            cart_idle: SECOND,
+            lag_limit: SECOND,
+        };
+        let sales = Arc::new(MemoryArchive::default());
+        let store = Arc::new(MemoryStore::new(receipt.purchased_at));
+        let shop = Arc::new(Shop::new(store, sales.clone(), sales, settings));
+        (Orders::new(archive.clone(), shop), archive, OrderView { order, receipt })
+    }
+
+    fn ann() -> Canceller {
+        Canceller::User("ann".parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn of_two_cancellations_at_once_the_first_counts_and_both_have_its_answer() {
+        let (orders, _, read) = an_order();
+        let first = orders.cancel_for(&Canceller::Administrator, read.clone(), None).await.unwrap();
+        let second = orders.cancel_for(&ann(), read, None).await.unwrap();
+        assert_eq!((first.order.version, first.order.reason), (Version(2), Some(OrderReason::Admin)));
+        assert_eq!(second.order, first.order);
+    }
+
+    #[tokio::test]
+    async fn a_cancellation_that_comes_after_the_expiry_is_refused() {
+        let (orders, archive, read) = an_order();
+        let end = End { status: OrderStatus::Expired, reason: OrderReason::ReservationTtl, note: None };
+        let expired = archive.end(&read.order, &end).await.unwrap();
+        let refused = orders.cancel_for(&ann(), read, None).await;
+        assert!(matches!(refused, Err(CancelError::Final(view)) if Some(&view.order) == expired.as_ref()));
+    }
+
+    #[tokio::test]
+    async fn an_order_that_changed_and_is_still_open_is_cancelled_as_it_is_now() {
+        let (orders, archive, read) = an_order();
+        archive.put(Order { version: Version(3), declines: 1, ..read.order.clone() });
+        let cancelled = orders.cancel_for(&ann(), read, None).await.unwrap().order;
+        assert_eq!((cancelled.status, cancelled.version, cancelled.declines), (OrderStatus::Cancelled, Version(4), 1));
+    }
+
+    #[tokio::test]
+    async fn nobody_else_cancels_an_order() {
+        let (orders, archive, read) = an_order();
+        let order = read.order.clone();
+        let refused = orders.cancel_for(&Canceller::User("bob".parse().unwrap()), read, None).await;
+        assert!(matches!(refused, Err(CancelError::NotFound)));
+        assert_eq!(archive.orders(&[order.id]).await.unwrap()[&order.id], order);
     }
 }

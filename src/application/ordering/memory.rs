@@ -8,9 +8,10 @@ use async_trait::async_trait;
 
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus, Version};
-use crate::domain::shared::OrderId;
+use crate::domain::shared::{OrderId, SaleId};
 
-use super::ports::{End, Holder, Lease, OrderArchive, Work};
+use super::findings::{OrderCounts, OrderFindings};
+use super::ports::{End, Holder, Lease, OrderArchive, OrderFilter, Work};
 
 /// Orders without deadlines. Every claim succeeds.
 #[derive(Debug, Default)]
@@ -19,6 +20,11 @@ pub struct MemoryOrders {
 }
 
 impl MemoryOrders {
+    /// Holds this order, in place of an earlier one of its id.
+    pub fn put(&self, order: Order) {
+        self.orders_now().insert(order.id, order);
+    }
+
     fn orders_now(&self) -> MutexGuard<'_, HashMap<OrderId, Order>> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -35,6 +41,13 @@ impl OrderArchive for MemoryOrders {
         Ok(false)
     }
 
+    async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
+        let orders = self.orders_now();
+        let is_listed =
+            |order: &&Order| order.status == filter.status && filter.sale.is_none_or(|sale| order.id.sale == sale);
+        Ok(orders.values().filter(is_listed).take(filter.limit).cloned().collect())
+    }
+
     async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError> {
         let mut orders = self.orders_now();
         let Some(held) = orders.get_mut(&order.id).filter(|held| **held == *order) else { return Ok(None) };
@@ -49,6 +62,16 @@ impl OrderArchive for MemoryOrders {
 
     async fn unreturned(&self, _: usize) -> Result<Vec<Order>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn count(&self, _: Duration) -> Result<OrderCounts, StoreError> {
+        let mut counts = OrderCounts::default();
+        self.orders_now().values().for_each(|order| *counts.by_status.entry(order.status).or_default() += 1);
+        Ok(counts)
+    }
+
+    async fn check_orders(&self, _: SaleId, _: Duration) -> Result<OrderFindings, StoreError> {
+        Ok(OrderFindings::default())
     }
 
     async fn claim(&self, work: Work, _: Holder, _: Duration) -> Result<Option<Lease>, StoreError> {

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
+
 use crate::application::sale::Shop;
 use crate::application::sale::list_page::ListPage;
 use crate::application::sale::purchase::PurchaseOutcome;
 use crate::application::shared::StoreError;
-use crate::domain::ordering::Order;
+use crate::domain::ordering::{Order, OrderStatus};
 use crate::domain::sale::Receipt;
 use crate::domain::shared::{CheckoutCode, OrderId, SaleId, UserId};
 
-use super::ports::{Holder, OrderArchive};
+use super::findings::OrderCounts;
+use super::ports::{Holder, OrderArchive, OrderFilter};
 
 /// The answer about an order whose purchase is not durable yet.
 const NOT_DURABLE: StoreError = StoreError::Busy("the purchase is not known to be durable yet");
@@ -27,12 +30,14 @@ pub struct Orders {
     pub archive: Arc<dyn OrderArchive>,
     pub shop: Arc<Shop>,
     pub holder: Holder,
+    /// The last counts, if this instance counts.
+    pub counts: ArcSwapOption<OrderCounts>,
 }
 
 impl Orders {
     /// The orders of the purchases in this shop.
     pub fn new(archive: Arc<dyn OrderArchive>, shop: Arc<Shop>) -> Self {
-        Orders { archive, shop, holder: Holder(rand::random()) }
+        Orders { archive, shop, holder: Holder(rand::random()), counts: ArcSwapOption::empty() }
     }
 
     /// Returns the order of a checkout code; `None` if nothing was bought with it, or its sale wants no payment.
@@ -58,6 +63,17 @@ impl Orders {
         self.archive.is_overdue(order.id).await
     }
 
+    /// Returns the present state of the order of a durable purchase; `None` if its sale wants no payment, or the archive
+    /// does not answer. A new order is not read.
+    pub async fn status_of(&self, receipt: &Receipt, is_new: bool) -> Option<OrderStatus> {
+        receipt.pay_by?;
+        if is_new {
+            return Some(OrderStatus::of_new(receipt.total));
+        }
+        let orders = self.archive.orders(&[receipt.order_id]).await.ok()?;
+        orders.get(&receipt.order_id).map(|order| order.status)
+    }
+
     /// Lists the orders of a user, newest first, after an order of the list.
     pub async fn orders_of(
         &self,
@@ -74,6 +90,11 @@ impl Orders {
         };
         let entries = page.entries.into_iter().map(view).collect::<Result<_, StoreError>>()?;
         Ok(ListPage { entries, next: page.next })
+    }
+
+    /// Lists orders of any user: the newest sale first, and its newest order first.
+    pub async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
+        self.archive.list(filter).await
     }
 
     pub(super) async fn with_order(&self, receipt: Receipt) -> Result<OrderView, StoreError> {

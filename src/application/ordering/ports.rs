@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::application::shared::StoreError;
-use crate::domain::ordering::{Order, OrderReason, OrderStatus};
-use crate::domain::shared::OrderId;
+use crate::domain::ordering::{Order, OrderReason, OrderStatus, Transition};
+use crate::domain::shared::{OrderId, SaleId};
+
+use super::findings::{OrderCounts, OrderFindings};
 
 /// Work that one instance does at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
@@ -20,6 +22,8 @@ pub enum Work {
     Return,
     /// Finding out what became of payments.
     Reconciliation,
+    /// Counting orders for the metrics.
+    Counting,
 }
 
 /// The right to do some work for a while. Its token rises with each new claim, and every write of the work checks it, so
@@ -39,8 +43,24 @@ pub struct Holder(pub i64);
 pub struct End {
     pub status: OrderStatus,
     pub reason: OrderReason,
-    /// The words of whoever cancelled it.
+    /// The words of the person who cancelled it.
     pub note: Option<String>,
+}
+
+impl End {
+    /// Returns the change that ends an order in this state.
+    pub fn transition(&self, from: OrderStatus) -> Transition {
+        Transition { from, to: self.status, reason: Some(self.reason) }
+    }
+}
+
+/// A selection of orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderFilter {
+    pub status: OrderStatus,
+    /// Only orders of this sale.
+    pub sale: Option<SaleId>,
+    pub limit: usize,
 }
 
 /// The fate of orders, in PostgreSQL. Deadlines are by its clock.
@@ -52,6 +72,9 @@ pub trait OrderArchive: Send + Sync {
     /// Returns true if the deadline of an order has passed.
     async fn is_overdue(&self, order: OrderId) -> Result<bool, StoreError>;
 
+    /// Lists orders: the newest sale first, and its newest order first.
+    async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError>;
+
     /// Ends an order that still has this state and version. Returns `None`, and changes nothing, if it has not.
     async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError>;
 
@@ -60,6 +83,12 @@ pub trait OrderArchive: Send + Sync {
 
     /// Lists up to `max` orders that ended without payment and whose stock is not returned, oldest end first.
     async fn unreturned(&self, max: usize) -> Result<Vec<Order>, StoreError>;
+
+    /// Counts all orders. Those whose deadline is over for this time are overdue.
+    async fn count(&self, late: Duration) -> Result<OrderCounts, StoreError>;
+
+    /// Checks the orders of a sale. What should have happened this time ago is a finding.
+    async fn check_orders(&self, sale: SaleId, late: Duration) -> Result<OrderFindings, StoreError>;
 
     /// Claims some work, or extends the claim of the same holder, for this time. Returns `None` while another has it.
     async fn claim(&self, work: Work, holder: Holder, time: Duration) -> Result<Option<Lease>, StoreError>;

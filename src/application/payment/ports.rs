@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::application::ordering::ports::{End, Lease};
 use crate::application::shared::StoreError;
-use crate::domain::ordering::{Order, OrderEvent, OrderStatus};
+use crate::domain::ordering::{Order, OrderEvent, OrderStatus, Transition};
 use crate::domain::payment::{Attempt, AttemptState, EventId, IntentId, IntentState, MinorUnits, PaymentMethod};
 use crate::domain::shared::{Currency, OrderId};
 
@@ -75,6 +75,15 @@ impl OrderChange {
             (OrderStatus::Reserved, _) => Some(OrderChange::Declined),
             (status, Some(reason)) => Some(OrderChange::Ended(End { status, reason, note: None })),
             (_, None) => None,
+        }
+    }
+
+    /// Returns the transition of an order in this state.
+    pub fn transition(&self, from: OrderStatus) -> Transition {
+        match self {
+            OrderChange::Paid => Transition { from, to: OrderStatus::Paid, reason: None },
+            OrderChange::Declined => Transition { from, to: OrderStatus::Reserved, reason: None },
+            OrderChange::Ended(end) => end.transition(from),
         }
     }
 }

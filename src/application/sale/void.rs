@@ -35,6 +35,8 @@ pub enum VoidError {
     ReleasedBefore(ReleaseReason),
     #[error("the sale is closed: its purchases are final")]
     SaleClosed,
+    #[error("the purchase is an order: cancel it with `flashsale order cancel`")]
+    Order,
     /// The release was decided, and the archive does not have it yet.
     #[error("the release is not in PostgreSQL yet: repeat the command to see if it was made")]
     Unconfirmed,
@@ -53,6 +55,10 @@ impl Shop {
         let Some(recorded) = self.archive.purchase_by_code(code).await? else {
             return Err(self.why_not_archived(&sale, code).await?);
         };
+        // Its stock follows its fate.
+        if sale.sale().payment_window.is_some() {
+            return Err(VoidError::Order);
+        }
         let epoch = self.enter(&sale)?;
         let release = Release::of(recorded.id, &recorded.purchase, ReleaseReason::Void);
         let id = match epoch.check(self.store.release(epoch.number(), sale.id(), &release).await) {

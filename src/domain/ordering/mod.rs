@@ -9,4 +9,4 @@ mod transition;
 
 pub use order::{Order, Version};
 pub use status::OrderStatus;
-pub use transition::{OrderEvent, OrderReason};
+pub use transition::{OrderEvent, OrderReason, Transition};

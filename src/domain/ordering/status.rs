@@ -3,6 +3,8 @@
 use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use crate::domain::shared::Money;
+
 /// The state of an order. As a text it is the word in the table and in answers.
 #[derive(
     Debug,
@@ -33,6 +35,11 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
+    /// Returns the state of a new order: one that costs nothing is paid.
+    pub fn of_new(total: Money) -> Self {
+        if total == Money::default() { OrderStatus::Paid } else { OrderStatus::Reserved }
+    }
+
     /// Returns true if it never changes again.
     pub fn is_final(self) -> bool {
         match self {

@@ -56,6 +56,24 @@ pub enum OrderEvent {
     Overdue,
 }
 
+/// A change of an order: the state before, the state after, and the reason of an end without payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition {
+    pub from: OrderStatus,
+    pub to: OrderStatus,
+    pub reason: Option<OrderReason>,
+}
+
+impl Transition {
+    /// The number of changes that may happen.
+    pub const COUNT: usize = TRANSITIONS.len();
+
+    /// Returns every change that may happen.
+    pub fn all() -> impl Iterator<Item = Transition> {
+        TRANSITIONS.iter().map(|(from, _, to, reason)| Transition { from: *from, to: *to, reason: *reason })
+    }
+}
+
 /// The state before, the event, and the state after with the reason of an end without payment. What is not here is
 /// refused.
 #[rustfmt::skip]

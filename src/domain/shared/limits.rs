@@ -27,7 +27,7 @@ pub const PAYMENT_WINDOW_SECONDS_MAX: u32 = 86_400;
 /// Payments of an order that may be declined. The last one cancels it.
 pub const PAYMENT_ATTEMPTS: u32 = 3;
 
-/// Characters of the words of whoever cancels an order.
+/// Characters of the words of a person who cancels an order.
 pub const NOTE_CHARS_MAX: usize = 500;
 
 /// Sales that may be live, that is not closed, at once. The writer of each holds a connection to PostgreSQL.

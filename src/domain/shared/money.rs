@@ -30,7 +30,7 @@ impl Money {
 
     /// Returns the price of `quantity` units at this price each.
     pub fn times(self, quantity: u32) -> Self {
-        Money(self.0 * Decimal::from(quantity))
+        Money(with_two_places(self.0 * Decimal::from(quantity)))
     }
 }
 
@@ -76,8 +76,14 @@ impl FromStr for Money {
 
 impl std::iter::Sum for Money {
     fn sum<I: Iterator<Item = Money>>(amounts: I) -> Money {
-        Money(amounts.fold(Decimal::new(0, 2), |sum, money| sum + money.0))
+        Money(with_two_places(amounts.map(Money::amount).sum()))
     }
+}
+
+/// Restores the places that arithmetic with zero drops.
+fn with_two_places(mut amount: Decimal) -> Decimal {
+    amount.rescale(2);
+    amount
 }
 
 impl fmt::Display for Money {
@@ -129,6 +135,8 @@ mod tests {
             assert_eq!(given.parse::<Money>().unwrap().to_string(), shown);
         }
         assert_eq!(Money::default().times(3), "0".parse().unwrap());
+        let nothing: Money = "0.00".parse().unwrap();
+        assert_eq!([nothing.times(3), [nothing].into_iter().sum()].map(|total| total.to_string()), ["0.00", "0.00"]);
         assert_eq!([Money::from_cents(1990), Money::from_cents(5)].into_iter().sum::<Money>().to_string(), "19.95");
         assert_eq!(std::iter::empty::<Money>().sum::<Money>().to_string(), "0.00");
     }

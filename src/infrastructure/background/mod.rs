@@ -67,6 +67,7 @@ pub fn start(
     start_with(orders, &supervisor, TaskName::Expiry, orders::expire);
     start_with(orders, &supervisor, TaskName::StockReturn, orders::return_stock);
     start_with(payments, &supervisor, TaskName::Reconciliation, payments::reconcile);
+    start_with(orders, &supervisor, TaskName::OrderCounts, orders::count);
     supervisor.start(TaskName::Pools, move || pools::run(archive.clone()));
     let inner = supervisor.clone();
     supervisor.start(TaskName::Metrics, move || upkeep::run(inner.clone()));

@@ -1,4 +1,4 @@
-//! Ends orders that are overdue, and returns the stock of those that ended without payment.
+//! Ends orders that are overdue, returns the stock of those that ended without payment, and counts all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,9 @@ use super::{AFTER_ERROR, log};
 /// Pause while there is nothing to do.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// Interval between counts, which read the orders of all sales that are not closed.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+
 pub async fn expire(orders: Arc<Orders>) {
     loop {
         let result = orders.expire().await;
@@ -22,6 +25,13 @@ pub async fn expire(orders: Arc<Orders>) {
         };
         log(result, "orders that are overdue could not be ended and are retried");
         sleep(pause).await;
+    }
+}
+
+pub async fn count(orders: Arc<Orders>) {
+    loop {
+        log(orders.measure().await, "orders could not be counted");
+        sleep(COUNT_EVERY).await;
     }
 }
 

@@ -36,6 +36,8 @@ pub enum TaskName {
     StockReturn,
     /// Finds out what became of payments.
     Reconciliation,
+    /// Counts orders.
+    OrderCounts,
     /// Measures the connections to PostgreSQL.
     Pools,
     /// Sorts measurements into buckets.

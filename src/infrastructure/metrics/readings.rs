@@ -9,12 +9,15 @@ use ::metrics::{Counter, Gauge, Label as Pair};
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_process::Collector;
+use strum::VariantArray;
 use tokio::runtime::{Handle as Runtime, RuntimeMetrics};
 
+use crate::application::ordering::{OrderCounts, Orders};
 use crate::application::sale::Shop;
 use crate::application::sale::findings::Findings;
 use crate::application::sale::last_audit::LastAudit;
 use crate::application::sale::live_sale::LiveSale;
+use crate::domain::ordering::OrderStatus;
 use crate::domain::sale::SaleStatus;
 use crate::domain::shared::{LedgerId, SaleKind};
 
@@ -98,6 +101,15 @@ metrics! {
 
     /// Checkout attempts that are not in PostgreSQL.
     static ATTEMPTS_PENDING: OfSale = "flashsale_attempts_pending";
+
+    /// Orders of sales that are not closed, by status. Only the instance that counts them has it.
+    static ORDERS: Reading<Gauge> = "flashsale_orders" by "status";
+
+    /// Orders whose deadline passed more than 10 s ago and that have not ended.
+    static ORDERS_OVERDUE: Reading<Gauge> = "flashsale_orders_overdue";
+
+    /// Time since the oldest end of an order whose stock is not returned; 0 if there is none.
+    static STOCK_RETURN_LAG: Reading<Gauge> = "flashsale_stock_return_lag_seconds";
 
     /// End of the last audit; before the first one, the time since which this instance audits the sale.
     static AUDIT_TIME: OfSale = "flashsale_audit_timestamp_seconds";
@@ -203,12 +215,15 @@ fn state_word(state: SaleStatus) -> &'static str {
 }
 
 /// Returns the present readings as text.
-pub fn render(shop: &Shop) -> String {
+pub fn render(orders: &Orders) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     ::metrics::with_local_recorder(&recorder, || {
         register();
         of_process();
-        of_shop(shop);
+        of_shop(&orders.shop);
+        if let Some(counts) = orders.counts.load_full() {
+            of_orders(&counts);
+        }
     });
     recorder.handle().render()
 }
@@ -251,6 +266,15 @@ fn of_shop(shop: &Shop) {
         }
     }
     sales.iter().for_each(|sale| of_sale(sale, now));
+}
+
+fn of_orders(counts: &OrderCounts) {
+    for status in OrderStatus::VARIANTS {
+        let orders = counts.by_status.get(status).copied().unwrap_or_default();
+        ORDERS.set_with(&[status.into()], orders as f64);
+    }
+    ORDERS_OVERDUE.set(counts.overdue as f64);
+    STOCK_RETURN_LAG.set(counts.return_lag.as_secs_f64());
 }
 
 fn of_sale(live: &LiveSale, now: DateTime<Utc>) {

@@ -3,7 +3,8 @@
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::application::sale::ports::RejectionReason;
-use crate::infrastructure::metrics::{Counter, Gauge, Histogram, Label, Metric, StoreErrorKind, metrics};
+use crate::domain::ordering::Transition;
+use crate::infrastructure::metrics::{Counter, Gauge, Histogram, Label, Labels, Metric, StoreErrorKind, metrics};
 
 use super::statement::Statement;
 
@@ -30,6 +31,13 @@ metrics! {
 
     /// Oversells (unit_sold) and exceeded limits (slot_filled) that a constraint of PostgreSQL prevented.
     pub static GUARD_HITS: Metric<Counter, Guard> = "flashsale_guard_hits_total" by "guard";
+
+    /// Changes of orders, by state before, state after and reason (none unless an order ends without payment).
+    pub static ORDER_TRANSITIONS: Metric<Counter, Transition> =
+        "flashsale_order_transitions_total" by "from", "to", "reason";
+
+    /// Changes of orders that were refused, because another change came first.
+    pub static ORDER_TRANSITIONS_REFUSED: Metric<Counter> = "flashsale_order_transitions_refused_total";
 }
 
 impl Label for Statement {}
@@ -63,6 +71,23 @@ pub enum PoolState {
 pub enum Guard {
     UnitSold,
     SlotFilled,
+}
+
+impl Labels for Transition {
+    const COUNT: usize = Transition::COUNT;
+
+    fn all() -> Vec<Self> {
+        Transition::all().collect()
+    }
+
+    fn index(self) -> usize {
+        let index = Transition::all().position(|known| known == self);
+        index.unwrap_or_else(|| panic!("{self:?} is not in the table of transitions"))
+    }
+
+    fn words(self) -> Vec<&'static str> {
+        vec![self.from.into(), self.to.into(), self.reason.map_or("none", <&str>::from)]
+    }
 }
 
 /// Counts a rejected ledger entry, and the guard that rejected it.

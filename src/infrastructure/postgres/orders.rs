@@ -6,12 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::application::ordering::ports::{End, Holder, Lease, OrderArchive, Work};
+use crate::application::ordering::ports::{End, Holder, Lease, OrderArchive, OrderFilter, Work};
+use crate::application::ordering::{OrderCounts, OrderFindings};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus, Version};
-use crate::domain::shared::OrderId;
+use crate::domain::shared::{OrderId, SaleId};
 
 use super::connection::PgArchive;
+use super::metrics::{ORDER_TRANSITIONS, ORDER_TRANSITIONS_REFUSED};
 use super::statement::Statement;
 
 pub(super) struct OrderRow {
@@ -73,6 +75,21 @@ impl OrderArchive for PgArchive {
         Statement::OrderIsOverdue.run(is_overdue.fetch_one(&self.pool)).await
     }
 
+    async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
+        let rows = sqlx::query_as!(
+            OrderRow,
+            "SELECT sales.id AS sale, ledger_id, version, status, pay_by, deadline, reason, declines, returned_at
+             FROM orders JOIN sales ON sales.key = sale
+             WHERE status = $1 AND ($2::text IS NULL OR sale = (SELECT key FROM sales WHERE id = $2))
+             ORDER BY sale DESC, ledger_id DESC LIMIT $3",
+            <&str>::from(filter.status),
+            filter.sale.map(|sale| sale.to_string()),
+            filter.limit as i64,
+        );
+        let rows = Statement::ListOrders.run(rows.fetch_all(&self.pool)).await?;
+        rows.into_iter().map(OrderRow::into_order).collect()
+    }
+
     async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError> {
         let row = sqlx::query_as!(
             OrderRow,
@@ -91,7 +108,12 @@ impl OrderArchive for PgArchive {
             <&str>::from(end.reason),
             end.note,
         );
-        Statement::EndOrder.run(row.fetch_optional(&self.pool)).await?.map(OrderRow::into_order).transpose()
+        let ended = Statement::EndOrder.run(row.fetch_optional(&self.pool)).await?;
+        match ended {
+            Some(_) => ORDER_TRANSITIONS.of(end.transition(order.status)).increment(1),
+            None => ORDER_TRANSITIONS_REFUSED.increment(1),
+        }
+        ended.map(OrderRow::into_order).transpose()
     }
 
     async fn end_overdue(&self, lease: Lease, from: OrderStatus, end: &End, max: usize) -> Result<u64, StoreError> {
@@ -105,6 +127,7 @@ impl OrderArchive for PgArchive {
             max as i64,
         );
         let ended = Statement::EndOverdueOrders.run(ended.execute(&self.pool)).await?;
+        ORDER_TRANSITIONS.of(end.transition(from)).increment(ended.rows_affected());
         Ok(ended.rows_affected())
     }
 
@@ -119,6 +142,46 @@ impl OrderArchive for PgArchive {
         );
         let rows = Statement::UnreturnedOrders.run(rows.fetch_all(&self.pool)).await?;
         rows.into_iter().map(OrderRow::into_order).collect()
+    }
+
+    async fn count(&self, late: Duration) -> Result<OrderCounts, StoreError> {
+        let counts = sqlx::query!(
+            r#"SELECT status, count(*) AS "orders!" FROM orders JOIN sales ON sales.key = sale
+               WHERE closed_at IS NULL GROUP BY status"#,
+        );
+        let mut by_status = HashMap::new();
+        for row in Statement::CountOrders.run(counts.fetch_all(&self.bulk)).await? {
+            let status = row.status.parse().map_err(|_| StoreError::corrupt(&row.status))?;
+            by_status.insert(status, u64::try_from(row.orders).map_err(StoreError::corrupt)?);
+        }
+        let late = sqlx::query!(
+            r#"SELECT (SELECT count(*) FROM orders WHERE deadline < clock_timestamp() - make_interval(secs => $1))
+                          AS "overdue!",
+                      (SELECT greatest(extract(epoch FROM clock_timestamp() - min(finished_at)), 0)::float8 FROM orders
+                       WHERE status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL) AS "return_lag!""#,
+            late.as_secs_f64(),
+        );
+        let late = Statement::LateOrders.run(late.fetch_one(&self.pool)).await?;
+        Ok(OrderCounts {
+            by_status,
+            overdue: u64::try_from(late.overdue).map_err(StoreError::corrupt)?,
+            return_lag: Duration::try_from_secs_f64(late.return_lag).map_err(StoreError::corrupt)?,
+        })
+    }
+
+    async fn check_orders(&self, sale: SaleId, late: Duration) -> Result<OrderFindings, StoreError> {
+        let found = sqlx::query_file!(
+            "src/infrastructure/postgres/queries/check_orders.sql",
+            sale.to_string(),
+            late.as_secs_f64(),
+        );
+        let found = Statement::CheckOrders.run(found.fetch_one(&self.bulk)).await?;
+        let number = |count: i64| u64::try_from(count).map_err(StoreError::corrupt);
+        Ok(OrderFindings {
+            unreturned: number(found.unreturned)?,
+            overdue: number(found.overdue)?,
+            paid_and_released: number(found.paid_and_released)?,
+        })
     }
 
     async fn claim(&self, work: Work, holder: Holder, time: Duration) -> Result<Option<Lease>, StoreError> {

@@ -6,16 +6,21 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, Postgres, Transaction};
 
-use crate::application::ordering::ports::{End, Lease, OrderArchive};
+use crate::application::ordering::ports::{Lease, OrderArchive};
 use crate::application::payment::ports::{Commit, NewAttempt, OrderChange, PaymentArchive};
 use crate::application::shared::StoreError;
-use crate::domain::ordering::{Order, OrderEvent};
+use crate::domain::ordering::{Order, OrderEvent, OrderStatus, Transition};
 use crate::domain::payment::{Attempt, AttemptState, EventId, IntentId, MinorUnits};
 use crate::domain::shared::OrderId;
 
 use super::connection::PgArchive;
 use super::errors::store_error;
+use super::metrics::{ORDER_TRANSITIONS, ORDER_TRANSITIONS_REFUSED};
 use super::statement::Statement;
+
+/// The change of an order whose payment begins.
+const PAYMENT_BEGUN: Transition =
+    Transition { from: OrderStatus::Reserved, to: OrderStatus::PaymentPending, reason: None };
 
 struct PaymentRow {
     sale: String,
@@ -63,6 +68,10 @@ impl PaymentArchive for PgArchive {
             new.ask_after.as_secs_f64(),
         );
         let begun = Statement::BeginPayment.run(begun.fetch_optional(&self.pool)).await?;
+        match begun {
+            Some(_) => ORDER_TRANSITIONS.of(PAYMENT_BEGUN).increment(1),
+            None => ORDER_TRANSITIONS_REFUSED.increment(1),
+        }
         let attempt = |number: i16| {
             Ok(Attempt {
                 order: order.id,
@@ -210,11 +219,7 @@ async fn settle_in(
         return Ok(Commit::Moved);
     }
     let Some(change) = change else { return Ok(Commit::Done) };
-    let (status, reason) = match change {
-        OrderChange::Paid => ("PAID", None),
-        OrderChange::Declined => ("RESERVED", None),
-        OrderChange::Ended(End { status, reason, .. }) => (<&str>::from(*status), Some(<&str>::from(*reason))),
-    };
+    let Transition { to, reason, .. } = change.transition(order.status);
     let is_declined = state == AttemptState::Declined;
     let changed = sqlx::query!(
         "UPDATE orders
@@ -226,12 +231,14 @@ async fn settle_in(
         order.id.entry.to_i64(),
         order.version.0 as i32,
         <&str>::from(order.status),
-        status,
-        reason,
+        <&str>::from(to),
+        reason.map(<&str>::from),
         i16::from(is_declined),
     );
-    match Statement::SettlePayment.run(changed.execute(&mut **transaction)).await?.rows_affected() {
-        0 => Ok(Commit::Moved),
-        _ => Ok(Commit::Done),
+    if Statement::SettlePayment.run(changed.execute(&mut **transaction)).await?.rows_affected() == 0 {
+        ORDER_TRANSITIONS_REFUSED.increment(1);
+        return Ok(Commit::Moved);
     }
+    ORDER_TRANSITIONS.of(change.transition(order.status)).increment(1);
+    Ok(Commit::Done)
 }

@@ -81,7 +81,7 @@ fn number(value: &Value) -> u64 {
 fn dashboards_have_unique_names_and_refresh_every_five_seconds() {
     let dashboards = Dashboard::all();
     let of = |field: &str| dashboards.iter().map(|board| text(&board.0[field]).to_owned()).collect::<BTreeSet<_>>();
-    let uids = ["sale", "golden-signals", "pipeline", "resources"].map(|name| format!("flashsale-{name}"));
+    let uids = ["sale", "golden-signals", "pipeline", "orders", "resources"].map(|name| format!("flashsale-{name}"));
     assert_eq!(of("uid"), uids.into());
     assert_eq!(of("title").len(), dashboards.len());
     assert_eq!(of("refresh"), ["5s".to_owned()].into());

@@ -14,7 +14,7 @@ pub const OUTCOME_UNKNOWN: &str = "It is not known whether the order was cancell
 /// The member with the state of an order that has ended otherwise.
 const ORDER_STATUS: &str = "order_status";
 
-/// Checks the words of whoever cancels.
+/// Checks the words of a person who cancels.
 pub fn note(errors: &mut FieldErrors, reason: Option<String>) -> Option<String> {
     let is_short = |reason: &String| (1..=NOTE_CHARS_MAX).contains(&reason.chars().count());
     match reason {

@@ -12,13 +12,13 @@ use crate::infrastructure::http::platform::openapi::schema::reference;
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::store_failure::while_selling;
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, json, query,
+    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, json, query,
 };
 
 use super::SHOPPING;
 use super::metrics::{self, PurchaseKind};
 use super::problems;
-use super::purchase_answer::{self, confirming, outcome, replayed};
+use super::purchase_answer::{self, bought, confirming, outcome};
 use super::receipt_body::{PurchaseBody, ReceiptBody};
 
 /// The detail of a purchase whose outcome is unknown.
@@ -59,7 +59,7 @@ fn describe() -> Description {
             ProblemCode::RequestMismatch,
         ])
         .problem_with(ProblemCode::DuplicateRequest, "original", reference::<ReceiptBody>());
-    purchase_answer::describe_replayed(purchase_answer::describe(described))
+    purchase_answer::describe_headers(purchase_answer::describe(described))
 }
 
 /// Units of one item to buy.
@@ -92,17 +92,17 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let result = buy(context, &body, &id).await;
     metrics::purchase(PurchaseKind::BuyNow, outcome(&result));
     match (result?, id) {
-        (PurchaseOutcome::Durable { receipt, replayed: false, waited }, _) => {
-            metrics::acknowledged(receipt.units, waited);
-            Ok(answer::ok(&PurchaseBody::of_item(receipt)))
-        }
-        (PurchaseOutcome::Durable { receipt, replayed: true, .. }, Id::Header(_)) => {
-            Ok(replayed(answer::ok(&PurchaseBody::of_item(receipt))))
-        }
         (PurchaseOutcome::Durable { receipt, replayed: true, .. }, Id::Body(_)) => {
             let detail = "This request has already bought: see `original`. To buy again, use another request id.";
             let problem = Problem::new(ProblemCode::DuplicateRequest, detail);
             Err(problem.member("original", &ReceiptBody::from(receipt)))
+        }
+        (PurchaseOutcome::Durable { receipt, replayed, waited }, _) => {
+            if !replayed {
+                metrics::acknowledged(receipt.units, waited);
+            }
+            let status = context.orders.status_of(&receipt, !replayed).await;
+            Ok(bought(&PurchaseBody::of_item(receipt), replayed, status))
         }
         (PurchaseOutcome::Confirming(code), _) => Ok(confirming(code)),
     }

@@ -11,13 +11,13 @@ use crate::domain::shared::{CheckoutCode, SaleId};
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::store_failure::while_selling;
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, json, query,
+    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, json, query,
 };
 
 use super::SHOPPING;
 use super::metrics::{self, PurchaseKind};
 use super::problems;
-use super::purchase_answer::{self, confirming, outcome, replayed};
+use super::purchase_answer::{self, bought, confirming, outcome};
 use super::receipt_body::PurchaseBody;
 
 /// The detail of a purchase whose outcome is unknown.
@@ -53,7 +53,7 @@ fn describe() -> Description {
             ProblemCode::SaleNotStarted,
             ProblemCode::SaleEnded,
         ]);
-    let described = purchase_answer::describe_replayed(purchase_answer::describe(described));
+    let described = purchase_answer::describe_headers(purchase_answer::describe(described));
     let described = problems::describe_unavailable(described, ProblemCode::ItemsSold);
     problems::describe_available(described, ProblemCode::ItemsSold)
 }
@@ -75,12 +75,12 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let result = purchase(context, request).await;
     metrics::purchase(PurchaseKind::Cart, outcome(&result));
     Ok(match result? {
-        PurchaseOutcome::Durable { receipt, replayed: false, waited } => {
-            metrics::acknowledged(receipt.units, waited);
-            answer::ok(&PurchaseBody::of_cart(receipt))
-        }
-        PurchaseOutcome::Durable { receipt, replayed: true, .. } => {
-            replayed(answer::ok(&PurchaseBody::of_cart(receipt)))
+        PurchaseOutcome::Durable { receipt, replayed, waited } => {
+            if !replayed {
+                metrics::acknowledged(receipt.units, waited);
+            }
+            let status = context.orders.status_of(&receipt, !replayed).await;
+            bought(&PurchaseBody::of_cart(receipt), replayed, status)
         }
         PurchaseOutcome::Confirming(code) => confirming(code),
     })

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::application::sale::purchase::PurchaseOutcome;
+use crate::domain::ordering::OrderStatus;
 use crate::domain::shared::CheckoutCode;
 use crate::infrastructure::http::platform::{Answer, Description, Problem, answer};
 
@@ -13,6 +14,8 @@ use super::metrics::Outcome;
 use super::receipt_body::PurchaseBody;
 
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+const ORDER_STATUS: HeaderName = HeaderName::from_static("order-status");
 
 /// A purchase that is decided, but not known to be durable.
 #[derive(Serialize, ToSchema)]
@@ -29,9 +32,16 @@ pub fn confirming(code: CheckoutCode) -> Answer {
     answer
 }
 
-/// Marks an answer as the repetition of an earlier one.
-pub fn replayed(mut answer: Answer) -> Answer {
-    answer.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+/// Answers 200 with a receipt. The body never changes; headers mark a repetition, and tell the present of the order.
+pub fn bought(body: &PurchaseBody, is_replayed: bool, order: Option<OrderStatus>) -> Answer {
+    let mut answer = answer::ok(body);
+    let headers = answer.headers_mut();
+    if is_replayed {
+        headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    if let Some(status) = order {
+        headers.insert(ORDER_STATUS, HeaderValue::from_static(status.into()));
+    }
     answer
 }
 
@@ -55,8 +65,9 @@ pub fn describe(description: Description) -> Description {
         .header(202, "Retry-After", "Seconds")
 }
 
-/// Describes the header of a repeated answer.
-pub fn describe_replayed(description: Description) -> Description {
-    let meaning = "`true` if an earlier request made this purchase. The body is the same, byte for byte";
-    description.header(200, "Idempotent-Replayed", meaning)
+/// Describes the headers of an answer to a purchase that was made.
+pub fn describe_headers(description: Description) -> Description {
+    let replayed = "`true` if an earlier request made this purchase. The body is the same, byte for byte";
+    let status = "In a sale with a payment window: the present status of the order. Absent while it is not known";
+    description.header(200, "Idempotent-Replayed", replayed).header(200, "Order-Status", status)
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::super::Api;
 use super::super::platform::answer;
-use super::failing_stores::{StoreFault, shop};
+use super::failing_stores::{StoreFault, payments, shop};
 use super::sockets::{IDLE_TIMEOUT, Server};
 use super::table::{api, endpoint_with};
 use crate::infrastructure::metrics;
@@ -58,7 +58,7 @@ fn request(line: &str) -> String {
 /// Returns the exported counter of a route.
 fn count(route: &str, method: &str) -> Option<u64> {
     let series = format!("flashsale_http_requests_total{{route=\"{route}\",method=\"{method}\",status=\"200\"}} ");
-    metrics::render(&shop(StoreFault::Fenced)).lines().find_map(|line| line.strip_prefix(&series)?.parse().ok())
+    metrics::render(&payments(shop(StoreFault::Fenced)).orders).lines().find_map(|line| line.strip_prefix(&series)?.parse().ok())
 }
 
 #[tokio::test]
