@@ -64,7 +64,8 @@ endef
 # --- Run in containers
 
 up: engine .env ## Build and start the service and its monitoring (MONITORING=no: without monitoring)
-	@$(load_env_file) for name in POSTGRES_PASSWORD REDIS_PASSWORD ADMIN_TOKEN $(if $(monitored),GRAFANA_PASSWORD); do \
+	@$(load_env_file) for name in POSTGRES_PASSWORD POSTGRES_MIGRATE_PASSWORD POSTGRES_SERVE_PASSWORD REDIS_PASSWORD ADMIN_TOKEN \
+			$(if $(monitored),GRAFANA_PASSWORD); do \
 		printenv "$$name" | grep -q . || { echo "$$name is not set: add it to .env" >&2; exit 1; }; \
 	done
 	$(COMPOSE)$(if $(monitored), --profile monitoring) up --build --detach --wait

@@ -52,7 +52,7 @@ mod choice {
 
     use super::Sabotage::{self, LocalClock, NoEpochCheck, NoReceiptCheck, ReleaseTwice, TrimmedLedger};
 
-    /// What each way replaces in the scripts.
+    /// The text of the scripts that each way replaces, and the replacement.
     const REPLACEMENTS: [(Sabotage, &str, &str); 7] = [
         (NoEpochCheck, "if fields[1] ~= EPOCH then", "if not fields[1] then"),
         (LocalClock, "return time[1] * 1000 +", "return time[1] * 1000 - 3000 +"),

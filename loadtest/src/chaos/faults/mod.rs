@@ -1,4 +1,4 @@
-//! What each kind of fault does: it breaks something, proves that it did, and heals it.
+//! The kinds of faults. Each breaks something, proves that it did, and heals it.
 
 mod clock;
 mod disk;
@@ -45,7 +45,7 @@ impl Struck {
     }
 }
 
-/// What a fault works with.
+/// Everything that a fault works with.
 pub struct Scene<'a> {
     pub world: &'a mut World,
     pub crowd: &'a Rc<Crowd>,
