@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 
-/// Where Debian and its relatives have the library, below a directory for each architecture.
+/// The directory below which Debian and its relatives have the library, in one for each architecture.
 const LIBRARIES: &str = "/usr/lib";
 const LIBRARY: &str = "faketime/libfaketime.so.1";
 

@@ -11,7 +11,7 @@ use super::Error;
 
 const STOPPED_WITHIN: Duration = Duration::from_secs(2);
 
-/// What faults do to either store. Each call but the first blocks.
+/// The calls of faults to either store. Each but the first two blocks.
 pub trait StoreServer: Send + 'static {
     fn pid(&self) -> u32;
     fn is_running(&mut self) -> bool;
