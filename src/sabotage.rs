@@ -26,6 +26,9 @@ pub enum Sabotage {
     PermitBeforeBody,
     /// An audit that finds a difference repairs it while the sale goes on.
     RepairWithoutFence,
+    /// The sold-item filter has wrong bits in both directions. This is a fault to withstand: `loadtest chaos` must notice
+    /// nothing.
+    FlippedFilterBits,
 }
 
 #[cfg(not(feature = "sabotage"))]
