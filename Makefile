@@ -18,7 +18,7 @@ export PATH := $(PATH):$(TOOLS)/bin
 .PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test pauses-test test-otlp \
 	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
-	compose-check prepare stores watchers realistic-test realistic-test-light realistic-test-heavy \
+	compose-check prepare stores watchers faketime realistic-test realistic-test-light realistic-test-heavy \
 	realistic-test-stress rush-test loadtest engine up down logs db-shell redis-cli clean
 
 help: ## List the targets
@@ -64,7 +64,8 @@ endef
 # --- Run in containers
 
 up: engine .env ## Build and start the service and its monitoring (MONITORING=no: without monitoring)
-	@$(load_env_file) for name in POSTGRES_PASSWORD REDIS_PASSWORD ADMIN_TOKEN $(if $(monitored),GRAFANA_PASSWORD); do \
+	@$(load_env_file) for name in POSTGRES_PASSWORD POSTGRES_MIGRATE_PASSWORD POSTGRES_SERVE_PASSWORD REDIS_PASSWORD ADMIN_TOKEN \
+			$(if $(monitored),GRAFANA_PASSWORD); do \
 		printenv "$$name" | grep -q . || { echo "$$name is not set: add it to .env" >&2; exit 1; }; \
 	done
 	$(COMPOSE)$(if $(monitored), --profile monitoring) up --build --detach --wait
@@ -149,10 +150,13 @@ loadtest: $(if $(BASE_URL),,stores)
 
 # --- Chaos (variables: SEED, DURATION, FAULTS, KINDS, INSTANCES, USERS, OUTAGE; results: loadtest/results)
 
-chaos: loadtest ## Break real processes and connections under load, 10 minutes (SEED=7 DURATION=40m KINDS=redis-killed,links)
+chaos: loadtest faketime ## Break real processes and connections under load, 10 minutes (SEED=7 DURATION=40m KINDS=redis-killed,links)
+	cargo build --release --locked --features sabotage
+	cp '$(TARGET_DIR)/release/flashsale' '$(TARGET_DIR)/release/flashsale-sabotage'
+	cargo build --release --locked
 	@'$(LOADTEST)' chaos
 
-chaos-smoke: loadtest ## One fault of each kind that takes a few seconds, within 3 minutes
+chaos-smoke: loadtest faketime ## One fault of each kind that takes a few seconds, within 3 minutes
 	@'$(LOADTEST)' chaos --smoke
 
 # Ways to misbehave (src/sabotage.rs), each with the kinds of faults under which chaos must notice it.
@@ -174,7 +178,7 @@ sabotage: stores ## Build a service that misbehaves in ten ways, and check that 
 	cargo test --features sabotage --lib --test it -- $(foreach pair,$(SABOTAGE_FOR_TESTS),$(lastword $(subst =, ,$(pair))))
 	@for pair in $(SABOTAGE_FOR_CHAOS); do \
 		echo "== $${pair%%=*}: $${pair#*=}"; \
-		SABOTAGE="$${pair%%=*}" KINDS="$${pair#*=}" FAULTS=4 PROGRAM='$(TARGET_DIR)/debug/flashsale-sabotage' \
+		SABOTAGE="$${pair%%=*}" KINDS="$${pair#*=}" FAULTS=4 DURATION=30s PROGRAM='$(TARGET_DIR)/debug/flashsale-sabotage' \
 			'$(TARGET_DIR)/debug/loadtest' chaos; \
 		[ "$$?" = 1 ] || { echo "chaos did not notice $${pair%%=*}" >&2; exit 1; }; \
 	done
@@ -312,6 +316,9 @@ stores: ## Install the packages redis-server and postgresql
 
 watchers: ## Install the packages prometheus, prometheus-alertmanager and prometheus-{redis,postgres}-exporter
 	@$(call install,$(WATCHERS))
+
+faketime: ## Install the package faketime, with whose library chaos steps a clock
+	@$(call install,faketime=faketime)
 
 # Shell code that installs the packages of the programs that are missing: $(call install,program=package ...).
 # policy-rc.d keeps apt-get from starting them as system services.

@@ -88,8 +88,8 @@ impl StoreConfig {
         let (postgres, redis) = match (self.database_url.clone(), self.redis_url.clone()) {
             (Some(postgres), Some(redis)) => (postgres, redis),
             (None, None) => {
-                let data_dir = self.data_dir.path().map_err(NoStores::DataDir)?;
-                local::running(&data_dir).map_err(NoStores::NotRunning)?
+                let running = self.running()?;
+                (running.postgres, running.redis)
             }
             (Some(_), None) => return Err(NoStores::Half("DATABASE_URL", "REDIS_URL")),
             (None, Some(_)) => return Err(NoStores::Half("REDIS_URL", "DATABASE_URL")),
@@ -97,10 +97,14 @@ impl StoreConfig {
         Ok(StoreUrls { postgres, redis, connections })
     }
 
-    /// Returns the same for a command that needs PostgreSQL only.
-    pub fn urls_without_redis(&self) -> Result<StoreUrls, NoStores> {
-        let redis_url = self.database_url.as_ref().map(|_| self.redis_url.clone().unwrap_or_default());
-        StoreConfig { redis_url, ..self.clone() }.urls()
+    /// Returns the address of PostgreSQL for migrations.
+    pub fn owner_url(&self) -> Result<String, NoStores> {
+        self.database_url.clone().map_or_else(|| Ok(self.running()?.owner), Ok)
+    }
+
+    fn running(&self) -> Result<local::Urls, NoStores> {
+        let data_dir = self.data_dir.path().map_err(NoStores::DataDir)?;
+        local::running(&data_dir).map_err(NoStores::NotRunning)
     }
 }
 

@@ -26,6 +26,9 @@ pub enum Sabotage {
     PermitBeforeBody,
     /// An audit that finds a difference repairs it while the sale goes on.
     RepairWithoutFence,
+    /// The sold-item filter has wrong bits in both directions. This is a fault to withstand: `loadtest chaos` must notice
+    /// nothing.
+    FlippedFilterBits,
 }
 
 #[cfg(not(feature = "sabotage"))]
@@ -49,7 +52,7 @@ mod choice {
 
     use super::Sabotage::{self, LocalClock, NoEpochCheck, NoReceiptCheck, ReleaseTwice, TrimmedLedger};
 
-    /// What each way replaces in the scripts.
+    /// The text of the scripts that each way replaces, and the replacement.
     const REPLACEMENTS: [(Sabotage, &str, &str); 7] = [
         (NoEpochCheck, "if fields[1] ~= EPOCH then", "if not fields[1] then"),
         (LocalClock, "return time[1] * 1000 +", "return time[1] * 1000 - 3000 +"),

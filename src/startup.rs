@@ -64,7 +64,7 @@ pub struct Service {
 
 /// Connects a shop to its stores. It decides nothing until it has recovered.
 pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, ServiceError> {
-    let archive = Arc::new(connect_postgres(stores).await?);
+    let archive = Arc::new(connect_postgres(&stores.postgres, stores.connections).await?);
     if let Some(missing) = archive.migrations().await?.into_iter().find(|step| !step.is_applied) {
         return Err(ServiceError::OldSchema(missing.description));
     }
@@ -76,10 +76,10 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, 
 }
 
 /// Connects to PostgreSQL, and waits for one that is still starting.
-pub async fn connect_postgres(stores: &StoreUrls) -> Result<PgArchive, postgres::ConnectError> {
+pub async fn connect_postgres(url: &str, connections: u32) -> Result<PgArchive, postgres::ConnectError> {
     let deadline = Instant::now() + STORES_PATIENCE;
     loop {
-        match PgArchive::connect(&stores.postgres, stores.connections).await {
+        match PgArchive::connect(url, connections).await {
             Err(postgres::ConnectError::Unreachable(error)) if Instant::now() < deadline => {
                 tracing::warn!(%error, "PostgreSQL cannot be reached yet: trying again");
                 tokio::time::sleep(RETRY_PAUSE).await;

@@ -62,21 +62,22 @@ pub enum Error {
 }
 
 impl PrivateService {
-    /// Starts a service with new stores, and with more arguments of `flashsale local`. It logs to `log`.
-    pub fn start(program: &Path, args: &[&str], log: &Path) -> Result<Self, Error> {
+    /// Starts a service with new stores and these settings, as environment variables: others see a command line. It logs
+    /// to `log`.
+    pub fn start(program: &Path, settings: &[(&str, &str)], log: &Path) -> Result<Self, Error> {
         let data_dir = tempfile::Builder::new().prefix("flashsale-load-").tempdir()?;
         let log_file = File::create(log)?;
         let mut command = command(program, data_dir.path());
-        command.args(["local", "--listen", "127.0.0.1:0"]).args(args);
+        command.args(["local", "--listen", "127.0.0.1:0"]).envs(settings.iter().copied());
         let child = spawn(command, program, log_file)?;
         Ok(PrivateService { child, data_dir, program: program.to_owned(), log: log.to_owned() })
     }
 
     /// Starts another instance with the same stores. The caller ends it with [`stop`] before the service.
-    pub fn start_instance(&self, address: &str, args: &[&str]) -> Result<Child, Error> {
+    pub fn start_instance(&self, address: &str, settings: &[(&str, &str)]) -> Result<Child, Error> {
         let log_file = File::options().append(true).open(&self.log)?;
         let mut command = command(&self.program, self.data_dir.path());
-        command.args(["serve", "--listen", address]).args(args);
+        command.args(["serve", "--listen", address]).envs(settings.iter().copied());
         spawn(command, &self.program, log_file)
     }
 

@@ -68,8 +68,8 @@ pub async fn run(cli: &Cli, mode: Mode) -> Result<Report, Error> {
     let mut private = match cli.base_url {
         Some(_) => None,
         None => {
-            let args = ["--sale-items", &mode.sale_items.to_string()];
-            Some(PrivateService::start(&cli.program()?, &args, &directory.join("service.log"))?)
+            let settings = [("SALE_ITEMS", &*mode.sale_items.to_string())];
+            Some(PrivateService::start(&cli.program()?, &settings, &directory.join("service.log"))?)
         }
     };
     let report = tokio::select! {

@@ -121,11 +121,12 @@ fn every_row_of_the_bench_works_and_stops_its_service() {
     assert_eq!(std::fs::read_dir(temporary.path()).expect("exists").count(), 0);
 }
 
-#[test]
-fn an_interrupted_bench_stops_its_service() {
+/// Starts a run with a private service, calls `look` with the state of the service, interrupts the run, and fails unless
+/// nothing is left of the service.
+fn interrupt(args: &[&str], look: impl FnOnce(&Value)) {
     let results = tempfile::tempdir().expect("creates a directory");
     let temporary = tempfile::tempdir().expect("creates a directory");
-    let mut bench = load_test(results.path(), &["bench", "--rows", "live", "--seconds", "60"])
+    let mut run = load_test(results.path(), args)
         .env("TMPDIR", temporary.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -135,13 +136,31 @@ fn an_interrupted_bench_stops_its_service() {
         let data_dir = std::fs::read_dir(temporary.path()).ok()?.next()?.ok()?.path();
         state_of(&data_dir)
     });
-    kill_process(Pid::from_child(&bench), Signal::INT).expect("exists");
-    assert_eq!(bench.wait().expect("ends").code(), Some(2));
+    look(&state);
+    kill_process(Pid::from_child(&run), Signal::INT).expect("exists");
+    assert_eq!(run.wait().expect("ends").code(), Some(2));
     for process in ["service", "redis", "postgres"] {
         let pid = &state[process]["pid"];
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{process} still runs");
     }
     assert_eq!(std::fs::read_dir(temporary.path()).expect("exists").count(), 0);
+}
+
+#[test]
+fn an_interrupted_run_stops_its_service() {
+    interrupt(&["realistic-light", "--users", "5"], |_| {});
+}
+
+#[test]
+fn an_interrupted_bench_stops_its_service_whose_command_line_has_no_token() {
+    interrupt(&["bench", "--rows", "live", "--seconds", "60"], |state| {
+        let pid = &state["service"]["pid"];
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).expect("the service runs");
+        let environment = read("environ");
+        let token = environment.split('\0').find_map(|variable| variable.strip_prefix("ADMIN_TOKEN="));
+        let token = token.filter(|token| !token.is_empty()).expect("a token");
+        assert!(!read("cmdline").contains(token), "every user sees a command line");
+    });
 }
 
 #[test]
@@ -150,29 +169,6 @@ fn a_run_that_cannot_start_prints_the_reason() {
     let output = load_test(results.path(), &["rush", "--program", "/nowhere/flashsale"]).output().expect("runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot start /nowhere/flashsale"), "{output:?}");
-}
-
-#[test]
-fn an_interrupted_run_stops_its_service() {
-    let results = tempfile::tempdir().expect("creates a directory");
-    let temporary = tempfile::tempdir().expect("creates a directory");
-    let mut run = load_test(results.path(), &["realistic-light", "--users", "5"])
-        .env("TMPDIR", temporary.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("starts");
-    let state = wait_for("the service", || {
-        let data_dir = std::fs::read_dir(temporary.path()).ok()?.next()?.ok()?.path();
-        state_of(&data_dir)
-    });
-    kill_process(Pid::from_child(&run), Signal::INT).expect("exists");
-    assert_eq!(run.wait().expect("ends").code(), Some(2));
-    for process in ["service", "redis", "postgres"] {
-        let pid = &state[process]["pid"];
-        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{process} still runs");
-    }
-    assert_eq!(std::fs::read_dir(temporary.path()).expect("exists").count(), 0);
 }
 
 /// A service that sells one item.

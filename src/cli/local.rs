@@ -54,7 +54,11 @@ impl Local {
             redis: stores.redis_url().to_owned(),
             connections: self.pool.database_connections,
         };
-        startup::connect_postgres(&urls).await?.migrate_up().await.map_err(or_incompatible)?;
+        startup::connect_postgres(stores.owner_url(), urls.connections)
+            .await?
+            .migrate_up()
+            .await
+            .map_err(or_incompatible)?;
         let service = startup::connect(&urls, self.sales.settings()).await?;
         let address = listeners.shopping.local_addr()?;
         stores.publish(address)?;

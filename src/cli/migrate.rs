@@ -38,7 +38,7 @@ struct Down {
 impl Migrate {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let (Step::Up(stores) | Step::Down(Down { stores, .. }) | Step::Status(stores)) = &self.step;
-        let archive = startup::connect_postgres(&stores.urls_without_redis()?).await?;
+        let archive = startup::connect_postgres(&stores.owner_url()?, stores.pool.database_connections).await?;
         match self.step {
             Step::Up(_) => archive.migrate_up().await?,
             Step::Down(Down { yes, .. }) => revert(&archive, yes).await?,

@@ -1,5 +1,4 @@
-//! The rules of the source tree: the arrows between its folders, circles between its files, purity of the domain, and
-//! the style of doc comments.
+//! The rules of the source tree: the arrows between its folders, circles between its files, and purity of the domain.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use syn::visit::Visit;
 use syn::{File, Item, UseTree};
+
+use crate::style::{files_below, has_word};
 
 const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 
@@ -27,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("infrastructure/backoff", &[]),
     ("infrastructure/accept_queue", &[]),
     ("infrastructure/open_files", &[]),
-    ("infrastructure/local", &["infrastructure/backoff"]),
+    ("infrastructure/local", &["infrastructure/backoff", "infrastructure/postgres"]),
     (
         "infrastructure/metrics",
         &[
@@ -471,117 +472,4 @@ fn the_domain_has_no_clock_no_randomness_and_no_store() {
             assert!(!text.lines().any(is_used), "{} uses {word}", file.display());
         }
     }
-}
-
-/// Openings of a doc comment that hide its subject.
-const RIDDLES: [&str; 13] =
-    ["What", "How", "Whether", "Who", "Whose", "Whoever", "Why", "Where", "Which", "That", "When", "Whatever", "So"];
-
-#[test]
-fn doc_comments_begin_with_a_verb_or_a_noun() {
-    let (mut all, mut odd) = (0, Vec::new());
-    for file in files_below(&["src", "tests", "loadtest"]) {
-        let text = fs::read_to_string(&file).unwrap();
-        let mut before = "";
-        for line in text.lines().map(str::trim_start) {
-            let comment = line.strip_prefix("/// ").or_else(|| line.strip_prefix("//! "));
-            let begins = comment.is_some() && !before.starts_with("//");
-            before = line;
-            let Some(comment) = comment.filter(|_| begins) else { continue };
-            all += 1;
-            let first = comment.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-            if RIDDLES.contains(&first) {
-                odd.push(format!("{}: {comment}", file.display()));
-            }
-        }
-    }
-    assert!(
-        odd.len() * 100 <= all * 2,
-        "{} of {all} doc comments open with a question word:\n{}",
-        odd.len(),
-        odd.join("\n")
-    );
-}
-
-/// Words that the vocabulary has retired, in any text of the repository.
-const RETIRED: [&str; 32] = [
-    "anew",
-    "for ever",
-    "whoever",
-    "seen off",
-    "see_off",
-    "take_in",
-    "must be more than nothing",
-    "There is nothing here",
-    "closed_shop",
-    "ClosedShop",
-    "Basket",
-    "basket",
-    "dead_letter",
-    "DeadLetter",
-    "dead letter",
-    "PurchaseRecord",
-    "purchase_records",
-    "CheckedOut",
-    "Purchased::",
-    "Declined::",
-    "Refused {",
-    "Auditing",
-    "Audited",
-    "Trouble",
-    "StoreTrouble",
-    "Felt",
-    "Pulse",
-    "Asked",
-    "Faults",
-    "looking.rs",
-    "told.rs",
-    "sold_by_code",
-];
-
-#[test]
-fn retired_words_are_gone() {
-    let mut found = Vec::new();
-    for file in files_below(&["src", "tests", "loadtest", "wiki", "migrations", "monitoring"]) {
-        if file.ends_with("tests/it/architecture.rs") {
-            continue;
-        }
-        let Ok(text) = fs::read_to_string(&file) else { continue };
-        for (number, line) in text.lines().enumerate() {
-            for word in RETIRED.into_iter().filter(|word| has_word(line, word)) {
-                found.push(format!("{}:{}: {word}", file.display(), number + 1));
-            }
-        }
-    }
-    assert!(found.is_empty(), "\n{}", found.join("\n"));
-}
-
-/// Returns true if the text contains the word as a whole word.
-fn has_word(text: &str, word: &str) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        let before = text[..at].chars().next_back().is_some_and(is_part);
-        let after = text[at + word.len()..].chars().next().is_some_and(is_part) && word.ends_with(is_part);
-        !before && !after
-    })
-}
-
-/// Text files below these folders of the repository.
-fn files_below(folders: &[&str]) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut next: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
-    let mut files = Vec::new();
-    while let Some(path) = next.pop() {
-        if path.is_dir() {
-            let is_ours = |path: &PathBuf| !path.ends_with("loadtest/results");
-            next.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).filter(is_ours));
-        } else if path
-            .extension()
-            .is_some_and(|extension| ["rs", "md", "sql", "lua", "yml", "toml"].iter().any(|known| extension == *known))
-        {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
 }

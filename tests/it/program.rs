@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,7 +11,10 @@ use chrono::Utc;
 use flashsale::domain::sale::Window;
 use flashsale::domain::shared::SaleId;
 use flashsale::infrastructure::local::PostgresServer;
+use flashsale::infrastructure::postgres::{PgArchive, roles};
 use serde_json::Value;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use crate::harness::client::{Answer, Client};
 use crate::harness::program::{ended, patient_settings, refusal_to_serve};
@@ -372,6 +376,71 @@ async fn a_low_limit_of_open_files_lowers_the_number_of_connections_with_a_warni
         .await;
     child.kill().expect("the process runs");
     ended(&mut child).await;
+}
+
+/// Creates the tables as the superuser, as versions did that had no roles.
+async fn migrate_as_superuser(postgres: &PostgresServer) {
+    let archive = until_ok(async || PgArchive::connect(&postgres.url(), 2).await).await;
+    until_ok(async || archive.migrate_up().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_service_needs_no_superuser_even_with_older_data() {
+    let dir = tempfile::tempdir().expect("a directory is created");
+    let older = PostgresServer::start(&dir.path().join("postgres")).expect("PostgreSQL starts");
+    migrate_as_superuser(&older).await;
+    drop(older);
+    let local = Local::start(dir.path()).await;
+    let code = local.client.cart("ann", &["1"]).await;
+    local.client.purchase(&code).await.expect(200);
+    let superuser = local.state["postgres"]["url"].as_str().expect("text");
+    let mut connection = PgConnection::connect(superuser).await.expect("PostgreSQL answers");
+    let users = "SELECT DISTINCT usename::text FROM pg_stat_activity \
+                 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let users = sqlx::query_scalar::<_, String>(users).fetch_all(&mut connection).await.expect("PostgreSQL answers");
+    assert_eq!(users, [roles::SERVICE]);
+    succeed(dir.path(), &["purchase", "void", &code, "--reason", "test"]).await;
+    let ended = succeed(dir.path(), &["sale", "list"]).await;
+    assert!(ended.contains("items=50"), "{ended}");
+    succeed(dir.path(), &["verify"]).await;
+    succeed(dir.path(), &["migrate", "down", "--yes"]).await;
+    assert!(!succeed(dir.path(), &["migrate", "up"]).await.contains("pending"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_containers_create_the_roles_of_the_service_in_new_and_old_volumes() {
+    let compose = include_str!("../../docker-compose.yml");
+    let (_, script) = compose.split_once("      - |\n").expect("a script");
+    let script: Vec<&str> = script.lines().map_while(|line| line.strip_prefix("        ")).collect();
+    let roles_file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/infrastructure/postgres/roles.sql");
+    let script = script.join("\n").replace("/roles.sql", roles_file);
+    let dir = tempfile::tempdir().expect("a directory is created");
+    let postgres = PostgresServer::start(&dir.path().join("postgres")).expect("PostgreSQL starts");
+    let options = PgConnectOptions::from_str(&postgres.url()).expect("the URL is valid");
+    let url = options.to_url_lossy();
+    let create_roles = |word: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).env("PGHOST", options.get_host()).env("PGPORT", options.get_port().to_string());
+        shell.env("PGUSER", "flashsale").env("PGDATABASE", "flashsale");
+        shell.env("PGPASSWORD", url.password().expect("the URL has a password"));
+        shell.env("POSTGRES_MIGRATE_PASSWORD", format!("migrate{word}"));
+        shell.env("POSTGRES_SERVE_PASSWORD", format!("serve{word}"));
+        assert!(shell.status().expect("psql is installed with PostgreSQL").success());
+    };
+    let as_role = async |user: &str| {
+        let url = format!("postgres://{user}@{}:{}/flashsale", options.get_host(), options.get_port());
+        PgArchive::connect(&url, 2).await.expect("the role may log in")
+    };
+    create_roles("1");
+    migrate_as_superuser(&postgres).await;
+    create_roles("2");
+    as_role("flashsale_migrate:migrate2").await.migrate_up().await.expect("the tables belong to the role");
+    let archive = as_role("flashsale_serve:serve2").await;
+    assert!(archive.migrations().await.expect("the role may read").iter().all(|step| step.is_applied));
+    archive.migrate_down().await.expect_err("the role may not change tables");
+    for variable in ["POSTGRES_PASSWORD", "POSTGRES_MIGRATE_PASSWORD"] {
+        assert!(compose.contains(&format!("    {variable}: \"\"\n")), "the service does not get {variable}");
+    }
 }
 
 #[test]

@@ -1,22 +1,20 @@
-//! Connections to the stores that hang, that became read-only, or that reads have all taken.
+//! Connections to the stores that hang, or that became read-only.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use flashsale::application::sale::ports::{
-    AttemptArchive, Coordination, LedgerArchive, LockName, PurchaseArchive, PurchasePage, SaleArchive, SaleFilter,
+    AttemptArchive, Coordination, LedgerArchive, LockName, PurchaseArchive, SaleArchive, SaleFilter,
 };
 use flashsale::application::shared::StoreError;
-use flashsale::domain::shared::{LedgerId, UserId};
+use flashsale::domain::shared::LedgerId;
 use flashsale::infrastructure::postgres::PgArchive;
 use futures::future::join_all;
 use sqlx::Executor;
-use tokio_util::task::AbortOnDropHandle;
 
-use crate::harness::client::{Client, retrying};
+use crate::harness::client::{Client, keep_reading};
 use crate::harness::proxy::{Fault, Proxy};
-use crate::harness::service::{Instance, World, ending_period};
+use crate::harness::service::{Instance, World};
 use crate::harness::stores::{Postgres, migrate};
 use crate::harness::{PATIENCE, eventually, until_ok};
 
@@ -337,90 +335,4 @@ async fn connections_that_become_read_only_are_closed() {
     eventually("the sessions are closed", || async { sessions().await.intersection(&before).count() <= 1 }).await;
     set("off").await;
     bought_after_all(&shop, &item).await;
-}
-
-/// Makes every read of purchases take longer than a request waits for a connection, and nothing else.
-const SLOW_READS: &str = "
-    ALTER VIEW recorded_purchases RENAME TO quick_purchases;
-    CREATE VIEW recorded_purchases AS SELECT * FROM quick_purchases WHERE (SELECT pg_sleep(3)::text) IS NOT NULL;
-    GRANT SELECT ON recorded_purchases TO flashsale_serve;";
-
-/// Counts slow reads.
-const SLEEPING: &str = "SELECT count(*) FROM pg_stat_activity
-                        WHERE datname = current_database() AND wait_event = 'PgSleep'";
-
-/// Reads a path again and again until the result is dropped.
-fn keep_reading(client: &Client, path: &'static str) -> AbortOnDropHandle<()> {
-    let client = client.clone();
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        loop {
-            let answer = client.get(path).await;
-            assert!([200, 503].contains(&answer.status.as_u16()), "{answer:?}");
-            if answer.status == 503 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }))
-}
-
-/// Reads purchases from many clients at once, each of which takes seconds.
-async fn flood(world: &World, shop: &Instance, clients: usize) -> Vec<AbortOnDropHandle<()>> {
-    buy(&shop.client, "1").await;
-    world.database.execute(SLOW_READS).await.expect("the view is replaced");
-    let readers = (0..clients).map(|_| keep_reading(&shop.client, "/users/ann/purchases")).collect();
-    eventually("all connections for requests are in use", || async { world.count(SLEEPING).await >= 8 }).await;
-    readers
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_reads_does_not_keep_the_next_sale_from_opening() {
-    let world = World::new().await.with(|world| {
-        world.settings.sale_every = ending_period();
-        world.settings.sale_lead = Duration::from_millis(1);
-    });
-    let shop = world.start().await;
-    let sale = shop.sale();
-    let readers = flood(&world, &shop, 200).await;
-    shop.next_sale(&sale).await;
-    retrying(|| shop.client.buy_now("bob", "r", "1")).await.expect(200);
-    assert!(readers.iter().all(|reader| !reader.is_finished()), "a read was answered with another status");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_reads_leaves_room_for_purchases() {
-    let world = World::new().await.with(|world| world.http.in_flight = 200);
-    let shop = world.start().await;
-    let readers = flood(&world, &shop, 400).await;
-    for item in 2..42 {
-        let item = item.to_string();
-        shop.client.buy_now(&format!("u{item}"), &item, &item).await.expect(200);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(readers.iter().all(|reader| !reader.is_finished()), "a read was answered with another status");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn reads_that_are_abandoned_use_no_more_connections() {
-    let world = World::new().await;
-    let shop = world.start().await;
-    buy(&shop.client, "1").await;
-    world.database.execute(SLOW_READS).await.expect("the view is replaced");
-    let archive = until_ok(async || PgArchive::connect(&world.database_url, 2).await).await;
-    let reads = Arc::new(archive.for_requests());
-    let ann: UserId = "ann".parse().expect("a user id");
-    let page = PurchasePage { sale: None, only_orders: false, after: None, limit: 1 };
-    for _ in 0..3 {
-        let abandoned: Vec<_> = (0..4)
-            .map(|_| {
-                let (reads, ann) = (reads.clone(), ann.clone());
-                AbortOnDropHandle::new(tokio::spawn(async move { reads.receipts_of(&ann, page).await }))
-            })
-            .collect();
-        for _ in 0..20 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            assert!(world.count(SLEEPING).await <= 2, "an abandoned statement has lost its place");
-        }
-        drop(abandoned);
-    }
-    assert!(world.count(SLEEPING).await > 0, "no statement was slow");
 }

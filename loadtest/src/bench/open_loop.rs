@@ -37,7 +37,7 @@ pub enum Kind {
 /// Writes the request with this number.
 pub type Write = dyn Fn(u64, &mut Vec<u8>) -> Kind;
 
-/// What came back since the start.
+/// The responses since the start.
 #[derive(Debug)]
 pub struct Tally {
     started: Instant,
@@ -52,7 +52,7 @@ pub struct Tally {
     pub unexpected: Option<String>,
 }
 
-/// What came back in one step of the timeline.
+/// The responses in one step of the timeline.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Step {
     /// Purchases that are durable.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::row::Row;
 
-/// What a bench measures, and for how long.
+/// The rows of a bench, with their loads and durations.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub rows: Vec<Row>,

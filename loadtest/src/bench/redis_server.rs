@@ -11,7 +11,7 @@ const SHOWN: usize = 3;
 /// A connection to Redis.
 pub struct RedisServer(Connection);
 
-/// What held Redis longer than the threshold.
+/// The commands and events that held Redis longer than the threshold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Pauses {
     pub slow_commands: u64,

@@ -26,14 +26,14 @@ pub struct Results {
     pub service: String,
     pub machine: Machine,
     pub passed: bool,
-    /// What was not as it must be.
+    /// The checks that failed, in words.
     pub failures: Vec<String>,
     pub loads: Vec<LoadResult>,
     pub figures: Vec<Figure>,
     /// The course of a flood, by second.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<Second>,
-    /// What held Redis too long, by row.
+    /// The commands and events that held Redis too long, by row.
     pub pauses: Vec<(String, Pauses)>,
 }
 
@@ -63,7 +63,7 @@ pub struct LoadResult {
     pub unexpected: u64,
 }
 
-/// What came back in one second of a flood.
+/// The responses in one second of a flood.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Second {
     /// Purchases that are durable.

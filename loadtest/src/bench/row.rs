@@ -1,6 +1,6 @@
 //! The rows of a bench.
 
-/// What a row measures.
+/// A row, by the requests that it measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Row {
     Live,

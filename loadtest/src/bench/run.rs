@@ -20,7 +20,7 @@ use super::{Error, burst, flood, growth, hostile, memory, opening, recovery, sel
 use crate::machine::Machine;
 use crate::report;
 
-/// What to run.
+/// The kinds of benches.
 #[derive(Debug, Clone)]
 pub enum Course {
     Rows(Plan),

@@ -28,20 +28,20 @@ impl Services {
     }
 
     /// Stops the service that runs, and starts one with new stores.
-    pub async fn start(&self, args: &[&str]) -> Result<State, Error> {
+    pub async fn start(&self, settings: &[(&str, &str)]) -> Result<State, Error> {
         self.stop().await;
         let mut slot = self.service.lock().await;
-        let service = slot.insert(PrivateService::start(&self.program, args, &self.log)?);
+        let service = slot.insert(PrivateService::start(&self.program, settings, &self.log)?);
         Ok(service.state().await?)
     }
 
     /// Starts another instance. Returns its pid and its address, on which it may not listen yet.
-    pub async fn start_instance(&self, args: &[&str]) -> Result<(u32, std::net::SocketAddr), Error> {
+    pub async fn start_instance(&self, settings: &[(&str, &str)]) -> Result<(u32, std::net::SocketAddr), Error> {
         // The port is free again when the listener is dropped.
         let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
         let service = self.service.lock().await;
         let service = service.as_ref().ok_or(Error::NotRunning)?;
-        let child = service.start_instance(&address.to_string(), args)?;
+        let child = service.start_instance(&address.to_string(), settings)?;
         let pid = child.id().ok_or(Error::NotRunning)?;
         self.instances.lock().await.push(child);
         Ok((pid, address))

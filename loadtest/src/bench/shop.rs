@@ -17,8 +17,6 @@ use super::requests;
 use super::services::Services;
 use crate::verify::{self, Findings};
 
-/// The periodic sale is not used, so it is small, and so long that no other follows it during a bench.
-const PERIODIC_SALE: [&str; 4] = ["--sale-items", "1", "--sale-every", "365days"];
 /// Time for a new sale or instance to serve.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(1);
@@ -27,9 +25,10 @@ const PREPARING_CONNECTIONS: usize = 64;
 /// No preparation takes this long.
 const PREPARING_TIME: Duration = Duration::from_secs(600);
 
-/// Returns the settings that all instances must share.
-fn settings(token: &str) -> Vec<&str> {
-    [&PERIODIC_SALE[..], &["--admin-token", token]].concat()
+/// Returns the settings that all instances must share. The periodic sale is not used, so it is small, and so long that no
+/// other follows it during a bench.
+fn settings(token: &str) -> [(&str, &str); 3] {
+    [("SALE_ITEMS", "1"), ("SALE_EVERY", "365days"), ("ADMIN_TOKEN", token)]
 }
 
 /// A running service.

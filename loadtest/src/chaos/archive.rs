@@ -1,4 +1,4 @@
-//! What PostgreSQL holds at the end, read without the code of the service.
+//! The contents of PostgreSQL at the end, read without the code of the service.
 
 use std::collections::{HashMap, HashSet};
 

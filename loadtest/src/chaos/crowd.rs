@@ -26,7 +26,7 @@ const WANTED_ITEMS: u32 = 40;
 /// Items of the long sale, with several units each. The first is kept for the probes of the supervisor.
 pub const LONG_SALE_ITEMS: u32 = 300;
 
-/// What all shoppers share.
+/// Everything that all shoppers share.
 pub struct Crowd {
     pub history: RefCell<History>,
     pub clients: Vec<Rc<Client>>,

@@ -1,5 +1,6 @@
 //! The instances of the service, each with a proxy to each store.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,9 @@ pub const ADMIN_TOKEN: &str = "the admin token of the chaos run";
 
 /// Sales are short, so that many of them end during a run.
 pub const SALE_EVERY: &str = "30s";
+
+/// The program that misbehaves, beside the one that does not.
+const SABOTEUR: &str = "flashsale-sabotage";
 
 /// The settings that all instances share.
 const SETTINGS: [(&str, &str); 4] =
@@ -58,13 +62,26 @@ impl Instance {
 
     /// Starts the process.
     pub fn launch(&mut self) -> Result<(), Error> {
-        let log = File::options().create(true).append(true).open(&self.log)?;
-        let mut command = bare_command(&self.program);
-        command.args(["serve", "--listen", &self.address.to_string()]).envs(SETTINGS);
         // A build with the feature `sabotage` misbehaves in this way.
-        command.envs(std::env::var_os("SABOTAGE").map(|way| ("SABOTAGE", way)));
+        self.run(self.program.clone(), std::env::var_os("SABOTAGE"))
+    }
+
+    /// Starts a process that misbehaves in this way.
+    pub fn launch_sabotaged(&mut self, way: &str) -> Result<(), Error> {
+        let program = self.program.with_file_name(SABOTEUR);
+        match program.exists() {
+            true => self.run(program, Some(way.into())),
+            false => Err(Error::NotFired(format!("{} is missing: `make chaos` builds it", program.display()))),
+        }
+    }
+
+    fn run(&mut self, program: PathBuf, sabotage: Option<OsString>) -> Result<(), Error> {
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = bare_command(&program);
+        command.args(["serve", "--listen", &self.address.to_string()]).envs(SETTINGS);
+        command.envs(sabotage.map(|way| ("SABOTAGE", way)));
         command.env("REDIS_URL", &self.redis.url).env("DATABASE_URL", &self.postgres.url);
-        self.child = Some(spawn(command, &self.program, log)?);
+        self.child = Some(spawn(command, &program, log)?);
         Ok(())
     }
 

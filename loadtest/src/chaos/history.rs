@@ -1,4 +1,4 @@
-//! What the shoppers were told.
+//! The answers that the shoppers got.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -33,7 +33,7 @@ pub struct History {
     pub doubtful_items: HashSet<String>,
     /// Refusals by their code.
     pub refusals: BTreeMap<String, u64>,
-    /// What was noticed, in words.
+    /// Observations, in words.
     pub notes: Vec<String>,
 }
 

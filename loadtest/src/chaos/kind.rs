@@ -15,6 +15,12 @@ pub enum Kind {
     BackendKilled,
     LockHolderStopped,
     RecovererStopped,
+    KilledBeforeScript,
+    KilledAfterScript,
+    KilledBeforeCommit,
+    KilledAfterCommit,
+    KilledInRecovery,
+    KilledCreatingASale,
     RedisEmptied,
     RedisOldCopy,
     RedisCut,
@@ -37,6 +43,8 @@ pub enum Kind {
     PostgresReset,
     OneCode,
     HourBoundary,
+    ClockStep,
+    FilterFlipped,
     PoisonEntry,
 }
 
@@ -44,6 +52,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     Processes,
+    Points,
     RedisForgets,
     Postgres,
     Links,
@@ -54,6 +63,7 @@ impl Group {
     fn name(self) -> &'static str {
         match self {
             Group::Processes => "processes",
+            Group::Points => "points",
             Group::RedisForgets => "redis-forgets",
             Group::Postgres => "postgres",
             Group::Links => "links",
@@ -63,7 +73,7 @@ impl Group {
 }
 
 /// Every kind with its name, its group, and true if a smoke run has it: each of these takes a few seconds at most.
-const TABLE: [(Kind, &str, Group, bool); 33] = [
+const TABLE: [(Kind, &str, Group, bool); 41] = [
     (Kind::InstanceKilled, "instance-killed", Group::Processes, true),
     (Kind::InstanceStopped, "instance-stopped", Group::Processes, true),
     (Kind::RollingRestart, "rolling-restart", Group::Processes, true),
@@ -74,6 +84,12 @@ const TABLE: [(Kind, &str, Group, bool); 33] = [
     (Kind::BackendKilled, "backend-killed", Group::Processes, true),
     (Kind::LockHolderStopped, "lock-holder-stopped", Group::Processes, true),
     (Kind::RecovererStopped, "recoverer-stopped", Group::Processes, false),
+    (Kind::KilledBeforeScript, "killed-before-script", Group::Points, true),
+    (Kind::KilledAfterScript, "killed-after-script", Group::Points, true),
+    (Kind::KilledBeforeCommit, "killed-before-commit", Group::Points, true),
+    (Kind::KilledAfterCommit, "killed-after-commit", Group::Points, true),
+    (Kind::KilledInRecovery, "killed-in-recovery", Group::Points, true),
+    (Kind::KilledCreatingASale, "killed-creating-a-sale", Group::Points, true),
     (Kind::RedisEmptied, "redis-emptied", Group::RedisForgets, true),
     (Kind::RedisOldCopy, "redis-old-copy", Group::RedisForgets, true),
     (Kind::RedisCut, "redis-cut", Group::RedisForgets, true),
@@ -96,6 +112,8 @@ const TABLE: [(Kind, &str, Group, bool); 33] = [
     (Kind::PostgresReset, "postgres-reset", Group::Links, true),
     (Kind::OneCode, "one-code", Group::Logic, true),
     (Kind::HourBoundary, "hour-boundary", Group::Logic, true),
+    (Kind::ClockStep, "clock-step", Group::Logic, true),
+    (Kind::FilterFlipped, "filter-flipped", Group::Logic, false),
     (Kind::PoisonEntry, "poison-entry", Group::Logic, true),
 ];
 
@@ -116,7 +134,8 @@ impl Kind {
         let found: Vec<Kind> = TABLE.iter().filter(is_meant).map(|(kind, ..)| *kind).collect();
         if found.is_empty() {
             let mut names: Vec<&str> = TABLE.iter().map(|(_, name, ..)| *name).collect();
-            let groups = [Group::Processes, Group::RedisForgets, Group::Postgres, Group::Links, Group::Logic];
+            let groups =
+                [Group::Processes, Group::Points, Group::RedisForgets, Group::Postgres, Group::Links, Group::Logic];
             names.extend(groups.map(Group::name));
             return Err(format!("must be one of {}", names.join(", ")));
         }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `cli`, `plan`, `run` | the command, its bounds, and one run |
 //! | `kind`, `faults` | the kinds of faults, and what each of them does |
-//! | `world`, `fleet`, `redis_pair`, `postgres_pair`, `store` | the processes, and the proxies between them |
+//! | `world`, `fleet`, `redis_pair`, `postgres_pair`, `store`, `clock` | the processes, and the proxies between them |
 //! | `crowd`, `purchase`, `history` | shoppers, and what they were told |
 //! | `recovery` | the wait until selling works again |
 //! | `archive`, `verdict` | what PostgreSQL holds, compared with the history |
@@ -14,6 +14,7 @@
 
 mod archive;
 pub mod cli;
+mod clock;
 mod crowd;
 mod faults;
 mod fleet;
@@ -21,7 +22,7 @@ mod history;
 mod kind;
 mod plan;
 mod postgres_pair;
-#[path = "../../../tests/it/harness/proxy.rs"]
+#[path = "../../../tests/it/harness/proxy/mod.rs"]
 mod proxy;
 mod purchase;
 mod recovery;

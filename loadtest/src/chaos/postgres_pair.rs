@@ -73,7 +73,7 @@ impl PostgresPair {
     pub async fn swap(&mut self) -> Result<(), Error> {
         let Some(standby) = self.standby.take() else { return Ok(()) };
         let old = std::mem::replace(&mut self.primary, standby);
-        old.kill().await;
+        old.store.kill().await;
         std::fs::remove_dir_all(&old.dir)?;
         Ok(())
     }
@@ -131,19 +131,6 @@ impl Server {
     /// Returns the directory of its data and its log.
     pub fn dir(&self) -> &Path {
         &self.dir
-    }
-
-    pub async fn pid(&self) -> u32 {
-        self.store.call(|server| server.pid()).await
-    }
-
-    /// Ends it like a crash.
-    pub async fn kill(&self) {
-        self.store.call(PostgresServer::kill).await;
-    }
-
-    pub async fn restart(&self) -> Result<(), Error> {
-        Ok(self.store.call(PostgresServer::restart).await?)
     }
 }
 

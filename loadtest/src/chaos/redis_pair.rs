@@ -9,6 +9,7 @@ use redis::{AsyncConnectionConfig, FromRedisValue};
 use tokio::time::{Instant, sleep};
 
 use super::Error;
+use super::clock::SteppedClock;
 use super::store::Store;
 
 /// Both servers know the same user, so that an instance may be led to either.
@@ -28,12 +29,16 @@ pub struct Server {
 pub struct RedisPair {
     pub primary: Server,
     pub replica: Server,
+    /// The clock of both, if a fault steps it. Redis is slower with it.
+    pub clock: Option<SteppedClock>,
 }
 
 impl RedisPair {
-    pub async fn start(dir: &Path) -> Result<Self, Error> {
-        let (primary, replica) = (Server::start(dir.join("redis-1"))?, Server::start(dir.join("redis-2"))?);
-        let pair = RedisPair { primary, replica };
+    pub async fn start(dir: &Path, is_stepped: bool) -> Result<Self, Error> {
+        let clock = is_stepped.then(|| SteppedClock::new(dir)).transpose()?;
+        let start = |name| Server::start(dir.join(name), clock.as_ref());
+        let (primary, replica) = (start("redis-1")?, start("redis-2")?);
+        let pair = RedisPair { primary, replica, clock };
         pair.replicate().await?;
         Ok(pair)
     }
@@ -67,8 +72,10 @@ impl RedisPair {
 }
 
 impl Server {
-    fn start(dir: PathBuf) -> Result<Self, Error> {
-        let server = RedisServer::start_with(&dir, &SETTINGS)?;
+    fn start(dir: PathBuf, clock: Option<&SteppedClock>) -> Result<Self, Error> {
+        let environment = clock.map(SteppedClock::environment);
+        let environment: Vec<_> = environment.iter().flatten().map(|(name, value)| (*name, value.as_str())).collect();
+        let server = RedisServer::start_in(&dir, &SETTINGS, &environment)?;
         let url = format!("redis://chaos:chaos@127.0.0.1:{}/", port(&server.url()));
         Ok(Server { store: Store::new(server), dir, url })
     }
@@ -84,19 +91,6 @@ impl Server {
             .set_connection_timeout(Some(ANSWER_TIMEOUT))
             .set_response_timeout(Some(ANSWER_TIMEOUT));
         Ok(redis::Client::open(self.url.as_str())?.get_multiplexed_async_connection_with_config(&config).await?)
-    }
-
-    pub async fn pid(&self) -> u32 {
-        self.store.call(|server| server.pid()).await
-    }
-
-    /// Ends it like a crash.
-    pub async fn kill(&self) {
-        self.store.call(RedisServer::kill).await;
-    }
-
-    pub async fn restart(&self) -> Result<(), Error> {
-        Ok(self.store.call(RedisServer::restart).await?)
     }
 
     /// The directory of its append-only files.

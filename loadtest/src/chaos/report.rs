@@ -42,7 +42,7 @@ pub struct Report {
     /// Instances that ended without being killed. They were started again.
     pub unplanned_ends: u32,
     pub refusals: BTreeMap<String, u64>,
-    /// What was noticed, in words.
+    /// Observations, in words.
     pub notes: Vec<String>,
 }
 

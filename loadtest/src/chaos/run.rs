@@ -44,7 +44,7 @@ pub async fn run(plan: Plan, program: &Path, results: &Path) -> Result<Report, E
         plan.shoppers,
         directory.display()
     );
-    let mut world = World::start(program, &directory, plan.instances).await?;
+    let mut world = World::start(program, &directory, &plan).await?;
     let running = async {
         let began = Instant::now();
         let crowd = open(&mut world).await?;

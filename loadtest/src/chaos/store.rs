@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use flashsale::infrastructure::local::{self, PostgresServer, RedisServer};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
@@ -10,21 +11,90 @@ use super::Error;
 
 const STOPPED_WITHIN: Duration = Duration::from_secs(2);
 
-/// A server whose methods block. They run on a thread of their own, so that the shoppers go on.
+/// The calls of faults to either store. Each but the first two blocks.
+pub trait StoreServer: Send + 'static {
+    fn pid(&self) -> u32;
+    fn is_running(&mut self) -> bool;
+    fn stop(&mut self);
+    /// Ends it like a crash.
+    fn kill(&mut self);
+    fn restart(&mut self) -> Result<(), local::Error>;
+}
+
+/// A server whose methods run on a thread of their own, so that the shoppers go on. Clones share it.
 pub struct Store<S>(Arc<Mutex<S>>);
 
-impl<S: Send + 'static> Store<S> {
+impl<S> Clone for Store<S> {
+    fn clone(&self) -> Self {
+        Store(self.0.clone())
+    }
+}
+
+impl<S: StoreServer> Store<S> {
     pub fn new(server: S) -> Self {
         Store(Arc::new(Mutex::new(server)))
     }
 
-    /// Calls the server.
-    pub async fn call<T: Send + 'static>(&self, call: impl FnOnce(&mut S) -> T + Send + 'static) -> T {
+    pub async fn pid(&self) -> u32 {
+        self.call(|server| server.pid()).await
+    }
+
+    pub async fn stop(&self) {
+        self.call(S::stop).await;
+    }
+
+    /// Ends it like a crash.
+    pub async fn kill(&self) {
+        self.call(S::kill).await;
+    }
+
+    pub async fn restart(&self) -> Result<(), Error> {
+        Ok(self.call(S::restart).await?)
+    }
+
+    /// Starts it unless it runs.
+    pub async fn revive(&self) -> Result<(), Error> {
+        match self.call(S::is_running).await {
+            true => Ok(()),
+            false => self.restart().await,
+        }
+    }
+
+    async fn call<T: Send + 'static>(&self, call: impl FnOnce(&mut S) -> T + Send + 'static) -> T {
         let server = self.0.clone();
         let calling = move || call(&mut server.lock().expect("no thread panicked"));
         tokio::task::spawn_blocking(calling).await.expect("a call does not panic")
     }
 }
+
+macro_rules! store_server {
+    ($server:ty) => {
+        impl StoreServer for $server {
+            fn pid(&self) -> u32 {
+                self.pid()
+            }
+
+            fn is_running(&mut self) -> bool {
+                self.is_running()
+            }
+
+            fn stop(&mut self) {
+                self.stop();
+            }
+
+            fn kill(&mut self) {
+                self.kill();
+            }
+
+            fn restart(&mut self) -> Result<(), local::Error> {
+                self.restart()
+            }
+        }
+    };
+}
+
+store_server!(RedisServer);
+store_server!(PostgresServer);
 
 /// Sends a signal to a process of this run.
 pub fn signal(pid: u32, signal: Signal) -> std::io::Result<()> {

@@ -6,6 +6,8 @@ use tempfile::TempDir;
 
 use super::Error;
 use super::fleet::{Instance, SALE_EVERY};
+use super::kind::Kind;
+use super::plan::Plan;
 use super::postgres_pair::PostgresPair;
 use super::redis_pair::RedisPair;
 use crate::private_service::bare_command;
@@ -26,12 +28,13 @@ pub struct World {
 }
 
 impl World {
-    /// Starts the stores and this many instances.
-    pub async fn start(program: &Path, logs: &Path, instances: usize) -> Result<Self, Error> {
+    /// Starts what the plan needs.
+    pub async fn start(program: &Path, logs: &Path, plan: &Plan) -> Result<Self, Error> {
         let data = tempfile::Builder::new().prefix("flashsale-chaos-").tempdir()?;
         // PostgreSQL runs as another user, which must be able to pass.
         std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
-        let (redis, postgres) = (RedisPair::start(data.path()).await?, PostgresPair::start(data.path()).await?);
+        let redis = RedisPair::start(data.path(), plan.kinds.contains(&Kind::ClockStep)).await?;
+        let postgres = PostgresPair::start(data.path()).await?;
         let mut world = World {
             instances: Vec::new(),
             redis,
@@ -42,7 +45,7 @@ impl World {
             program: program.to_owned(),
             _data: data,
         };
-        for number in 1..=instances {
+        for number in 1..=plan.instances {
             let stores = (world.redis.primary.url.as_str(), world.postgres.primary.url.as_str());
             world.instances.push(Instance::start(number, program, logs, stores).await?);
         }
@@ -60,13 +63,11 @@ impl World {
     /// Ends what a fault may have left when it failed.
     pub async fn heal(&self) -> Result<(), Error> {
         self.instances.iter().for_each(Instance::heal);
-        if !self.redis.primary.store.call(|server| server.is_running()).await {
-            self.redis.primary.restart().await?;
+        if let Some(clock) = &self.redis.clock {
+            clock.step(0)?;
         }
-        if !self.postgres.primary.store.call(|server| server.is_running()).await {
-            self.postgres.primary.restart().await?;
-        }
-        Ok(())
+        self.redis.primary.store.revive().await?;
+        self.postgres.primary.store.revive().await
     }
 
     /// Returns the place of the instance that PostgreSQL sees at this port.

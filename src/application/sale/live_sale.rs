@@ -103,7 +103,7 @@ impl LiveSale {
         let filter;
         (*upkeep, filter) = SoldFilterUpkeep::new(projection.left(), projection.as_of());
         projection.take_turns();
-        self.filter.store(Arc::new(filter));
+        self.filter.store(Arc::new(filter.sabotaged()));
         *self.projection.write().unwrap_or_else(PoisonError::into_inner) = projection;
         self.is_followed.store(true, Ordering::Release);
     }
@@ -129,7 +129,7 @@ impl LiveSale {
             let mut projection = self.projection.write().unwrap_or_else(PoisonError::into_inner);
             (projection.take_turns(), projection.as_of())
         };
-        self.filter.store(Arc::new(upkeep.next(&filter, &turns, as_of)));
+        self.filter.store(Arc::new(upkeep.next(&filter, &turns, as_of).sabotaged()));
         true
     }
 
@@ -137,9 +137,10 @@ impl LiveSale {
         self.filter_upkeep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns true if the sold-item filter refuses the item.
+    /// Returns true if the sold-item filter contains the item and the projection confirms it: nothing that is left may be
+    /// refused because of a wrong bit.
     pub fn is_sold(&self, ordinal: Ordinal) -> bool {
-        self.filter.load().is_sold(ordinal)
+        self.filter.load().is_sold(ordinal) && self.projection().left().get(ordinal.index()) == Some(&0)
     }
 
     /// Returns the receipt of a purchase in this sale.
@@ -187,5 +188,12 @@ mod tests {
         restored.apply(&LedgerEntry { id, event: LedgerEvent::Opened });
         sale.replace(restored);
         assert!(!sale.is_sold(ordinal));
+    }
+
+    #[test]
+    fn a_filter_with_wrong_bits_refuses_nothing_that_is_left() {
+        let sale = sample(1);
+        sale.filter.store(Arc::new(SoldFilter::new(&[0], sale.filter().as_of())));
+        assert!(!sale.is_sold(Ordinal::try_from(1).unwrap()));
     }
 }

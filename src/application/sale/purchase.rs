@@ -72,6 +72,11 @@ impl Shop {
                 return Err(CLOCKS_DIFFER.into());
             }
             Err(DecideError::Refused(refusal)) => return Err(refused(refusal)),
+            // The queue of purchases is full. Receipts have another one.
+            Err(DecideError::Failed(busy @ StoreError::Busy(_))) if sale.projection().has_code(code) => {
+                let bought = self.bought_with(&sale, code).await.map_err(or_bought_before)?;
+                return bought.ok_or_else(|| busy.into());
+            }
             Err(DecideError::Failed(error)) => return Err(error.into()),
         };
         match self.confirm(&sale, epoch.number(), recorded).await? {
@@ -198,6 +203,7 @@ impl Shop {
 }
 
 /// The fate of a decided purchase, as far as it is known in time.
+#[expect(clippy::large_enum_variant, reason = "it is matched at once and never kept")]
 pub(super) enum Confirmed {
     Outcome(PurchaseOutcome),
     Rejected,

@@ -8,6 +8,7 @@ use bloomfilter::Bloom;
 use bloomfilter::reexports::siphasher::sip::SipHasher13;
 
 use crate::domain::shared::{LedgerId, Ordinal};
+use crate::sabotage::{Sabotage, is_on};
 
 /// The seed of the hash functions. Its halves must differ: with equal halves the two base hash functions are the same,
 /// and the filter has four times the false positives that it was built for.
@@ -38,6 +39,16 @@ impl SoldFilter {
         let bloom = Bloom::new_for_fp_rate_with_seed(items.max(1), FALSE_POSITIVE_RATE, &SEED)
             .unwrap_or_else(|reason| unreachable!("a filter for one item or more at 0.1 % can be made: {reason}"));
         SoldFilter { bloom: Arc::new(bloom), let_through: BTreeSet::new(), sold_items: 0, as_of: LedgerId::ZERO }
+    }
+
+    /// Returns the filter with wrong bits, if this process misbehaves in that way: of eight, seven are set and one is not.
+    pub(super) fn sabotaged(mut self) -> Self {
+        if is_on(Sabotage::FlippedFilterBits) {
+            let mut bytes = self.bloom.to_bytes();
+            bytes[HEADER_BYTES..].fill(0b1111_1110);
+            self.bloom = Arc::new(Bloom::from_bytes(bytes).expect("the format is unchanged"));
+        }
+        self
     }
 
     /// Returns the bits of an item that are not set. There is none if the Bloom filter contains the item.

@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// What the filter must be, by testing every item.
+    /// Fails unless the filter is right about every item.
     fn assert_exact(filter: &SoldFilter, sold: &[bool], has_returns: bool) {
         let items = || (1..).map_while(|number| Ordinal::try_from(number).ok()).zip(sold);
         let wrong: Vec<Ordinal> =

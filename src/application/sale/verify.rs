@@ -26,6 +26,10 @@ const SCAN_PAGE: u64 = 250;
 /// Fewest stream entries in one page of the ledger: each may hold many purchases.
 const LEDGER_PAGE_MIN: usize = 8;
 
+/// Rounds in which a suspicion must be found again before it counts. What changes in just the wrong moment of one round, as
+/// a unit may that is sold and released again and again, hardly does so in all of them.
+const ROUNDS: usize = 6;
+
 /// Suspicions that are checked together.
 const SUSPICIONS: u64 = 500;
 
@@ -86,10 +90,10 @@ impl Verification<'_> {
         }
     }
 
-    /// Counts what PostgreSQL holds, Redis does not, and no release explains, in two rounds: a release may be archived
-    /// between two steps of the first.
+    /// Counts what PostgreSQL holds, Redis does not, and no release explains, in several rounds: a release may be archived
+    /// between two steps of one.
     async fn check_missing(&mut self, mut missing: Holdings) -> Result<(), StoreError> {
-        for _round in 0..2 {
+        for _round in 0..ROUNDS {
             missing = self.shop.archive.held(self.sale, &missing).await?;
             missing = missing.missing_in(&self.held(&missing).await?);
             if missing.count() == 0 {
@@ -148,10 +152,10 @@ impl Verification<'_> {
         self.check_suspected(suspected).await
     }
 
-    /// Counts what Redis holds and nothing explains, in two rounds: a rejected purchase may be released between two
-    /// steps of the first.
+    /// Counts what Redis holds and nothing explains, in several rounds: a rejected purchase may be released between two
+    /// steps of one.
     async fn check_suspected(&mut self, mut suspected: Holdings) -> Result<(), StoreError> {
-        for _round in 0..2 {
+        for _round in 0..ROUNDS {
             if suspected.count() == 0 {
                 return Ok(());
             }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Longest expected wait in a queue. A request that would wait for longer is refused before it takes anything.
-const EXPECTED_WAIT_MAX: Duration = Duration::from_millis(250);
+pub const EXPECTED_WAIT_MAX: Duration = Duration::from_millis(250);
 
 /// The share of the newest batch in the average.
 const NEWEST: u64 = 4;

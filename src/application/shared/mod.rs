@@ -6,7 +6,7 @@ mod store_error;
 mod tasks;
 mod turns;
 
-pub use batch_time::BatchTime;
+pub use batch_time::{BatchTime, EXPECTED_WAIT_MAX};
 pub use store_error::StoreError;
 pub use tasks::{TaskState, Tasks};
 pub use turns::{Turn, Turns};

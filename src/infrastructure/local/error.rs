@@ -42,6 +42,9 @@ pub enum Error {
     #[error("{server} was not ready after {} s: see its log {}", patience.as_secs(), log.display())]
     NotReady { server: &'static str, patience: Duration, log: PathBuf },
 
+    #[error("the roles of the private PostgreSQL cannot be created: {0}")]
+    Roles(#[from] sqlx::Error),
+
     #[error("no port of 127.0.0.1 is free: {0}")]
     NoPort(io::Error),
 

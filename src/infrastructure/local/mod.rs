@@ -30,7 +30,7 @@ pub use error::Error;
 pub use port::free_port;
 pub use postgres::PostgresServer;
 pub use redis::RedisServer;
-pub use state_file::running;
+pub use state_file::{Urls, running};
 pub use stores::Stores;
 
 /// Returns a secret of 128 bits as 32 hexadecimal digits, which need no escaping in URLs and configuration files.

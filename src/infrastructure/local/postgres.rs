@@ -80,7 +80,12 @@ impl PostgresServer {
 
     /// Returns `postgres://flashsale:<password>@127.0.0.1:<port>/flashsale`.
     pub fn url(&self) -> String {
-        format!("postgres://{NAME}:{}@{}:{}/{NAME}", self.setup.password, Ipv4Addr::LOCALHOST, self.port)
+        self.url_of(NAME, &self.setup.password)
+    }
+
+    /// Returns the URL of a role.
+    pub(super) fn url_of(&self, role: &str, password: &str) -> String {
+        format!("postgres://{role}:{password}@{}:{}/{NAME}", Ipv4Addr::LOCALHOST, self.port)
     }
 
     /// Returns the pid of the main process of the server, or of the last one if it has ended.

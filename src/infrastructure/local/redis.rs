@@ -48,10 +48,16 @@ impl RedisServer {
 
     /// Does the same with more lines of `redis.conf`, which take precedence, such as `appendonly no`.
     pub fn start_with(dir: &Path, settings: &[&str]) -> Result<RedisServer, Error> {
+        Self::start_in(dir, settings, &[])
+    }
+
+    /// Does the same with these environment variables.
+    pub fn start_in(dir: &Path, settings: &[&str], environment: &[(&str, &str)]) -> Result<RedisServer, Error> {
         let setup = Setup {
             program: programs::redis_server()?,
             dir: directory::prepare(dir)?,
             settings: settings.iter().map(|line| line.to_string()).collect(),
+            environment: environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             password: random_password(),
         };
         let (process, port) = setup.launch(None)?;
@@ -111,6 +117,7 @@ struct Setup {
     program: PathBuf,
     dir: PathBuf,
     settings: Vec<String>,
+    environment: Vec<(String, String)>,
     password: String,
 }
 
@@ -132,7 +139,7 @@ impl Setup {
 
     fn command(&self) -> Command {
         let mut command = command(&self.program, None, "TERM");
-        command.arg(self.config_file()).current_dir(&self.dir);
+        command.arg(self.config_file()).current_dir(&self.dir).envs(self.environment.iter().cloned());
         command
     }
 

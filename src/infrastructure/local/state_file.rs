@@ -13,7 +13,7 @@ pub(super) const NAME: &str = "local.json";
 pub(super) struct State<'a> {
     pub service: Service,
     pub redis: Store<'a>,
-    pub postgres: Store<'a>,
+    pub postgres: Postgres<'a>,
 }
 
 #[derive(Debug, Serialize)]
@@ -25,7 +25,27 @@ pub(super) struct Service {
 #[derive(Debug, Serialize)]
 pub(super) struct Store<'a> {
     pub pid: u32,
+    /// For people: of a user who may do everything.
     pub url: &'a str,
+    /// Of a user who may do what the service needs.
+    pub service_url: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Postgres<'a> {
+    #[serde(flatten)]
+    pub store: Store<'a>,
+    /// Of the role that owns the tables.
+    pub owner_url: &'a str,
+}
+
+/// The URLs for the commands of the service.
+#[derive(Debug)]
+pub struct Urls {
+    pub redis: String,
+    pub postgres: String,
+    /// PostgreSQL for migrations.
+    pub owner: String,
 }
 
 impl State<'_> {
@@ -36,19 +56,25 @@ impl State<'_> {
     }
 }
 
-/// Returns the URLs of PostgreSQL and Redis of a running `flashsale local`.
-pub fn running(data_dir: &Path) -> Result<(String, String), Error> {
+/// Returns the URLs of a running `flashsale local`.
+pub fn running(data_dir: &Path) -> Result<Urls, Error> {
     #[derive(Deserialize)]
-    struct Url {
-        url: String,
+    struct Redis {
+        service_url: String,
     }
     #[derive(Deserialize)]
-    struct Urls {
-        postgres: Url,
-        redis: Url,
+    struct Postgres {
+        service_url: String,
+        owner_url: String,
+    }
+    #[derive(Deserialize)]
+    struct Running {
+        redis: Redis,
+        postgres: Postgres,
     }
     let path = data_dir.join(NAME);
     let json = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let urls: Urls = serde_json::from_str(&json).map_err(std::io::Error::from).map_err(Error::io("read", &path))?;
-    Ok((urls.postgres.url, urls.redis.url))
+    let Running { redis, postgres } =
+        serde_json::from_str(&json).map_err(std::io::Error::from).map_err(Error::io("read", &path))?;
+    Ok(Urls { redis: redis.service_url, postgres: postgres.service_url, owner: postgres.owner_url })
 }

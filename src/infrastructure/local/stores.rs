@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use crate::infrastructure::backoff::Backoff;
+use crate::infrastructure::postgres::roles;
 
 use super::directory::{self, Lock};
 use super::state_file::{self, Service, State};
-use super::{Error, PostgresServer, RedisServer, postgres, programs, redis};
+use super::{Error, PostgresServer, RedisServer, postgres, programs, random_password, redis};
 
 /// Interval between checks that a store runs.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
@@ -24,10 +26,10 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Stores {
     data_dir: PathBuf,
-    redis: Kept<RedisServer>,
-    /// URL of the service.
-    redis_url: String,
-    postgres: Kept<PostgresServer>,
+    pub(super) redis: Kept<RedisServer>,
+    pub(super) postgres: Kept<PostgresServer>,
+    /// URL of the role that owns the tables.
+    owner_url: String,
     /// If set, no store is started.
     stopping: Arc<AtomicBool>,
     /// Address of the service, after [`Stores::publish`].
@@ -56,11 +58,12 @@ impl Stores {
         postgres::end_leftover_in(&postgres_dir);
         let postgres = PostgresServer::start(&directory::claim(&postgres_dir, fresh)?)?;
         let redis = RedisServer::start(&directory::claim(&redis_dir, fresh)?)?;
+        let (owner_url, service_url) = create_roles(&postgres)?;
         Ok(Stores {
             data_dir,
-            redis_url: redis.service_url(),
-            redis: Kept::new(redis.url(), redis),
-            postgres: Kept::new(postgres.url(), postgres),
+            redis: Kept::new(redis.url(), redis.service_url(), redis),
+            postgres: Kept::new(postgres.url(), service_url, postgres),
+            owner_url,
             stopping: Arc::default(),
             listen: Mutex::default(),
             _lock: lock,
@@ -69,12 +72,17 @@ impl Stores {
 
     /// Returns the URL of Redis for the service. A restart does not change it.
     pub fn redis_url(&self) -> &str {
-        &self.redis_url
+        &self.redis.service_url
     }
 
-    /// Returns the URL of PostgreSQL. A restart does not change it.
+    /// Returns the URL of PostgreSQL for the service. A restart does not change it.
     pub fn postgres_url(&self) -> &str {
-        &self.postgres.url
+        &self.postgres.service_url
+    }
+
+    /// Returns the URL of PostgreSQL for migrations. A restart does not change it.
+    pub fn owner_url(&self) -> &str {
+        &self.owner_url
     }
 
     /// Writes `<data-dir>/local.json`, readable by its owner only: this process, its address, and both stores.
@@ -122,12 +130,21 @@ impl Stores {
             return Ok(());
         }
         let service = Service { pid: process::id(), listen: listen.to_string() };
-        State { service, redis: self.redis.state(), postgres: self.postgres.state() }.write(&self.data_dir)
+        let postgres = state_file::Postgres { store: self.postgres.state(), owner_url: &self.owner_url };
+        State { service, redis: self.redis.state(), postgres }.write(&self.data_dir)
     }
 }
 
+/// Creates the roles of the service with new passwords, also in data of a version that had none. Returns the URLs of the
+/// owner of the tables and of the service.
+fn create_roles(postgres: &PostgresServer) -> Result<(String, String), Error> {
+    let (owner, service) = (random_password(), random_password());
+    Handle::current().block_on(roles::create(&postgres.url(), &owner, &service))?;
+    Ok((postgres.url_of(roles::OWNER, &owner), postgres.url_of(roles::SERVICE, &service)))
+}
+
 /// A store server. Its methods block.
-trait Store: Send + 'static {
+pub(super) trait Store: Send + 'static {
     const NAME: &'static str;
 
     fn pid(&self) -> u32;
@@ -163,21 +180,24 @@ macro_rules! store {
 store!(RedisServer, "redis");
 store!(PostgresServer, "postgres");
 
-/// A server, with its pid and URL, which can be read while the server is locked.
+/// A server, with its pid and URLs, which can be read while the server is locked.
 #[derive(Debug)]
-struct Kept<S> {
+pub(super) struct Kept<S> {
     server: Arc<Mutex<S>>,
     pid: Arc<AtomicU32>,
-    url: String,
+    /// URL of a user who may do everything.
+    pub url: String,
+    service_url: String,
 }
 
 impl<S: Store> Kept<S> {
-    fn new(url: String, server: S) -> Self {
-        Kept { pid: Arc::new(server.pid().into()), server: Arc::new(Mutex::new(server)), url }
+    fn new(url: String, service_url: String, server: S) -> Self {
+        Kept { pid: Arc::new(server.pid().into()), server: Arc::new(Mutex::new(server)), url, service_url }
     }
 
     fn state(&self) -> state_file::Store<'_> {
-        state_file::Store { pid: self.pid.load(Ordering::SeqCst), url: &self.url }
+        let pid = self.pid.load(Ordering::SeqCst);
+        state_file::Store { pid, url: &self.url, service_url: &self.service_url }
     }
 
     /// Returns true if it runs, and while it is being started or stopped.

@@ -24,11 +24,6 @@ fn redis_at(url: &str) -> ::redis::Connection {
     ::redis::Client::open(url).unwrap().get_connection().unwrap()
 }
 
-/// Returns the URL of a user who may do everything.
-fn admin_url(stores: &Stores) -> String {
-    stores.redis_url().replacen("flashsale:", "default:", 1)
-}
-
 async fn text(url: &str, query: &'static str) -> String {
     let mut connection = PgConnection::connect(url).await.unwrap();
     sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
@@ -228,21 +223,23 @@ async fn a_dead_store_is_restarted_with_its_data_and_local_json_is_updated() {
         let stores = stores.clone();
         async move { stores.supervise().await }
     });
-    redis_at(&admin_url(&stores)).set::<_, _, ()>("key", 7).unwrap();
-    execute(stores.postgres_url(), "CREATE TABLE kept (what text); INSERT INTO kept VALUES ('committed')").await;
+    redis_at(&stores.redis.url).set::<_, _, ()>("key", 7).unwrap();
+    execute(&stores.postgres.url, "CREATE TABLE kept (what text); INSERT INTO kept VALUES ('committed')").await;
     let before = state(dir.path()).unwrap();
     for store in ["redis", "postgres"] {
         kill_9(pid(&before, store));
         eventually("local.json has the new pid", || pid(&state(dir.path()).unwrap(), store) != pid(&before, store));
     }
-    assert_eq!(redis_at(&admin_url(&stores)).get::<_, u32>("key").unwrap(), 7);
-    assert_eq!(text(stores.postgres_url(), "SELECT what FROM kept").await, "committed");
+    assert_eq!(redis_at(&stores.redis.url).get::<_, u32>("key").unwrap(), 7);
+    assert_eq!(text(&stores.postgres.url, "SELECT what FROM kept").await, "committed");
 
     let after = state(dir.path()).unwrap();
     assert_eq!(after["service"]["pid"].as_u64().unwrap(), u64::from(process::id()));
     assert_eq!(after["service"]["listen"], LISTEN);
-    assert_eq!(after["redis"]["url"], admin_url(&stores));
-    assert_eq!(after["postgres"]["url"], stores.postgres_url());
+    assert_eq!(after["redis"]["url"], stores.redis.url);
+    assert_eq!(after["postgres"]["url"], stores.postgres.url);
+    assert_eq!(after["postgres"]["service_url"], stores.postgres_url());
+    assert_eq!(after["postgres"]["owner_url"], stores.owner_url());
     assert_eq!(mode(&dir.path().join("local.json")), 0o600);
 
     stores.stop().await;
@@ -256,16 +253,16 @@ async fn a_data_directory_is_used_by_one_process_and_fresh_empties_it() {
     let parent = tempdir().unwrap();
     let dir = parent.path().join("a 'b\" ü");
     let stores = Stores::start(&dir, false).await.unwrap();
-    redis_at(&admin_url(&stores)).set::<_, _, ()>("key", 7).unwrap();
-    execute(stores.postgres_url(), "CREATE TABLE old ()").await;
+    redis_at(&stores.redis.url).set::<_, _, ()>("key", 7).unwrap();
+    execute(&stores.postgres.url, "CREATE TABLE old ()").await;
     let error = Stores::start(&dir, true).await.unwrap_err().to_string();
     assert!(error.contains(&format!("is in use by process {}", process::id())), "{error}");
     stores.stop().await;
     drop(stores);
 
     let stores = Stores::start(&dir, true).await.unwrap();
-    assert_eq!(redis_at(&admin_url(&stores)).get::<_, Option<u32>>("key").unwrap(), None);
-    assert_eq!(text(stores.postgres_url(), "SELECT to_regclass('old')::text IS NULL || ''").await, "true");
+    assert_eq!(redis_at(&stores.redis.url).get::<_, Option<u32>>("key").unwrap(), None);
+    assert_eq!(text(&stores.postgres.url, "SELECT to_regclass('old')::text IS NULL || ''").await, "true");
 }
 
 #[tokio::test]
@@ -310,8 +307,8 @@ async fn stores_end_when_their_process_is_killed_and_the_next_process_takes_over
     parent.wait().unwrap();
     let next = Stores::start(dir.path(), false).await.unwrap();
     assert!(!stores.into_iter().any(runs));
-    assert_eq!(redis_at(&admin_url(&next)).get::<_, u32>("key").unwrap(), 7);
-    assert_eq!(text(next.postgres_url(), "SELECT to_regclass('kept')::text").await, "kept");
+    assert_eq!(redis_at(&next.redis.url).get::<_, u32>("key").unwrap(), 7);
+    assert_eq!(text(&next.postgres.url, "SELECT to_regclass('kept')::text").await, "kept");
     drop(next);
 
     let mut parent = parent_of_stores(&dir);

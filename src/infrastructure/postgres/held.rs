@@ -1,4 +1,4 @@
-//! What the archive holds of given units, slots, receipts, requests and releases.
+//! Lookups of given units, slots, receipts, requests and releases.
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::Holdings;

@@ -13,6 +13,7 @@ mod pool;
 mod pools;
 mod purchases;
 mod requirements;
+pub mod roles;
 mod sales;
 mod server;
 mod statement;

@@ -18,3 +18,15 @@ DO $$ BEGIN
     EXECUTE format('GRANT CREATE ON DATABASE %I TO flashsale_migrate', current_database());
 END $$;
 GRANT CREATE ON SCHEMA public TO flashsale_migrate;
+
+-- Hands over tables and views that another role has created.
+DO $$ DECLARE relation record; BEGIN
+    FOR relation IN
+        SELECT oid::regclass AS name FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')
+            AND pg_get_userbyid(relowner) <> 'flashsale_migrate'
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+    LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO flashsale_migrate', relation.name);
+    END LOOP;
+END $$;

@@ -27,6 +27,13 @@ impl RedisStore {
         receiver.await.unwrap_or_else(|_| Err(StoreError::Unreachable("the call of the script was given up".into())))
     }
 
+    /// Calls a script for one request. However many do so, groups wait for few of them.
+    pub(super) async fn run_alone(&self, call: Call, args: &[&str]) -> Result<Reply, StoreError> {
+        let turn = self.lone_calls.take().await;
+        let _turn = turn.ok_or(StoreError::Busy("Redis cannot answer fast enough at the moment"))?;
+        self.run(&self.requests, call, args).await
+    }
+
     /// Lets requests that have arrived already join the group, as long as others keep coming.
     async fn gather(&self, call: Call) {
         let mut waiting = 0;

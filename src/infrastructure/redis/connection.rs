@@ -10,7 +10,7 @@ use redis::{
 };
 use tracing::Instrument;
 
-use crate::application::shared::StoreError;
+use crate::application::shared::{EXPECTED_WAIT_MAX, StoreError, Turns};
 use crate::domain::shared::Epoch;
 use crate::domain::shared::limits::LIVE_SALES_MAX;
 use crate::infrastructure::metrics::StoreErrorKind;
@@ -26,6 +26,12 @@ use super::scripts::ScriptSet;
 /// Epochs whose scripts are kept at hand: each live sale may have an epoch of its own.
 const EPOCHS_MAX: usize = LIVE_SALES_MAX;
 
+/// Lone calls that may be under way at the same time. Each is short, so a group waits for less than a millisecond of them.
+const LONE_CALLS_MAX: usize = 32;
+
+/// Lone calls that may wait for their turn.
+const LONE_CALLS_WAITING_MAX: usize = 10_000;
+
 /// Redis. Requests and the work that keeps sales going have a connection each, so that no number of requests delays that
 /// work.
 #[derive(Clone)]
@@ -34,6 +40,8 @@ pub struct RedisStore {
     pub(super) requests: Link,
     pub(super) control: Link,
     pub(super) groups: Arc<Groups>,
+    /// Of calls for one request, on the connection of the groups.
+    pub(super) lone_calls: Arc<Turns>,
     /// The scripts of the newest epochs.
     scripts: Arc<ArcSwap<Vec<Arc<ScriptSet>>>>,
 }
@@ -44,7 +52,9 @@ impl RedisStore {
         let client = client(url)?;
         let open = async || Link::open(client.clone()).await.map_err(unreachable);
         let (requests, control) = (open().await?, open().await?);
-        let store = RedisStore { client, requests, control, groups: Arc::default(), scripts: Arc::default() };
+        let lone_calls = Arc::new(Turns::new(LONE_CALLS_MAX, LONE_CALLS_WAITING_MAX, EXPECTED_WAIT_MAX));
+        let (groups, scripts) = (Arc::default(), Arc::default());
+        let store = RedisStore { client, requests, control, groups, lone_calls, scripts };
         let info: String = store.control.query(&redis::cmd("INFO")).await.map_err(unreachable)?;
         requirements::check(&info)?;
         Ok(store)

@@ -53,7 +53,7 @@ impl Decider for RedisStore {
     ) -> Result<Cart, DecideError<RemoveRefusal>> {
         let call = Call { epoch, sale: code.sale, script: ScriptName::Remove };
         let args = [code.to_string(), ordinal.to_string()];
-        let reply = self.run(&self.requests, call, &args.each_ref().map(String::as_str)).await?;
+        let reply = self.run_alone(call, &args.each_ref().map(String::as_str)).await?;
         let refusal = match reply.tag() {
             "CART" => return Ok(reply.cart()?),
             "NOT_FOUND" => RemoveRefusal::CheckoutNotFound,
@@ -116,7 +116,7 @@ impl Decider for RedisStore {
 
     async fn find(&self, epoch: Epoch, code: CheckoutCode) -> Result<Option<Found>, StoreError> {
         let call = Call { epoch, sale: code.sale, script: ScriptName::Find };
-        let reply = self.run(&self.requests, call, &[&code.to_string()]).await?;
+        let reply = self.run_alone(call, &[&code.to_string()]).await?;
         match reply.tag() {
             "SOLD" => Ok(Some(Found::Purchase(reply.purchase()?))),
             "CART" => Ok(Some(Found::Cart(reply.cart()?))),
@@ -133,7 +133,7 @@ impl Decider for RedisStore {
         request: &RequestId,
     ) -> Result<Option<RecordedPurchase>, StoreError> {
         let call = Call { epoch, sale, script: ScriptName::Find };
-        let reply = self.run(&self.requests, call, &[&format!("{user} {request}")]).await?;
+        let reply = self.run_alone(call, &[&format!("{user} {request}")]).await?;
         match reply.tag() {
             "SOLD" => Ok(Some(reply.purchase()?)),
             "NOT_FOUND" => Ok(None),

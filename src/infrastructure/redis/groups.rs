@@ -1,8 +1,9 @@
 //! Groups: requests that one call of a script decides together.
 //!
 //! While a call is under way, requests for the same script wait and go with the next call. A lone request goes at once.
-//! As soon as a whole group waits, it goes too, so that Redis finds its next work when it is done. Under load Redis reads and answers one command instead of many, and the script reads and writes the state of the sale
-//! once for all of them. Each request is still decided on its own, in order.
+//! As soon as a whole group waits, it goes too, so that Redis finds its next work when it is done. Under load Redis reads
+//! and answers one command instead of many, and the script reads and writes the state of the sale once for all of them.
+//! Each request is still decided on its own, in order.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -10,6 +10,7 @@ use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::PATIENCE;
 
@@ -105,6 +106,20 @@ impl Client {
         let answer = self.buy_now(user, request, item).await;
         answer.status == 200 || (answer.status == 409 && answer.json()["code"] == "duplicate_request")
     }
+}
+
+/// Reads a path again and again until the result is dropped.
+pub fn keep_reading(client: &Client, path: &'static str) -> AbortOnDropHandle<()> {
+    let client = client.clone();
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            let answer = client.get(path).await;
+            assert!([200, 503].contains(&answer.status.as_u16()), "{answer:?}");
+            if answer.status == 503 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }))
 }
 
 /// Sends a request again while the answer is 503, as a real client does. Each 503 must have a `Retry-After`, which is

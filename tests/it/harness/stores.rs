@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use flashsale::infrastructure::local::{PostgresServer, RedisServer};
-use flashsale::infrastructure::postgres::PgArchive;
+use flashsale::infrastructure::postgres::{PgArchive, roles};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 use tempfile::TempDir;
@@ -82,13 +82,13 @@ pub async fn database() -> String {
 /// Creates the roles of the service in a database, with the password of the superuser, and applies all migrations.
 pub async fn migrate(url: &str) {
     create_roles(url).await;
-    let archive = until_ok(async || PgArchive::connect(&as_role("flashsale_migrate", url), 2).await).await;
+    let archive = until_ok(async || PgArchive::connect(&as_role(roles::OWNER, url), 2).await).await;
     until_ok(async || archive.migrate_up().await).await;
 }
 
 /// Returns the URL of the role of `flashsale serve`.
 pub fn service_url(url: &str) -> String {
-    as_role("flashsale_serve", url)
+    as_role(roles::SERVICE, url)
 }
 
 fn as_role(role: &str, url: &str) -> String {
@@ -99,17 +99,9 @@ async fn create_roles(url: &str) {
     // The roles belong to the server. Two sessions cannot alter one at the same time.
     static ALONE: Mutex<()> = Mutex::const_new(());
     let _alone = ALONE.lock().await;
-    let mut connection = PgConnection::connect(url).await.expect("PostgreSQL answers");
-    connection
-        .execute(include_str!("../../../src/infrastructure/postgres/roles.sql"))
-        .await
-        .expect("roles are created");
     let options = PgConnectOptions::from_str(url).expect("the URL is valid").to_url_lossy();
     let password = options.password().expect("the URL has a password");
-    for role in ["flashsale_migrate", "flashsale_serve"] {
-        let change = format!("ALTER ROLE {role} PASSWORD '{password}'");
-        connection.execute(sqlx::AssertSqlSafe(change)).await.expect("the password is set");
-    }
+    roles::create(url, password, password).await.expect("roles are created");
 }
 
 /// An empty database that belongs to one test.

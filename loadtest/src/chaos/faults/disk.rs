@@ -20,10 +20,10 @@ pub async fn full(scene: &Scene<'_>) -> Result<Struck, Error> {
     let postgres = &scene.world.postgres.primary;
     let (wal, log) = (postgres.dir().join("data/pg_wal"), postgres.dir().join("postgres.log"));
     let kept = wal.with_file_name("pg_wal.kept");
-    postgres.store.call(|server| server.stop()).await;
+    postgres.store.stop().await;
     let logged = std::fs::metadata(&log)?.len();
     enter(&wal, &kept)?;
-    postgres.restart().await?;
+    postgres.store.restart().await?;
     let (mut was_full, deadline) = (false, Instant::now() + FULL_WITHIN);
     while !was_full && Instant::now() < deadline {
         // Fails when it is full.
@@ -33,9 +33,9 @@ pub async fn full(scene: &Scene<'_>) -> Result<Struck, Error> {
         sleep(Duration::from_millis(20)).await;
     }
     sleep(Duration::from_secs(2)).await;
-    postgres.store.call(|server| server.stop()).await;
+    postgres.store.stop().await;
     leave(&wal, &kept)?;
-    postgres.restart().await?;
+    postgres.store.restart().await?;
     match was_full {
         true => Ok(Struck::now("PostgreSQL logged: No space left on device".to_owned())),
         false => Err(Error::NotFired("the disk was not full".to_owned())),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::points::{COMMIT, POSTGRES, Point, REDIS, decision, decision_mark};
 use super::{Scene, Struck};
 use crate::chaos::Error;
 use crate::chaos::fleet::Instance;
@@ -12,25 +13,21 @@ use crate::chaos::proxy::{Fault, Proxy};
 /// Time for the fault to swallow something.
 const SWALLOWS_WITHIN: Duration = Duration::from_secs(5);
 
-const REDIS: fn(&Instance) -> &Proxy = |instance| &instance.redis;
-const POSTGRES: fn(&Instance) -> &Proxy = |instance| &instance.postgres;
-
-/// Nearly all requests to Redis are EVALSHA.
 pub async fn redis_replies_lost(scene: &Scene<'_>) -> Result<Struck, Error> {
-    swallow(scene, REDIS, Fault::LostAnswers).await
+    let mark = decision_mark(&scene.world.long_sale);
+    lose_replies(scene, &decision(&mark)).await
 }
 
-/// The statement that writes a batch commits by itself: its reply is the one to the commit.
 pub async fn postgres_replies_lost(scene: &Scene<'_>) -> Result<Struck, Error> {
-    swallow(scene, POSTGRES, Fault::LostAnswers).await
+    lose_replies(scene, &COMMIT).await
 }
 
 pub async fn redis_half_open(scene: &Scene<'_>) -> Result<Struck, Error> {
-    swallow(scene, REDIS, Fault::BlackHole).await
+    hang(scene, REDIS).await
 }
 
 pub async fn postgres_half_open(scene: &Scene<'_>) -> Result<Struck, Error> {
-    swallow(scene, POSTGRES, Fault::BlackHole).await
+    hang(scene, POSTGRES).await
 }
 
 pub async fn redis_reset(scene: &Scene<'_>) -> Result<Struck, Error> {
@@ -41,12 +38,34 @@ pub async fn postgres_reset(scene: &Scene<'_>) -> Result<Struck, Error> {
     cut(scene, POSTGRES)
 }
 
-/// The connections that are open now never work again. Recovery counts from the begin of the fault.
-async fn swallow(scene: &Scene<'_>, proxy: fn(&Instance) -> &Proxy, fault: Fault) -> Result<Struck, Error> {
+/// Loses the reply to such a request of each instance. Its connection loses the later ones too: a stream has no gaps.
+async fn lose_replies(scene: &Scene<'_>, point: &Point<'_>) -> Result<Struck, Error> {
+    let strike = |instance: &Instance| (point.proxy)(instance).strike_at(point.mark, Fault::LostAnswers);
+    let struck = swallow(scene, point.proxy, strike).await;
+    let proxies = || scene.world.instances.iter().map(point.proxy);
+    let struck_instances = proxies().filter(|proxy| !proxy.is_armed()).count();
+    proxies().for_each(Proxy::heal);
+    match struck_instances {
+        0 => Err(Error::NotFired(format!("no instance sent {}", point.name))),
+        _ => struck,
+    }
+}
+
+/// The connections that are open now never work again.
+async fn hang(scene: &Scene<'_>, proxy: fn(&Instance) -> &Proxy) -> Result<Struck, Error> {
+    swallow(scene, proxy, |instance| proxy(instance).strike_open(Fault::BlackHole)).await
+}
+
+/// Recovery counts from the begin of the fault.
+async fn swallow(
+    scene: &Scene<'_>,
+    proxy: fn(&Instance) -> &Proxy,
+    strike: impl Fn(&Instance),
+) -> Result<Struck, Error> {
     let since = Instant::now();
     let swallowed = |scene: &Scene<'_>| -> u64 { scene.world.instances.iter().map(|one| proxy(one).swallowed()).sum() };
     let before = swallowed(scene);
-    scene.world.instances.iter().for_each(|instance| proxy(instance).strike_open(fault));
+    scene.world.instances.iter().for_each(strike);
     while swallowed(scene) == before {
         if since.elapsed() > SWALLOWS_WITHIN {
             return Err(Error::NotFired("nothing was swallowed".to_owned()));

@@ -1,8 +1,12 @@
-//! What each kind of fault does: it breaks something, proves that it did, and heals it.
+//! The kinds of faults. Each breaks something, proves that it did, and heals it.
 
+mod clock;
 mod disk;
+mod filter;
+mod kills;
 mod links;
 mod logic;
+mod points;
 mod postgres;
 mod processes;
 mod redis;
@@ -41,7 +45,7 @@ impl Struck {
     }
 }
 
-/// What a fault works with.
+/// Everything that a fault works with.
 pub struct Scene<'a> {
     pub world: &'a mut World,
     pub crowd: &'a Rc<Crowd>,
@@ -74,6 +78,12 @@ pub async fn strike(kind: Kind, scene: &mut Scene<'_>) -> Result<Struck, Error> 
         Kind::BackendKilled => processes::backend_killed(scene).await,
         Kind::LockHolderStopped => processes::lock_holder_stopped(scene).await,
         Kind::RecovererStopped => processes::recoverer_stopped(scene).await,
+        Kind::KilledBeforeScript => kills::before_script(scene).await,
+        Kind::KilledAfterScript => kills::after_script(scene).await,
+        Kind::KilledBeforeCommit => kills::before_commit(scene).await,
+        Kind::KilledAfterCommit => kills::after_commit(scene).await,
+        Kind::KilledInRecovery => kills::in_recovery(scene).await,
+        Kind::KilledCreatingASale => kills::creating_a_sale(scene).await,
         Kind::RedisEmptied => redis::emptied(scene).await,
         Kind::RedisOldCopy => redis::old_copy(scene).await,
         Kind::RedisCut => redis::cut(scene).await,
@@ -96,6 +106,8 @@ pub async fn strike(kind: Kind, scene: &mut Scene<'_>) -> Result<Struck, Error> 
         Kind::PostgresReset => links::postgres_reset(scene).await,
         Kind::OneCode => logic::one_code(scene).await,
         Kind::HourBoundary => logic::hour_boundary(scene).await,
+        Kind::ClockStep => clock::step(scene).await,
+        Kind::FilterFlipped => filter::flipped(scene).await,
         Kind::PoisonEntry => logic::poison_entry(scene).await,
     }
 }

@@ -10,10 +10,10 @@ use crate::chaos::Error;
 use crate::chaos::proxy::Fault;
 
 pub async fn down(scene: &Scene<'_>) -> Result<Struck, Error> {
-    scene.world.postgres.primary.store.call(|server| server.stop()).await;
+    scene.world.postgres.primary.store.stop().await;
     sleep(scene.plan.outage).await;
     let was_down = scene.world.postgres.primary.connect().await.is_err();
-    scene.world.postgres.primary.restart().await?;
+    scene.world.postgres.primary.store.restart().await?;
     match was_down {
         true => Ok(Struck::now(format!("it was down for {:.0} s", scene.plan.outage.as_secs_f64()))),
         false => Err(Error::NotFired("PostgreSQL answered".to_owned())),

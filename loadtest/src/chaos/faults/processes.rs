@@ -1,12 +1,14 @@
 //! Processes that are killed, stopped and restarted.
 
+use std::ops::Range;
+
 use rustix::process::Signal;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::{Scene, Struck};
 use crate::chaos::Error;
 use crate::chaos::recovery::sells_again;
-use crate::chaos::store::{freeze, signal};
+use crate::chaos::store::{Store, StoreServer, freeze, signal};
 
 /// Longer than PostgreSQL keeps the lock of a holder that is silent.
 const HOLDER_STOPPED: Duration = Duration::from_secs(8);
@@ -42,29 +44,23 @@ pub async fn rolling_restart(scene: &mut Scene<'_>) -> Result<Struck, Error> {
 }
 
 pub async fn redis_killed(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    let pid = scene.world.redis.primary.pid().await;
-    scene.world.redis.primary.kill().await;
-    scene.pause(0..1_500).await;
-    scene.world.redis.primary.restart().await?;
-    Ok(Struck::now(format!("Redis had pid {pid}")))
+    let store = scene.world.redis.primary.store.clone();
+    kill_store(scene, store).await
 }
 
 pub async fn redis_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    let pid = scene.world.redis.primary.pid().await;
-    stop_for(scene, pid, 1_000..4_000).await
+    let store = scene.world.redis.primary.store.clone();
+    stop_store(scene, store, 1_000..4_000).await
 }
 
 pub async fn postgres_killed(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    let pid = scene.world.postgres.primary.pid().await;
-    scene.world.postgres.primary.kill().await;
-    scene.pause(0..1_500).await;
-    scene.world.postgres.primary.restart().await?;
-    Ok(Struck::now(format!("PostgreSQL had pid {pid}")))
+    let store = scene.world.postgres.primary.store.clone();
+    kill_store(scene, store).await
 }
 
 pub async fn postgres_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    let pid = scene.world.postgres.primary.pid().await;
-    stop_for(scene, pid, 2_000..4_000).await
+    let store = scene.world.postgres.primary.store.clone();
+    stop_store(scene, store, 2_000..4_000).await
 }
 
 /// PostgreSQL restarts all of its processes after one of them was killed.
@@ -125,7 +121,20 @@ async fn stop_instance(scene: &Scene<'_>, place: usize) -> Result<String, Error>
     Ok(format!("{} was stopped", instance.name))
 }
 
-async fn stop_for(scene: &mut Scene<'_>, pid: u32, milliseconds: std::ops::Range<u64>) -> Result<Struck, Error> {
+async fn kill_store<S: StoreServer>(scene: &mut Scene<'_>, store: Store<S>) -> Result<Struck, Error> {
+    let pid = store.pid().await;
+    store.kill().await;
+    scene.pause(0..1_500).await;
+    store.restart().await?;
+    Ok(Struck::now(format!("pid {pid} was killed")))
+}
+
+async fn stop_store<S: StoreServer>(
+    scene: &mut Scene<'_>,
+    store: Store<S>,
+    milliseconds: Range<u64>,
+) -> Result<Struck, Error> {
+    let pid = store.pid().await;
     freeze(pid).await?;
     scene.pause(milliseconds).await;
     signal(pid, Signal::CONT)?;

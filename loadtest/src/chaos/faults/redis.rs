@@ -16,9 +16,9 @@ const PARTS: [&str; 5] = ["header", "units", "slots", "receipts", "ledger"];
 pub async fn emptied(scene: &Scene<'_>) -> Result<Struck, Error> {
     let redis = &scene.world.redis.primary;
     let keys: u64 = redis.query(&["DBSIZE"]).await?;
-    redis.kill().await;
+    redis.store.kill().await;
     fs::remove_dir_all(redis.append_only_dir())?;
-    redis.restart().await?;
+    redis.store.restart().await?;
     Ok(Struck::now(format!("it had {keys} keys")))
 }
 
@@ -29,11 +29,11 @@ pub async fn old_copy(scene: &mut Scene<'_>) -> Result<Struck, Error> {
     let old = size(&copy)?;
     scene.pause(1_000..3_000).await;
     let redis = &scene.world.redis.primary;
-    redis.kill().await;
+    redis.store.kill().await;
     let missing = size(&dir)?.saturating_sub(old);
     fs::remove_dir_all(&dir)?;
     fs::rename(&copy, &dir)?;
-    redis.restart().await?;
+    redis.store.restart().await?;
     match missing {
         0 => Err(Error::NotFired("the copy lacks nothing".to_owned())),
         _ => Ok(Struck::now(format!("the copy lacks {missing} bytes"))),
@@ -41,12 +41,12 @@ pub async fn old_copy(scene: &mut Scene<'_>) -> Result<Struck, Error> {
 }
 
 pub async fn cut(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    scene.world.redis.primary.kill().await;
+    scene.world.redis.primary.store.kill().await;
     let file = newest(&scene.world.redis.primary.append_only_dir())?;
     let length = fs::metadata(&file)?.len();
     let cut = scene.rng.random_range(1..=20_000).min(length / 2);
     File::options().write(true).open(&file)?.set_len(length - cut)?;
-    scene.world.redis.primary.restart().await?;
+    scene.world.redis.primary.store.restart().await?;
     match cut {
         0 => Err(Error::NotFired("the append-only file is empty".to_owned())),
         _ => Ok(Struck::now(format!("{cut} of {length} bytes are gone"))),

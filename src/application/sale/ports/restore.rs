@@ -6,7 +6,7 @@ use crate::application::shared::StoreError;
 use crate::domain::sale::Stock;
 use crate::domain::shared::{Epoch, LedgerId, SaleId};
 
-/// What the store holds of a sale.
+/// The state of a sale in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredSale {
     /// The epoch of its state; `None` if it has none, or is being restored.

@@ -101,6 +101,17 @@ async fn a_purchase_that_cannot_be_recorded_is_undone() {
 }
 
 #[tokio::test]
+async fn a_repeated_purchase_is_answered_although_the_queue_of_purchases_is_full() {
+    let world = World::open().await;
+    let bought = world.sell("ann", &[1]).await.code;
+    let code = world.cart("bob", &[2]).await;
+    world.store.calls().fail(StoreCall::Purchase, Fault::Busy);
+    assert_eq!(durable(world.shop.purchase(bought, false).await.unwrap()).code, bought);
+    let error = world.shop.purchase(code, false).await.unwrap_err();
+    assert!(matches!(error, PurchaseError::Failed(StoreError::Busy(_))), "{error:?}");
+}
+
+#[tokio::test]
 async fn while_the_archive_is_behind_nothing_is_sold_and_receipts_are_still_shown() {
     let world = World::open_with(|settings| settings.lag_limit = Duration::ZERO).await;
     let bought = world.sell("ann", &[1]).await;

@@ -159,7 +159,7 @@ pub struct ProblemBody<'a> {
     title: &'static str,
     /// The status of the answer.
     status: u16,
-    /// What to do next.
+    /// The next step for the client.
     detail: &'a str,
     /// A word that never changes. Clients may rely on it.
     code: &'static str,

@@ -1,5 +1,7 @@
 //! A TCP proxy between an instance and a store, with network faults on command. `loadtest chaos` compiles this file too.
 
+mod requests;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +13,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
+
+use requests::Requests;
 
 /// A fault of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,13 @@ struct Shared {
     future: Mutex<Option<Fault>>,
     /// The faults of the open connections.
     open: Mutex<Vec<watch::Sender<Option<Fault>>>>,
+    trap: Mutex<Option<Trap>>,
+}
+
+/// A fault that begins with a request.
+struct Trap {
+    mark: Vec<u8>,
+    fault: Fault,
 }
 
 impl Proxy {
@@ -58,6 +69,7 @@ impl Proxy {
             swallowed: AtomicU64::new(0),
             future: Mutex::default(),
             open: Mutex::default(),
+            trap: Mutex::default(),
         });
         let server = tokio::spawn(serve(listener, shared.clone()));
         let url = format!("{}{address}{}", &url[..start], &url[end..]);
@@ -80,6 +92,7 @@ impl Proxy {
     /// Ends the fault for connections that have lost nothing, and for later ones.
     pub fn heal(&self) {
         *self.shared.future() = None;
+        *self.shared.trap() = None;
         for connection in self.shared.open().iter() {
             connection.send_if_modified(|fault| {
                 let is_curable = matches!(fault, Some(Fault::Delay(_)));
@@ -97,6 +110,16 @@ impl Proxy {
 
 #[allow(dead_code, reason = "only `loadtest chaos` needs these")]
 impl Proxy {
+    /// Begins a fault on the first connection that sends a request with this mark, right before that request.
+    pub fn strike_at(&self, mark: &str, fault: Fault) {
+        *self.shared.trap() = Some(Trap { mark: mark.as_bytes().to_vec(), fault });
+    }
+
+    /// Returns true if no such request was sent yet.
+    pub fn is_armed(&self) -> bool {
+        self.shared.trap().is_some()
+    }
+
     /// Leads later connections to the store with this URL, and cuts the open ones.
     pub fn redirect(&self, url: &str) {
         let (start, end) = address_in(url);
@@ -117,11 +140,21 @@ impl Proxy {
 
 impl Shared {
     /// Adds a connection, with the fault that it begins with.
-    fn add(&self) -> watch::Receiver<Option<Fault>> {
+    fn add(&self) -> (watch::Sender<Option<Fault>>, watch::Receiver<Option<Fault>>) {
         let (mut open, future) = (self.open(), self.future());
         let (sender, fault) = watch::channel(*future);
-        open.push(sender);
-        fault
+        open.push(sender.clone());
+        (sender, fault)
+    }
+
+    /// Returns the fault that begins with these bytes of a connection.
+    fn spring(&self, requests: &mut Requests, bytes: &[u8]) -> Option<Fault> {
+        let mut trap = self.trap();
+        let is_meant = |text: &[u8]| trap.as_ref().is_some_and(|trap| trap.is_in(text));
+        match requests.run(bytes, is_meant) {
+            true => trap.take().map(|trap| trap.fault),
+            false => None,
+        }
     }
 
     /// Returns the open connections: somebody still forwards for each.
@@ -142,6 +175,16 @@ impl Shared {
     fn future(&self) -> MutexGuard<'_, Option<Fault>> {
         self.future.lock().expect("no thread panicked")
     }
+
+    fn trap(&self) -> MutexGuard<'_, Option<Trap>> {
+        self.trap.lock().expect("no thread panicked")
+    }
+}
+
+impl Trap {
+    fn is_in(&self, text: &[u8]) -> bool {
+        text.windows(self.mark.len()).any(|part| part == self.mark)
+    }
 }
 
 /// Returns the place of the address in the URL of a store.
@@ -154,7 +197,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.expect("a listener accepts");
-        let (fault, store, shared) = (shared.add(), *shared.store(), shared.clone());
+        let ((striking, fault), store, shared) = (shared.add(), *shared.store(), shared.clone());
         connections.spawn(async move {
             // A store that is down: the client sees its connection closed.
             let Ok(store) = TcpStream::connect(store).await else { return };
@@ -164,9 +207,15 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             let port = store.local_addr().expect("a socket has an address").port();
             shared.ports().insert(port);
             let ((from_client, to_client), (from_store, to_store)) = (client.into_split(), store.into_split());
-            let swallowed = &shared.swallowed;
-            let requests = forward(from_client, to_store, fault.clone(), swallowed, |_| false);
-            let answers = forward(from_store, to_client, fault, swallowed, |fault| fault == Fault::LostAnswers);
+            let (swallowed, mut requests) = (&shared.swallowed, Requests::default());
+            let spring = |bytes: &[u8]| {
+                if let Some(fault) = shared.spring(&mut requests, bytes) {
+                    striking.send_replace(Some(fault));
+                }
+            };
+            let requests = forward(from_client, to_store, fault.clone(), swallowed, |_| false, spring);
+            let is_lost = |fault| fault == Fault::LostAnswers;
+            let answers = forward(from_store, to_client, fault, swallowed, is_lost, |_| {});
             // Either end closes the connection for both.
             tokio::select! { () = requests => {}, () = answers => {} }
             shared.ports().remove(&port);
@@ -181,6 +230,7 @@ async fn forward(
     mut fault: watch::Receiver<Option<Fault>>,
     swallowed: &AtomicU64,
     is_lost: impl Fn(Fault) -> bool,
+    mut note: impl FnMut(&[u8]),
 ) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -188,6 +238,7 @@ async fn forward(
             read = from.read(&mut buffer) => read.unwrap_or(0),
             _ = fault.wait_for(|fault| *fault == Some(Fault::Cut)) => return,
         };
+        note(&buffer[..read]);
         let present = *fault.borrow();
         let swallow = || swallowed.fetch_add(read as u64, Ordering::Relaxed);
         match present {

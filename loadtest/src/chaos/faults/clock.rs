@@ -1,0 +1,75 @@
+//! The clock of Redis, by which sales open and end, jumps and comes back.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use rand::RngExt;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Scene, Struck};
+use crate::chaos::Error;
+use crate::chaos::purchase::{Answer, Purchase};
+
+/// Longer than the difference that the service tolerates, and than a sale.
+const STEP_S: std::ops::RangeInclusive<i64> = 4..=40;
+/// Time for every instance to compare the clocks.
+const NOTICED_WITHIN: Duration = Duration::from_secs(6);
+/// Time for a step to take effect.
+const STEPS_WITHIN: Duration = Duration::from_secs(4);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Steps the clock, expects that no instance sells, and steps it back.
+pub async fn step(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let seconds = scene.rng.random_range(STEP_S) * if scene.rng.random() { 1 } else { -1 };
+    set(scene, seconds).await?;
+    let stepped = Instant::now();
+    let noticed = expect_no_sale(scene).await;
+    scene.pause(0..1_000).await;
+    set(scene, 0).await?;
+    let lasted = stepped.elapsed().as_secs_f64();
+    noticed.map_err(|what| Error::Failed(format!("with the clock of Redis {seconds:+} s off, {what}")))?;
+    let early: i64 = scene.world.postgres.primary.fetch(CLOSED_EARLY).await?;
+    match early {
+        0 => Ok(Struck::now(format!("the clock of Redis was {seconds:+} s off for {lasted:.1} s"))),
+        _ => Err(Error::Failed(format!("{early} sales were closed before their end"))),
+    }
+}
+
+const CLOSED_EARLY: &str = "SELECT count(*) FROM sales WHERE closed_at < ends_at";
+
+/// Steps the clock, and waits until Redis shows it.
+async fn set(scene: &Scene<'_>, seconds: i64) -> Result<(), Error> {
+    let redis = &scene.world.redis;
+    let clock = redis.clock.as_ref().ok_or_else(|| Error::NotFired("Redis has the clock of the host".to_owned()))?;
+    clock.step(seconds)?;
+    let deadline = Instant::now() + STEPS_WITHIN;
+    loop {
+        let (shown, _): (i64, i64) = redis.primary.query(&["TIME"]).await?;
+        if (shown - Utc::now().timestamp() - seconds).abs() <= 1 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Error::NotFired(format!("Redis shows {shown}, which is not {seconds:+} s off")));
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Waits until no instance sells. A refusal would be false: the long sale goes on.
+async fn expect_no_sale(scene: &Scene<'_>) -> Result<(), String> {
+    let deadline = Instant::now() + NOTICED_WITHIN;
+    for (client, instance) in scene.crowd.clients.iter().zip(&scene.world.instances) {
+        loop {
+            let user = scene.crowd.new_name();
+            let purchase = Purchase::of_item(&user, &format!("{}-00001", scene.crowd.long_sale), user.clone());
+            match timeout(ANSWER_TIMEOUT, purchase.ask(client, &scene.crowd.history)).await {
+                Err(_) | Ok(Answer::Unknown(_)) => break,
+                Ok(Answer::Refused(code)) => return Err(format!("{} said {code}", instance.name)),
+                Ok(Answer::Receipt) if Instant::now() > deadline => return Err(format!("{} sells", instance.name)),
+                Ok(Answer::Receipt) => sleep(POLL).await,
+            }
+        }
+    }
+    Ok(())
+}
