@@ -203,6 +203,7 @@ impl Shop {
 }
 
 /// The fate of a decided purchase, as far as it is known in time.
+#[expect(clippy::large_enum_variant, reason = "it is matched at once and never kept")]
 pub(super) enum Confirmed {
     Outcome(PurchaseOutcome),
     Rejected,
