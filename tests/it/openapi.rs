@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use flashsale::domain::shared::limits::LIVE_SALES_MAX;
 use flashsale::infrastructure::http::{API, AdminToken, Rate};
+use hyper::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::client::{Answer, Client};
 use crate::harness::eventually;
+use crate::harness::provider::{Provider, signature};
 use crate::harness::service::{Instance, World};
-use crate::harness::stores::{Postgres, migrate};
+use crate::harness::stores::{Postgres, empty_database, migrate};
 use document::{Case, Document};
 use survey::Survey;
 
@@ -32,7 +34,9 @@ const ADMIN: (&str, &str) = ("authorization", "Bearer s3cret");
 async fn the_document_and_the_service_agree() {
     let mut postgres = Postgres::start();
     migrate(&postgres.server.url()).await;
+    let provider = Provider::start(&empty_database().await, &[]).await;
     let mut world = World::over(postgres.server.url()).await.with(|world| {
+        world.payment = provider.settings();
         world.http.admin_token = AdminToken::new("s3cret".into());
         world.settings.ack_timeout = Duration::from_secs(1);
         // Nobody reaches these limits, but every answer is about them.
@@ -47,6 +51,7 @@ async fn the_document_and_the_service_agree() {
     page_through_lists(&mut survey, &world, &shop.client).await;
     buy_outside_of_a_sale(&mut survey, &shop).await;
     order(&mut survey, &shop).await;
+    pay(&mut survey, &shop).await;
     send_invalid_requests(&mut survey, &shop.client).await;
     send_invalid_heads(&survey, &shop.client).await;
     exceed_the_rate_limit(&mut survey, &mut world).await;
@@ -200,8 +205,8 @@ async fn page_through_lists(survey: &mut Survey, world: &World, client: &Client)
          FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
         "INSERT INTO purchase_units (sale, ordinal, unit, user_id, slot, ledger_id)
          SELECT key, n, 1, 'pat', n, n FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
-        "INSERT INTO orders (sale, ledger_id, status, finished_at)
-         SELECT key, n, 'PAID', now() FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
+        "INSERT INTO orders (sale, ledger_id, status, pay_by, finished_at)
+         SELECT key, n, 'PAID', now(), now() FROM sales, generate_series(1, 101) n WHERE id = '20260101T00-0001'",
     ] {
         sqlx::query(insert).execute(&world.database).await.expect("the rows are valid");
     }
@@ -300,6 +305,39 @@ async fn order(survey: &mut Survey, shop: &Instance) {
     let unknown = format!("{sale}-1-0");
     survey.ask_with(client, &cancel(&unknown), &[ADMIN], reason(), "404 order_not_found").await;
     survey.ask(client, &format!("GET /orders/{of_bob}"), Value::Null, "200").await;
+}
+
+/// Pays orders, and tells an event of the provider.
+async fn pay(survey: &mut Survey, shop: &Instance) {
+    let client = &shop.client;
+    let order = async |user: &str, seconds: u32| {
+        let wanted = json!({ "total_items": 5, "payment_window_seconds": seconds }).to_string();
+        let request = client.request(Method::POST, "/admin/sales").header("content-type", "application/json");
+        let sale = text(&client.send(request.header(ADMIN.0, ADMIN.1), &wanted).await.expect(201).json(), "id");
+        let is_open = || async { client.get(&format!("/sales/{sale}")).await.json()["active"] == true };
+        eventually("the sale is known", is_open).await;
+        let code = client.cart(user, &[&format!("{sale}-00001")]).await;
+        client.purchase(&code).await.expect(200);
+        code
+    };
+    let line = |code: &str| format!("POST /orders/{code}/pay");
+    let method = |name: &str| json!({ "payment_method": name });
+    let (fast, slow, late) = (order("ann", 600).await, order("ann", 600).await, order("ann", 1).await);
+    survey.ask(client, &line(&fast), method("pm_declined"), "402 payment_declined").await;
+    survey.ask(client, &line(&fast), method("pm_ok"), "200").await;
+    survey.ask(client, &line(&slow), method("pm_slow"), "202").await;
+    let made_up = made_up_code(&shop.sale());
+    survey.ask(client, &line(&made_up), method("pm_ok"), "404 order_not_found").await;
+    let cancelled = order("ann", 600).await;
+    survey.ask(client, &format!("POST /orders/{cancelled}/cancel"), json!({ "user_id": "ann" }), "200").await;
+    survey.ask(client, &line(&cancelled), method("pm_ok"), "409 order_invalid_state").await;
+    let is_late = || async { client.get(&format!("/orders/{late}")).await.json()["status"] == "EXPIRED" };
+    eventually("the order expires", is_late).await;
+    survey.ask(client, &line(&late), method("pm_ok"), "410 order_expired").await;
+
+    let event = json!({ "id": "evt_1", "payment_intent": { "id": "pi_of_nobody", "status": "succeeded" } });
+    let signed = signature(&event.to_string(), chrono::Utc::now().timestamp());
+    survey.ask_with(client, "POST /payments/webhook", &[("payment-signature", &signed)], event, "200").await;
 }
 
 /// Sends every operation the invalid requests that its documentation mentions.

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use chrono::Utc;
 use flashsale::domain::sale::PaymentWindow;
-use flashsale::infrastructure::payment::{PaymentSettings, ProviderKey, WebhookSecret};
+use flashsale::infrastructure::payment::PaymentSettings;
 use futures::future::join_all;
-use hmac::{Hmac, KeyInit, Mac};
 use hyper::Method;
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use crate::harness::client::Answer;
-use crate::harness::provider::{PROVIDER_KEY, Provider, WEBHOOK_SECRET};
+use crate::harness::provider::{Provider, signature};
 use crate::harness::service::{Instance, World};
 use crate::harness::{eventually, stores};
 
@@ -22,13 +20,7 @@ async fn world(change: impl FnOnce(&mut PaymentSettings)) -> (World, Provider, S
     let provider = Provider::start(&database, &[]).await;
     let world = World::new().await.with(|world| {
         world.settings.payment_window = PaymentWindow::try_from(600).ok();
-        let url = provider.program.client.base().parse().expect("a URL");
-        world.payment = PaymentSettings {
-            provider: ProviderKey::new(PROVIDER_KEY.into()).map(|key| (url, key)),
-            webhook_secret: WebhookSecret::new(WEBHOOK_SECRET.into()),
-            ask_after: Duration::from_secs(1),
-            ..PaymentSettings::NONE
-        };
+        world.payment = PaymentSettings { ask_after: Duration::from_secs(1), ..provider.settings() };
         change(&mut world.payment);
     });
     (world, provider, database)
@@ -172,11 +164,8 @@ async fn an_event_of_the_provider_counts_once_and_only_with_its_signature() {
             .to_string()
     };
     let tell = async |body: &str, signed: &str, time: i64| {
-        let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).expect("a key");
-        mac.update(format!("{time}.{signed}").as_bytes());
-        let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         let request = shop.client.request(Method::POST, "/payments/webhook").header("content-type", "application/json");
-        shop.client.send(request.header("payment-signature", format!("t={time},v1={digits}")), body).await
+        shop.client.send(request.header("payment-signature", signature(signed, time)), body).await
     };
     let (now, real) = (Utc::now().timestamp(), event("evt_1", &intent));
     tell(&real, "another body", now).await.expect_problem(400, "invalid_request");

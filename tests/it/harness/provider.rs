@@ -2,8 +2,11 @@
 
 use std::process::Command;
 
+use flashsale::infrastructure::payment::{PaymentSettings, ProviderKey, WebhookSecret};
+use hmac::{Hmac, KeyInit, Mac};
 use hyper::Method;
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use super::client::{Answer, Client};
 use super::program::Program;
@@ -21,6 +24,14 @@ pub struct Provider {
 #[derive(Clone)]
 pub struct ProviderApi(Client);
 
+/// Signs an event at this time, in seconds since the Unix epoch, as the provider does.
+pub fn signature(body: &str, time: i64) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).expect("a key");
+    mac.update(format!("{time}.{body}").as_bytes());
+    let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("t={time},v1={digits}")
+}
+
 /// Returns the command of a provider with this database.
 pub fn command(database_url: &str, args: &[&str]) -> Command {
     command_at("127.0.0.1:0", database_url, args)
@@ -37,6 +48,16 @@ fn command_at(address: &str, database_url: &str, args: &[&str]) -> Command {
 impl Provider {
     pub async fn start(database_url: &str, args: &[&str]) -> Self {
         Provider::start_at("127.0.0.1:0", database_url, args).await
+    }
+
+    /// Returns the settings of a service that is paid through it.
+    pub fn settings(&self) -> PaymentSettings {
+        let url = self.program.client.base().parse().expect("a URL");
+        PaymentSettings {
+            provider: ProviderKey::new(PROVIDER_KEY.into()).map(|key| (url, key)),
+            webhook_secret: WebhookSecret::new(WEBHOOK_SECRET.into()),
+            ..PaymentSettings::NONE
+        }
     }
 
     pub async fn start_at(address: &str, database_url: &str, args: &[&str]) -> Self {

@@ -7,10 +7,11 @@ use utoipa::ToSchema;
 use utoipa::openapi::Required;
 
 use crate::domain::payment::{EventId, IntentId};
+use crate::infrastructure::http::platform::openapi::schema;
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::store_failure::while_selling;
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, json, query,
+    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, query,
 };
 use crate::infrastructure::payment;
 
@@ -36,6 +37,7 @@ fn describe() -> Description {
     let description = "For the payment provider: `Payment-Signature: t=<seconds>,v1=<HMAC-SHA256 of \"t.body\">`.";
     Description::new(ORDERING, "tellPaymentEvent", "Tell an event of a payment", description)
         .examples(include_str!("webhook.json"))
+        .request_header("Payment-Signature", schema::text_of(1, 200), "The signature of the event")
         .body::<PaymentEvent>(Required::True)
         .answer::<Received>(200, "The event is committed, now or before")
         .problems([ProblemCode::InvalidRequest])
@@ -67,12 +69,12 @@ struct Received {
 
 async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let [] = query::read(request.query(), [])?;
+    let event: PaymentEvent = request.required_json()?;
     let unsigned = |message: &str| FieldErrors::one("Payment-Signature", message);
     let secret = context.webhook_secret.as_ref().ok_or_else(|| unsigned("is not expected: there is no provider"))?;
     let header = request.head.headers.get(SIGNATURE).and_then(|header| header.to_str().ok());
     let header = header.ok_or_else(|| unsigned("is required"))?;
     secret.check(header, &request.body, Utc::now().timestamp()).map_err(|error| unsigned(&error.to_string()))?;
-    let event: PaymentEvent = json::read(&request.body)?;
     let mut errors = FieldErrors::default();
     let id: Option<EventId> = errors.take("id", event.id.parse());
     let intent: Option<IntentId> = errors.take("payment_intent.id", event.payment_intent.id.parse());
