@@ -62,6 +62,8 @@ pub struct Service {
     pub shop: Arc<Shop>,
     pub payments: Arc<Payments>,
     archive: Arc<PgArchive>,
+    /// The archive for requests.
+    requests: Arc<PgArchive>,
 }
 
 /// Connects a shop to its stores. It decides nothing until it has recovered.
@@ -71,11 +73,11 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, 
         return Err(ServiceError::OldSchema(missing.description));
     }
     let redis = Arc::new(connect_redis(&stores.redis).await?);
-    let reads = Arc::new(archive.for_requests());
-    let shop = Arc::new(Shop::new(redis, archive.clone(), reads, settings));
-    let orders = Arc::new(Orders::new(archive.clone(), shop.clone()));
-    let payments = payments_through(&PaymentSettings::NONE, &archive, orders);
-    Ok(Service { shop, payments, archive })
+    let requests = Arc::new(archive.for_requests());
+    let shop = Arc::new(Shop::new(redis, archive.clone(), requests.clone(), settings));
+    let orders = Arc::new(Orders::new(requests.clone(), archive.clone(), shop.clone()));
+    let payments = payments_through(&PaymentSettings::NONE, &requests, orders);
+    Ok(Service { shop, payments, archive, requests })
 }
 
 /// Connects to PostgreSQL, and waits for one that is still starting.
@@ -108,7 +110,7 @@ async fn connect_redis(url: &str) -> Result<RedisStore, redis::ConnectError> {
 impl Service {
     /// The same service with payments through this provider.
     pub fn paid_through(self, settings: &PaymentSettings) -> Self {
-        let payments = payments_through(settings, &self.archive, self.payments.orders.clone());
+        let payments = payments_through(settings, &self.requests, self.payments.orders.clone());
         Service { payments, ..self }
     }
 
@@ -120,7 +122,7 @@ impl Service {
         listeners: Listeners,
         shutdown: CancellationToken,
     ) -> Result<(), ServiceError> {
-        let Service { shop, payments, archive } = self;
+        let Service { shop, payments, archive, requests: _ } = self;
         http.check(shop.settings.ack_timeout)?;
         http.connections = open_files::make_room_for(http.connections);
         accept_queue::check(http.connections);

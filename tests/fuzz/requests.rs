@@ -43,7 +43,8 @@ static SERVICE: LazyLock<(Runtime, SocketAddr)> = LazyLock::new(|| {
         shop.keep_schedule().await.expect("a sale is created");
         shop.recover().await.expect("it is restored");
         shop.current_sale().expect("a sale is open");
-        let orders = Arc::new(Orders::new(Arc::new(MemoryOrders::default()), shop));
+        let archive = Arc::new(MemoryOrders::default());
+        let orders = Arc::new(Orders::new(archive.clone(), archive, shop));
         let payments = Payments::new(Arc::new(NoPayments), Arc::new(NoProvider), orders, PaymentSettings::NONE.times());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");

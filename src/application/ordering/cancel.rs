@@ -141,7 +141,7 @@ mod tests {
         let sales = Arc::new(MemoryArchive::default());
         let store = Arc::new(MemoryStore::new(receipt.purchased_at));
         let shop = Arc::new(Shop::new(store, sales.clone(), sales, settings));
-        (Orders::new(archive.clone(), shop), archive, OrderView { order, receipt })
+        (Orders::new(archive.clone(), archive.clone(), shop), archive, OrderView { order, receipt })
     }
 
     fn ann() -> Canceller {

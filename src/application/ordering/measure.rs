@@ -25,14 +25,14 @@ impl Orders {
     }
 
     async fn count(&self) -> Result<Option<OrderCounts>, StoreError> {
-        match self.archive.claim(Work::Counting, self.holder, LEASE_TIME).await? {
-            Some(_) => self.archive.count(LATE).await.map(Some),
+        match self.work.claim(Work::Counting, self.holder, LEASE_TIME).await? {
+            Some(_) => self.work.count(LATE).await.map(Some),
             None => Ok(None),
         }
     }
 
     /// Checks the orders of one sale.
     pub async fn verify(&self, sale: SaleId) -> Result<OrderFindings, StoreError> {
-        self.archive.check_orders(sale, LATE).await
+        self.work.check_orders(sale, LATE).await
     }
 }

@@ -27,7 +27,10 @@ pub struct OrderView {
 
 /// The use cases of the ordering context.
 pub struct Orders {
+    /// For requests: a flood of them takes nothing from the work that needs `work`.
     pub archive: Arc<dyn OrderArchive>,
+    /// For background tasks.
+    pub work: Arc<dyn OrderArchive>,
     pub shop: Arc<Shop>,
     pub holder: Holder,
     /// The last counts, if this instance counts.
@@ -36,8 +39,8 @@ pub struct Orders {
 
 impl Orders {
     /// The orders of the purchases in this shop.
-    pub fn new(archive: Arc<dyn OrderArchive>, shop: Arc<Shop>) -> Self {
-        Orders { archive, shop, holder: Holder(rand::random()), counts: ArcSwapOption::empty() }
+    pub fn new(archive: Arc<dyn OrderArchive>, work: Arc<dyn OrderArchive>, shop: Arc<Shop>) -> Self {
+        Orders { archive, work, shop, holder: Holder(rand::random()), counts: ArcSwapOption::empty() }
     }
 
     /// Returns the order of a checkout code; `None` if nothing was bought with it, or its sale wants no payment.

@@ -26,7 +26,7 @@ impl Payments {
     /// Looks at the attempts that are due, if no other instance does. Returns true if there may be more.
     pub async fn reconcile(&self) -> Result<bool, StoreError> {
         let orders = &self.orders;
-        let Some(lease) = orders.archive.claim(Work::Reconciliation, orders.holder, LEASE_TIME).await? else {
+        let Some(lease) = orders.work.claim(Work::Reconciliation, orders.holder, LEASE_TIME).await? else {
             return Ok(false);
         };
         let due = self.archive.take_due(lease, PAUSE, BATCH).await?;

@@ -47,7 +47,8 @@ pub fn shop(fault: StoreFault) -> Arc<Shop> {
 
 /// The orders of a shop, and their payments.
 pub fn payments(shop: Arc<Shop>) -> Arc<Payments> {
-    let orders = Arc::new(Orders::new(Arc::new(MemoryOrders::default()), shop));
+    let archive = Arc::new(MemoryOrders::default());
+    let orders = Arc::new(Orders::new(archive.clone(), archive, shop));
     Arc::new(Payments::new(Arc::new(NoPayments), Arc::new(NoProvider), orders, PaymentSettings::NONE.times()))
 }
 
