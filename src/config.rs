@@ -6,7 +6,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::TypedValueParser;
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Command};
 use hyper::Uri;
@@ -205,11 +205,11 @@ pub struct PaymentConfig {
     pub payment_provider_url: Option<Uri>,
 
     /// Key of this service at the payment provider
-    #[arg(long, env = "PAYMENT_PROVIDER_KEY", hide_env_values = true)]
+    #[arg(long, env = "PAYMENT_PROVIDER_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub payment_provider_key: Option<String>,
 
     /// Secret with which the payment provider signs its events
-    #[arg(long, env = "PAYMENT_WEBHOOK_SECRET", hide_env_values = true)]
+    #[arg(long, env = "PAYMENT_WEBHOOK_SECRET", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub payment_webhook_secret: Option<String>,
 
     /// Longest time in which a payment may be pending

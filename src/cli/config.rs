@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, Args, CommandFactory};
 
-use crate::config::{HttpConfig, SaleConfig, StoreConfig};
+use crate::config::{HttpConfig, PaymentConfig, SaleConfig, StoreConfig};
 
 use super::{Cli, Failure};
 
@@ -18,6 +18,8 @@ pub struct Config {
     _sales: SaleConfig,
     #[command(flatten)]
     _http: HttpConfig,
+    #[command(flatten)]
+    _payments: PaymentConfig,
     /// Print a commented sample of all settings with their defaults instead
     #[arg(long)]
     example: bool,

@@ -9,7 +9,7 @@ use sqlx::migrate::MigrateError;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::sale::Shop;
-use crate::config::{DataDirConfig, HttpConfig, PoolConfig, SaleConfig, StoreUrls};
+use crate::config::{DataDirConfig, HttpConfig, PaymentConfig, PoolConfig, SaleConfig, StoreUrls};
 use crate::infrastructure::local::Stores;
 use crate::startup::{self, Listeners};
 
@@ -29,6 +29,8 @@ pub struct Local {
     sales: SaleConfig,
     #[command(flatten)]
     http: HttpConfig,
+    #[command(flatten)]
+    payments: PaymentConfig,
 }
 
 impl Local {
@@ -63,7 +65,9 @@ impl Local {
         let address = listeners.shopping.local_addr()?;
         stores.publish(address)?;
         let announcing = tokio::spawn(announce(service.shop.clone(), address));
-        let served = service.serve(self.http.settings(), listeners, shutdown).await;
+        let payments = self.payments.settings();
+        let http = self.http.settings().told_with(payments.webhook_secret.clone());
+        let served = service.paid_through(&payments).serve(http, listeners, shutdown).await;
         announcing.abort();
         Ok(served?)
     }
