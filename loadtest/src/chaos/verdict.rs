@@ -114,13 +114,13 @@ async fn verified(world: &World) -> Result<crate::verify::Findings, String> {
 /// Counts the acknowledged purchases that the service shows with another receipt, or not at all.
 async fn compare_shown(crowd: &Rc<Crowd>) -> u64 {
     let codes = Rc::new(RefCell::new(crowd.history.borrow().acknowledgements.codes()));
-    let (mut comparing, deadline) = (JoinSet::new(), Instant::now() + REPAIR_TIMEOUT);
+    let mut comparing = JoinSet::new();
     for client in crowd.clients.iter().cycle().take(READERS) {
         let (codes, crowd, client) = (codes.clone(), crowd.clone(), client.clone());
         comparing.spawn_local(async move {
             let mut wrong = 0;
             while let Some(code) = { codes.borrow_mut().pop() } {
-                wrong += u64::from(!is_shown(&crowd, &client, &code, deadline).await);
+                wrong += u64::from(!is_shown(&crowd, &client, &code).await);
             }
             wrong
         });
@@ -128,7 +128,9 @@ async fn compare_shown(crowd: &Rc<Crowd>) -> u64 {
     comparing.join_all().await.into_iter().sum()
 }
 
-async fn is_shown(crowd: &Crowd, client: &Client, code: &str, deadline: Instant) -> bool {
+async fn is_shown(crowd: &Crowd, client: &Client, code: &str) -> bool {
+    // For each code of its own: there may be so many that reading all takes minutes.
+    let deadline = Instant::now() + REPAIR_TIMEOUT;
     let path = format!("/purchase/{code}");
     let mut shown = client.get_bytes(&path).await;
     while shown.is_err() && Instant::now() < deadline {

@@ -10,6 +10,9 @@ use crate::domain::sale::{SaleStatus, Window};
 /// Largest difference between two clocks with which anything is sold, opened or closed.
 pub(super) const TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
+/// Largest error of the estimate of the clock of Redis while that runs evenly.
+const ESTIMATE_ERROR: TimeDelta = TimeDelta::milliseconds(250);
+
 /// The answer while two clocks differ by more.
 pub(super) const CLOCKS_DIFFER: StoreError =
     StoreError::Busy("the clocks of Redis, PostgreSQL and this host differ by more than two seconds");
@@ -46,11 +49,11 @@ impl Clock {
         TimeDelta::milliseconds(self.difference_ms.load(Ordering::Relaxed))
     }
 
-    /// Returns true if a sale is open by every clock that this instance may trust. If Redis says that it is not, its clock
-    /// has jumped, or another instance has just ended the sale.
+    /// Returns true if a sale is open by the estimate, however wrong that may be. If Redis says that it is not, its clock
+    /// has jumped since they were compared, or another instance has just ended the sale.
     pub fn is_surely_open(&self, window: &Window) -> bool {
         let now = self.now();
-        [now - TOLERANCE, now + TOLERANCE].iter().all(|time| window.status(*time) == SaleStatus::Open)
+        [now - ESTIMATE_ERROR, now + ESTIMATE_ERROR].iter().all(|time| window.status(*time) == SaleStatus::Open)
     }
 
     /// Returns the time of this host.
@@ -101,6 +104,18 @@ mod tests {
 
     fn offset(least: i64, most: i64) -> Offset {
         Offset { least: TimeDelta::milliseconds(least), most: TimeDelta::milliseconds(most) }
+    }
+
+    #[test]
+    fn a_sale_is_surely_open_but_for_a_moment_at_its_ends() {
+        let (clock, start) = (Clock::default(), "2026-11-20T09:00:00Z".parse::<DateTime<Utc>>().unwrap());
+        let window = Window::containing(start, std::time::Duration::from_secs(3_600));
+        for (milliseconds, expected) in
+            [(-300, false), (100, false), (1_000, true), (3_599_000, true), (3_599_900, false)]
+        {
+            clock.set(start + TimeDelta::milliseconds(milliseconds));
+            assert_eq!(clock.is_surely_open(&window), expected, "{milliseconds}");
+        }
     }
 
     #[test]

@@ -13,7 +13,6 @@ use super::{Scene, Struck};
 use crate::chaos::Error;
 use crate::chaos::fleet::ADMIN_TOKEN;
 use crate::chaos::proxy::Fault;
-use crate::chaos::purchase::Purchase;
 use crate::client::Request;
 use crate::outcome::Operation;
 
@@ -22,8 +21,6 @@ const SEEN_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(2);
 /// Time for a store to run the request when the reply to an earlier one was the first to be held back.
 const RUNS_WITHIN: Duration = Duration::from_millis(20);
-/// Attempts to learn what became of a purchase whose instance is killed.
-const ATTEMPTS: usize = 20;
 /// Length of a sale whose creation is interrupted.
 const SALE: TimeDelta = TimeDelta::seconds(20);
 
@@ -62,17 +59,12 @@ pub async fn after_script(scene: &mut Scene<'_>) -> Result<Struck, Error> {
     at_script(scene, Moment::After).await
 }
 
-/// All instances sell: one of them is chosen. A purchase is made for it, since little may be left for the shoppers.
+/// All instances sell: one of them is chosen.
 async fn at_script(scene: &mut Scene<'_>, moment: Moment) -> Result<Struck, Error> {
     let (place, mark) = (scene.any_instance(), decision_mark(&scene.world.long_sale));
     let point = decision(&mark);
     let trap = Trap::set(scene, &point, moment, [place]);
-    let (crowd, item) = (scene.crowd.clone(), format!("{}-00001", scene.world.long_sale));
-    tokio::task::spawn_local(async move {
-        let (user, client) = (crowd.new_name(), crowd.clients[place].clone());
-        let purchase = Purchase::of_item(&user, &item, user.clone());
-        purchase.until_known(|| client.clone(), &crowd.history, ATTEMPTS).await
-    });
+    scene.begin_purchase(place);
     trap.kill(scene).await
 }
 

@@ -15,6 +15,8 @@ const SWALLOWS_WITHIN: Duration = Duration::from_secs(5);
 
 pub async fn redis_replies_lost(scene: &Scene<'_>) -> Result<Struck, Error> {
     let mark = decision_mark(&scene.world.long_sale);
+    // It runs once the fault is set.
+    scene.begin_purchase(0);
     lose_replies(scene, &decision(&mark)).await
 }
 

@@ -22,7 +22,11 @@ use super::Error;
 use super::crowd::Crowd;
 use super::kind::Kind;
 use super::plan::Plan;
+use super::purchase::Purchase;
 use super::world::World;
+
+/// Attempts to learn what became of a purchase that is made for a fault.
+const ATTEMPTS: usize = 20;
 
 /// A fault that took effect and is healed.
 pub struct Struck {
@@ -57,6 +61,16 @@ impl Scene<'_> {
     /// Returns the place of a random instance.
     fn any_instance(&mut self) -> usize {
         self.rng.random_range(0..self.world.instances.len())
+    }
+
+    /// Begins a purchase in the long sale through an instance, where little may be left for the shoppers.
+    fn begin_purchase(&self, place: usize) {
+        let (crowd, item) = (self.crowd.clone(), format!("{}-00001", self.world.long_sale));
+        tokio::task::spawn_local(async move {
+            let (user, client) = (crowd.new_name(), crowd.clients[place].clone());
+            let purchase = Purchase::of_item(&user, &item, user.clone());
+            purchase.until_known(|| client.clone(), &crowd.history, ATTEMPTS).await
+        });
     }
 
     /// Waits for a random time.
