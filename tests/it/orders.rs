@@ -186,6 +186,10 @@ async fn an_administrator_cancels_an_order_by_its_id() {
         request.header("authorization", format!("Bearer {TOKEN}"))
     };
     shop.client.send(request(), r#"{"reason":""}"#).await.expect_problem(400, "invalid_request");
+    for reason in [r#"\u0000"#, r#"a\u001b[31m"#, r#"a\n"#] {
+        let body = format!(r#"{{"reason":"{reason}"}}"#);
+        shop.client.send(request(), &body).await.expect_problem(400, "invalid_request");
+    }
     for _ in 0..2 {
         let cancelled = shop.client.send(request(), r#"{"reason":"asked by telephone"}"#).await.expect(200).json();
         assert_eq!((&cancelled["status"], &cancelled["reason"]), (&json!("CANCELLED"), &json!("ADMIN")));

@@ -1,7 +1,6 @@
 //! The answers to a cancellation, and what its requests have in common.
 
 use crate::application::ordering::CancelError;
-use crate::domain::shared::Invalid;
 use crate::domain::shared::limits::NOTE_CHARS_MAX;
 use crate::infrastructure::http::platform::store_failure::while_selling;
 use crate::infrastructure::http::platform::{Description, FieldErrors, Problem, ProblemCode};
@@ -16,10 +15,13 @@ const ORDER_STATUS: &str = "order_status";
 
 /// Checks the words of a person who cancels.
 pub fn note(errors: &mut FieldErrors, reason: Option<String>) -> Option<String> {
-    let is_short = |reason: &String| (1..=NOTE_CHARS_MAX).contains(&reason.chars().count());
+    let is_plain = |reason: &String| {
+        (1..=NOTE_CHARS_MAX).contains(&reason.chars().count()) && !reason.chars().any(char::is_control)
+    };
     match reason {
-        Some(reason) if !is_short(&reason) => {
-            errors.add("reason", Invalid::new(format!("must have 1 to {NOTE_CHARS_MAX} characters")).message());
+        Some(reason) if !is_plain(&reason) => {
+            let rule = format!("must have 1 to {NOTE_CHARS_MAX} characters, none of them a control character");
+            errors.add("reason", &rule);
             None
         }
         reason => reason,
