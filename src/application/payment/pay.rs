@@ -31,6 +31,8 @@ pub enum Paid {
 #[derive(Debug)]
 pub enum PayError {
     NotFound,
+    /// The provider does not know the means of payment. The order is as before.
+    UnknownMethod,
     /// The payment was declined. The order may have attempts left.
     Declined(Box<OrderView>),
     /// The order was cancelled.
@@ -79,6 +81,11 @@ impl Payments {
     async fn charge(&self, code: CheckoutCode, attempt: &Attempt) -> Result<Paid, PayError> {
         match self.confirm(attempt).await {
             Ok(found) => self.settle(attempt.order, attempt.number, found).await?,
+            Err(ProviderError::UnknownMethod) => {
+                // It costs no attempt. If the intent cannot be cancelled now, that is done later.
+                let _cancelled = self.cancel_intent(attempt).await?;
+                return Err(PayError::UnknownMethod);
+            }
             // It stays pending until the provider answers.
             Err(error) => tracing::warn!(order = %attempt.order, %error, "the outcome of a payment is unknown"),
         }

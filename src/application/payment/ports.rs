@@ -16,6 +16,9 @@ pub enum ProviderError {
     /// Nothing was asked: the provider has not answered several times, and is left alone for a moment.
     #[error("the payment provider does not answer at the moment")]
     Resting,
+    /// The provider does not know the payment method, and has charged nothing.
+    #[error("the payment provider does not know the payment method")]
+    UnknownMethod,
     /// The provider failed. It may have done what it was asked.
     #[error("the payment provider failed: it answered {0}")]
     Failed(u16),

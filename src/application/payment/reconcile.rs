@@ -63,6 +63,7 @@ impl Payments {
         };
         match asked.await {
             Ok(found) => self.settle(attempt.order, attempt.number, found).await.map(Ok),
+            Err(ProviderError::UnknownMethod) => self.cancel_intent(attempt).await,
             Err(error) => Ok(Err(error)),
         }
     }

@@ -43,8 +43,9 @@ impl Settlement {
                 (AttemptState::Declined, is_pending.then(|| after_decline(order, attempt)))
             }
             (AttemptState::Pending, IntentState::Cancelled) => {
-                let closing = attempt.closing.map_or(OrderEvent::Overdue, |(event, _)| event);
-                (AttemptState::Cancelled, is_pending.then_some(closing))
+                // Without a reason to end the order, another attempt may follow.
+                let event = attempt.closing.map_or(OrderEvent::Declined, |(event, _)| event);
+                (AttemptState::Cancelled, is_pending.then_some(event))
             }
             _ => return None,
         };

@@ -174,8 +174,7 @@ impl Provider for HttpProvider {
             (format!("/payment_intents/{intent}/confirm"), json!({ "payment_method": attempt.method.as_str() }));
         let reply = self.post(&path, attempt.idempotency_key("confirm"), body).await?;
         match reply.status {
-            // The provider does not know the payment method, so it has charged nothing.
-            StatusCode::BAD_REQUEST => Ok(IntentState::Declined),
+            StatusCode::BAD_REQUEST => Err(ProviderError::UnknownMethod),
             _ => reply.state(),
         }
     }

@@ -98,6 +98,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
 fn problem(error: PayError) -> Problem {
     match error {
         PayError::NotFound => order_not_found(),
+        PayError::UnknownMethod => FieldErrors::one("payment_method", "is not known to the payment provider"),
         PayError::Declined(view) => {
             let left = PAYMENT_ATTEMPTS.saturating_sub(view.order.declines);
             let detail = "The payment was declined. Try another means of payment while attempts are left.";
