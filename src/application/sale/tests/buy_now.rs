@@ -85,7 +85,7 @@ async fn at_the_boundary_a_number_means_the_sale_that_the_store_is_in() {
     world.set_time("09:56:00");
     world.shop.keep_schedule().await.unwrap();
     for (instance, store, name, sale) in
-        [("10:00:01", "09:59:59", "ann", "20261120T09"), ("09:59:59", "10:00:01", "bob", "20261120T10")]
+        [("10:00:00.2", "09:59:59.9", "ann", "20261120T09"), ("09:59:59.8", "10:00:00.1", "bob", "20261120T10")]
     {
         world.store.set_time(at(store));
         world.shop.clock.set(at(instance));

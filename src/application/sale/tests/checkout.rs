@@ -86,7 +86,9 @@ async fn at_the_boundary_a_number_means_the_sale_that_the_store_is_in() {
     world.shop.keep_schedule().await.unwrap();
     let [nine, ten] = ["20261120T09", "20261120T10"].map(|id| id.parse().unwrap());
     // The instance is ahead of the store, then behind it.
-    for (instance, store, name, sale) in [("10:00:01", "09:59:59", "ann", nine), ("09:59:59", "10:00:01", "bob", ten)] {
+    for (instance, store, name, sale) in
+        [("10:00:00.2", "09:59:59.9", "ann", nine), ("09:59:59.8", "10:00:00.1", "bob", ten)]
+    {
         world.store.set_time(at(store));
         world.shop.clock.set(at(instance));
         assert_eq!(checkout(&world.shop, name, &[1]).await.unwrap().sale, sale);
