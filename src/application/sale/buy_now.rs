@@ -101,9 +101,12 @@ impl Shop {
         let new_code = CheckoutCode::new(sale.id, rand::random());
         match epoch.check(self.store.buy_now(epoch.number(), &live.catalog, (user, request), new_code, wanted).await) {
             Ok(recorded) => self.confirm_buy_now(live, epoch.number(), recorded).await,
-            Err(DecideError::Refused(BuyNowRefusal::Ended | BuyNowRefusal::NotStarted))
-                if self.clock.is_surely_open(&live.sale().window) =>
+            Err(DecideError::Refused(BuyNowRefusal::NotStarted))
+                if self.clock.has_surely_started(&live.sale().window) =>
             {
+                Err(CLOCKS_DIFFER.into())
+            }
+            Err(DecideError::Refused(BuyNowRefusal::Ended)) if self.clock.is_surely_open(&live.sale().window) => {
                 Err(CLOCKS_DIFFER.into())
             }
             Err(DecideError::Refused(refusal)) => Err(refused(refusal)),

@@ -77,9 +77,12 @@ impl Shop {
                 tracing::debug!(sale = %id, code = %cart.code.shortened(), "checked out");
                 Ok(OpenCart { cart, sale: sale.clone() })
             }
-            Err(DecideError::Refused(CheckoutRefusal::SaleEnded | CheckoutRefusal::SaleNotStarted))
-                if self.clock.is_surely_open(&sale.sale().window) =>
+            Err(DecideError::Refused(CheckoutRefusal::SaleNotStarted))
+                if self.clock.has_surely_started(&sale.sale().window) =>
             {
+                Err(CLOCKS_DIFFER.into())
+            }
+            Err(DecideError::Refused(CheckoutRefusal::SaleEnded)) if self.clock.is_surely_open(&sale.sale().window) => {
                 Err(CLOCKS_DIFFER.into())
             }
             Err(DecideError::Refused(refusal)) => Err(CheckoutError::Refused(id, refusal)),

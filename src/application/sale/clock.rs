@@ -49,11 +49,17 @@ impl Clock {
         TimeDelta::milliseconds(self.difference_ms.load(Ordering::Relaxed))
     }
 
-    /// Returns true if a sale is open by the estimate, however wrong that may be. If Redis says that it is not, its clock
-    /// has jumped since they were compared, or another instance has just ended the sale.
+    /// Returns true if a sale has started by the estimate, however wrong that may be. If Redis says that it has not, its
+    /// clock has jumped since they were compared.
+    pub fn has_surely_started(&self, window: &Window) -> bool {
+        !window.is_empty() && window.starts_at <= self.now() - ESTIMATE_ERROR
+    }
+
+    /// Returns true if a sale is open by every clock that this instance may trust. If Redis says that it is not, its clock
+    /// has jumped, or another instance has just ended the sale.
     pub fn is_surely_open(&self, window: &Window) -> bool {
         let now = self.now();
-        [now - ESTIMATE_ERROR, now + ESTIMATE_ERROR].iter().all(|time| window.status(*time) == SaleStatus::Open)
+        [now - TOLERANCE, now + TOLERANCE].iter().all(|time| window.status(*time) == SaleStatus::Open)
     }
 
     /// Returns the time of this host.
@@ -107,14 +113,20 @@ mod tests {
     }
 
     #[test]
-    fn a_sale_is_surely_open_but_for_a_moment_at_its_ends() {
+    fn a_sale_has_surely_started_a_moment_after_its_start_and_is_surely_open_two_seconds_from_its_ends() {
         let (clock, start) = (Clock::default(), "2026-11-20T09:00:00Z".parse::<DateTime<Utc>>().unwrap());
         let window = Window::containing(start, std::time::Duration::from_secs(3_600));
-        for (milliseconds, expected) in
-            [(-300, false), (100, false), (1_000, true), (3_599_000, true), (3_599_900, false)]
-        {
+        for (milliseconds, has_started, is_open) in [
+            (-300, false, false),
+            (100, false, false),
+            (1_000, true, false),
+            (3_000, true, true),
+            (3_597_000, true, true),
+            (3_599_000, true, false),
+        ] {
             clock.set(start + TimeDelta::milliseconds(milliseconds));
-            assert_eq!(clock.is_surely_open(&window), expected, "{milliseconds}");
+            let found = (clock.has_surely_started(&window), clock.is_surely_open(&window));
+            assert_eq!(found, (has_started, is_open), "{milliseconds}");
         }
     }
 

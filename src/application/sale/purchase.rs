@@ -66,9 +66,12 @@ impl Shop {
         let epoch = self.enter(&sale)?;
         let recorded = match epoch.check(self.store.purchase(epoch.number(), code, partial).await) {
             Ok(recorded) => recorded,
-            Err(DecideError::Refused(PurchaseRefusal::Ended | PurchaseRefusal::NotStarted))
-                if self.clock.is_surely_open(&sale.sale().window) =>
+            Err(DecideError::Refused(PurchaseRefusal::NotStarted))
+                if self.clock.has_surely_started(&sale.sale().window) =>
             {
+                return Err(CLOCKS_DIFFER.into());
+            }
+            Err(DecideError::Refused(PurchaseRefusal::Ended)) if self.clock.is_surely_open(&sale.sale().window) => {
                 return Err(CLOCKS_DIFFER.into());
             }
             Err(DecideError::Refused(refusal)) => return Err(refused(refusal)),
