@@ -88,7 +88,7 @@ fn name_schema() -> ObjectSchema {
 }
 
 fn image_url_schema() -> ObjectSchema {
-    schema::text_of(1, IMAGE_URL_CHARS_MAX).pattern(Some("^(https://|http://|/)[!-~]*$")).build()
+    schema::text_of(1, IMAGE_URL_CHARS_MAX).pattern(Some(r"^(https?://[!-~]*|/([!-.0-\[\]-~][!-~]*)?)$")).build()
 }
 
 fn stock_schema() -> ObjectSchema {
@@ -224,6 +224,7 @@ mod tests {
             (&line(r#""currency":"eur""#), "items[0].currency"),
             (r#"{"items":[{"name":"","image_url":"/a","price":"1"}]}"#, "items[0].name"),
             (r#"{"items":[{"name":"a","image_url":"a","price":"1"}]}"#, "items[0].image_url"),
+            (r#"{"items":[{"name":"a","image_url":"//host/a","price":"1"}]}"#, "items[0].image_url"),
             (r#"{"items":[{"name":"a","image_url":"/a","price":"-1"}]}"#, "items[0].price"),
             (r#"{"items":[{"name":"a","image_url":"/a","price":1}]}"#, "items[0].price"),
         ] {
