@@ -15,7 +15,7 @@ TOOLS := $(abspath $(TARGET_DIR))/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test pauses-test test-otlp \
+.PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test race-test pauses-test test-otlp \
 	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers faketime realistic-test realistic-test-light realistic-test-heavy \
@@ -195,6 +195,9 @@ check: fmt-check typos shellcheck lint doc deny machete compose-check monitoring
 
 test: stores watchers ## Run the tests against a private Redis, PostgreSQL and Prometheus
 	cargo test --workspace
+
+race-test: stores ## Pay, cancel and expire many orders at once, on two instances (ORDERS=1000)
+	ORDERS='$(or $(ORDERS),1000)' cargo test --test it -- --nocapture order_races::
 
 pauses-test: stores ## Sell, audit, restore and drop a large sale; fail if a command holds Redis for a millisecond (ITEMS=100000)
 	cargo test --release --test it pauses -- --ignored --nocapture

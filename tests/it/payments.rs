@@ -60,9 +60,14 @@ async fn an_order_is_charged_once_however_often_it_is_paid() {
     let (world, provider, _) = world(|_| {}).await;
     let (shop, other) = (world.start().await, world.start().await);
     let code = buy(&shop, "ann", &["1", "2"]).await;
+    let receipt = shop.client.purchase(&code).await.expect(200).body;
     let answers = join_all([&shop, &other, &shop, &other].map(|instance| pay(instance, &code, "pm_ok"))).await;
     assert!(answers.iter().all(|answer| [200, 202].contains(&answer.status.as_u16())), "{answers:?}");
     becomes(&other, &code, "PAID").await;
+    for instance in [&shop, &other] {
+        let again = instance.client.purchase(&code).await.expect(200);
+        assert_eq!((again.header("order-status"), &again.body), (Some("PAID"), &receipt));
+    }
     let paid = pay(&shop, &code, "pm_declined").await.expect(200).json();
     assert_eq!((&paid["status"], &paid["version"]), (&json!("PAID"), &json!(3)));
     cancel(&shop, &code).await.expect_problem(409, "order_invalid_state");
