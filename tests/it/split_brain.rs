@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use hyper::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::eventually;
 use crate::harness::program::{Program, verify};
@@ -32,7 +32,7 @@ async fn of_two_processes_with_a_primary_each_one_sells_and_the_other_says_why_n
     let mut sides = Vec::new();
     for link in &links {
         world.redis_url.clone_from(&link.url);
-        sides.push(Program::start(&world, &[]).await);
+        sides.push(Program::start(&world, &[("PAYMENT_WINDOW", "10m")]).await);
     }
     let mut replica = Replica::of(&world).await;
     replica.let_in(&world.redis_url).await;
@@ -63,6 +63,10 @@ async fn of_two_processes_with_a_primary_each_one_sells_and_the_other_says_why_n
     let says = |line: &String| line.contains("another Redis decides now");
     eventually("it says why", || std::future::ready(sides[0].lines().iter().any(says))).await;
     assert_eq!(world.count(EPOCH).await, 3, "the sides take the sale from each other");
+    let late = sides[1].client.cart("last", &["47"]).await;
+    sides[1].client.purchase(&late).await.expect(200);
+    sides[1].client.post_json(&format!("/orders/{late}/cancel"), json!({ "user_id": "last" })).await.expect(200);
+    eventually("its unit is for sale again", || sides[1].client.has_bought("next", "r", "47")).await;
     for item in 32..=45 {
         assert_eq!(buy(0, item).await.2, 503);
         assert_eq!(buy(1, item).await.2, 200);
