@@ -24,7 +24,7 @@ const SHARE_MIN: f64 = 0.9;
 /// Longest time until the peak is reached again.
 const BACK_MAX: Duration = Duration::from_secs(10);
 
-const PEAK: Duration = Duration::from_secs(5);
+const PEAK: Duration = Duration::from_secs(10);
 const FLOOD: Duration = Duration::from_secs(20);
 /// The pause before a phase, in which nothing is left of the one before.
 const PAUSE: Duration = Duration::from_secs(1);
