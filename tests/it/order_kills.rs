@@ -197,6 +197,9 @@ impl Rig {
             self.act(action, &code, &user).await;
         }
         eventually(end, || async { self.order(&code).await["status"] == end && self.is_settled().await }).await;
+        // Each change was made once.
+        let changes = if matches!(action, Action::Cancel | Action::Expire) { 1 } else { 2 };
+        assert_eq!(self.order(&code).await["version"], 1 + changes);
         self.assert_right_end(&code, item, &receipt, end).await;
     }
 
@@ -233,7 +236,7 @@ impl Rig {
         assert_eq!(released, i64::from(!is_paid));
         let (next, item) = (format!("next{item}"), item.to_string());
         assert_eq!(retrying(|| client.buy_now(&next, "r", &item)).await.status == 200, !is_paid);
-        assert_eq!(self.order(code).await["version"], shown["version"]);
+        assert_eq!(self.order(code).await["version"], shown["version"], "a final order has changed");
     }
 
     /// Fails unless verification finds every item sold once, and nothing else.
@@ -250,6 +253,10 @@ async fn survive_all(has_webhooks: bool, kills: &[Kill]) {
     for (number, kill) in kills.iter().enumerate() {
         println!("{:?} {}", kill.3, kill.2.lines().next().unwrap_or_default());
         rig.survive(number + 1, kill).await;
+    }
+    if has_webhooks {
+        let provider = &rig.provider.as_ref().expect("it runs").api;
+        eventually("every event is acknowledged", async || provider.report().await["webhooks"]["pending"] == 0).await;
     }
     rig.assert_sound(kills.len()).await;
 }

@@ -43,7 +43,7 @@ impl Local {
     /// Does the same with a change of the command.
     pub async fn start_with(data_dir: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut command = program(data_dir);
-        command.args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"]).args(patient_settings());
+        command.args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"]).envs(patient_settings());
         // The time zone of the host must not change the start of a sale.
         command.env("TZ", "Pacific/Auckland");
         change(&mut command);

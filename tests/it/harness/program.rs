@@ -32,7 +32,7 @@ impl Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
         command
             .args(["serve", "--listen", address, "--sale-items", "50"])
-            .args(patient_settings())
+            .envs(patient_settings())
             .env("DATABASE_URL", &world.database_url)
             .env("REDIS_URL", &world.redis_url)
             .env_remove("LOG")
@@ -126,11 +126,11 @@ pub async fn ended(child: &mut Child) -> std::process::ExitStatus {
     status.expect("the process has ended")
 }
 
-/// Arguments with which no sale ends during a test, and no purchase is refused or unconfirmed for a slow machine.
-pub fn patient_settings() -> Vec<String> {
+/// Settings with which no sale ends during a test, and no purchase is refused or unconfirmed for a slow machine.
+pub fn patient_settings() -> [(&'static str, String); 4] {
     let period = format!("{}s", long_period().as_secs());
-    let settings = ["--sale-every", &period, "--ack-timeout", "60s", "--lag-limit", "60s", "--request-timeout", "90s"];
-    settings.map(str::to_owned).to_vec()
+    let [minute, longer] = ["60s", "90s"].map(str::to_owned);
+    [("SALE_EVERY", period), ("ACK_TIMEOUT", minute.clone()), ("LAG_LIMIT", minute), ("REQUEST_TIMEOUT", longer)]
 }
 
 /// Reads lines of JSON.
