@@ -41,10 +41,10 @@ async fn around(deadline: DateTime<Utc>) {
     tokio::time::sleep((moment - Utc::now()).to_std().unwrap_or_default()).await;
 }
 
-/// Returns the status of an order, or nothing while PostgreSQL does not answer.
-async fn status_of(shop: &Instance, code: &str) -> String {
-    let shown = shop.client.get(&format!("/orders/{code}")).await.json();
-    shown["status"].as_str().unwrap_or_default().to_owned()
+/// Reads an order.
+async fn order(shop: &Instance, code: &str) -> Value {
+    let path = format!("/orders/{code}");
+    retrying(|| shop.client.get(&path)).await.expect(200).json()
 }
 
 /// Buys an item, and pays it twice and cancels it around its deadline.
@@ -63,9 +63,9 @@ async fn race(number: usize, one: &Instance, other: &Instance) -> Raced {
         shop.client.post_json(&format!("/orders/{code}/cancel"), json!({ "user_id": user })).await.status.as_u16()
     };
     let (paid, cancelled, paid_too) = tokio::join!(pay(one), cancel(other), pay(other));
-    let is_final = |status: &str| ["PAID", "CANCELLED", "EXPIRED"].contains(&status);
-    eventually("the order has an end", || async { is_final(&status_of(one, &code).await) }).await;
-    let status = status_of(one, &code).await;
+    let is_final = |order: &Value| ["PAID", "CANCELLED", "EXPIRED"].iter().any(|status| order["status"] == *status);
+    eventually("the order has an end", || async { is_final(&order(one, &code).await) }).await;
+    let status = order(one, &code).await["status"].as_str().expect("a status").to_owned();
     for answer in [paid, paid_too] {
         assert!([200, 202, 402, 409, 410, 503].contains(&answer), "{answer}");
         assert!(answer != 200 || status == "PAID", "paid, and now {status}");
@@ -76,15 +76,14 @@ async fn race(number: usize, one: &Instance, other: &Instance) -> Raced {
 }
 
 /// Fails unless the order still has its end, and is charged once if it is paid, and otherwise not.
-async fn assert_one_end(order: &Raced, shop: &Instance, provider: &Provider) {
-    let path = format!("/orders/{}", order.code);
-    let shown = retrying(|| shop.client.get(&path)).await.expect(200).json();
-    assert_eq!(shown["status"], order.status.as_str(), "a final order has changed");
+async fn assert_one_end(raced: &Raced, shop: &Instance, provider: &Provider) {
+    let shown = order(shop, &raced.code).await;
+    assert_eq!(shown["status"], raced.status.as_str(), "a final order has changed");
     let id = shown["order_id"].as_str().expect("an id");
     let intents = provider.api.get(&format!("/payment_intents?order_id={id}")).await.expect(200).json();
     let is_charged = |intent: &&Value| intent["status"] == "succeeded" && intent["refunded"] == 0;
     let charges = intents["payment_intents"].as_array().expect("a list").iter().filter(is_charged).count();
-    assert_eq!(charges, usize::from(order.status == "PAID"), "{shown}: {intents}");
+    assert_eq!(charges, usize::from(raced.status == "PAID"), "{shown}: {intents}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,7 +123,7 @@ async fn an_expirer_that_was_stopped_beyond_its_lease_ends_nothing_late() {
     eventually("another holder takes over", async || take_over().await.is_ok_and(|lease| lease.is_some())).await;
     change(&world, ALL_OVERDUE).await;
     let arrived = "SELECT count(*) FROM pg_stat_activity
-                   WHERE query LIKE '-- Ends overdue orders%' AND query_start > (
+                   WHERE datname = current_database() AND query LIKE '-- Ends overdue orders%' AND query_start > (
                        SELECT until - interval '10 min' FROM leases WHERE name = 'expiry'
                    )";
     eventually("the statement has arrived", || async { world.count(arrived).await > 0 }).await;
