@@ -23,11 +23,11 @@ const WINDOW: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Milliseconds around the deadline of an order in which its buyer pays and cancels.
-const MOMENTS: std::ops::Range<i64> = -150..250;
+const MOMENTS: std::ops::Range<i64> = -250..150;
 
 /// Means of payment, most of which succeed.
 const METHODS: [&str; 8] =
-    ["pm_ok", "pm_slow", "pm_ok", "pm_declined", "pm_ok", "pm_timeout_charged", "pm_ok", "pm_flaky"];
+    ["pm_ok", "pm_slow", "pm_ok", "pm_declined", "pm_slow", "pm_timeout_charged", "pm_ok", "pm_flaky"];
 
 /// An order whose race is over.
 struct Raced {
