@@ -14,7 +14,7 @@ use crate::infrastructure::http::{self, HttpSettings, Surface};
 use crate::infrastructure::payment::PaymentSettings;
 use crate::infrastructure::postgres::{self, PgArchive};
 use crate::infrastructure::redis::{self, RedisStore};
-use crate::infrastructure::{accept_queue, background, metrics, open_files};
+use crate::infrastructure::{accept_queue, background, metrics, open_files, payment};
 
 /// Longest wait for stores that are not up yet when the service starts.
 const STORES_PATIENCE: Duration = Duration::from_secs(30);
@@ -176,6 +176,7 @@ fn register_metrics() {
     metrics::install();
     background::metrics::register();
     http::register_metrics();
+    payment::metrics::register();
     postgres::metrics::register();
     redis::metrics::register();
 }

@@ -132,7 +132,7 @@ async fn a_local_service_keeps_its_data_when_it_is_stopped_or_killed() {
     let verified = succeed(dir.path(), &["verify"]).await;
     assert_eq!(
         verified.trim(),
-        "sold=3 lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0"
+        "sold=3 lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0 unsettled=0"
     );
     let redis_url = local.state["redis"]["url"].as_str().expect("text");
     let pong = Command::new("redis-cli").args(["--no-auth-warning", "-u", redis_url, "PING"]).output();

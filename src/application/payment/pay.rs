@@ -7,7 +7,7 @@ use crate::domain::payment::{Attempt, IntentState, PaymentMethod};
 use crate::domain::shared::CheckoutCode;
 
 use super::payments::Payments;
-use super::ports::{NewAttempt, ProviderError};
+use super::ports::{CircuitState, NewAttempt, ProviderError};
 
 /// Attempts to begin a payment while the order changes at the same time.
 const ATTEMPTS: usize = 5;
@@ -60,7 +60,9 @@ impl Payments {
                 OrderStatus::Reserved => {}
             }
             // Nothing has begun yet, so nothing is unknown.
-            self.provider.check().map_err(|_| RESTING)?;
+            if matches!(self.provider.circuit(), None | Some(CircuitState::Open)) {
+                return Err(RESTING.into());
+            }
             let new = NewAttempt {
                 method: method.clone(),
                 amount: view.receipt.total.into(),

@@ -14,10 +14,11 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::application::payment::ports::{Provider, ProviderError};
+use crate::application::payment::ports::{CircuitState, Provider, ProviderError};
 use crate::domain::payment::{Attempt, IntentId, IntentState};
 
 use super::circuit::Circuit;
+use super::metrics::{Operation, Outcome};
 
 /// Longest wait for an answer.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -155,8 +156,8 @@ fn unknown(error: impl std::error::Error) -> ProviderError {
 
 #[async_trait]
 impl Provider for HttpProvider {
-    fn check(&self) -> Result<(), ProviderError> {
-        if self.circuit.is_open(Instant::now()) { Err(ProviderError::Resting) } else { Ok(()) }
+    fn circuit(&self) -> Option<CircuitState> {
+        Some(self.circuit.state_at(Instant::now()))
     }
 
     async fn create(&self, attempt: &Attempt) -> Result<IntentId, ProviderError> {
@@ -165,36 +166,47 @@ impl Provider for HttpProvider {
             "currency": attempt.currency,
             "order_id": attempt.order,
         });
-        let reply = self.post("/payment_intents", attempt.idempotency_key("create"), body).await?;
-        reply.intent()?.id.parse().map_err(unknown)
+        let creating = async {
+            let reply = self.post("/payment_intents", attempt.idempotency_key("create"), body).await?;
+            reply.intent()?.id.parse().map_err(unknown)
+        };
+        Operation::Create.measured(|_| Outcome::Unconfirmed, creating).await
     }
 
     async fn confirm(&self, intent: &IntentId, attempt: &Attempt) -> Result<IntentState, ProviderError> {
         let (path, body) =
             (format!("/payment_intents/{intent}/confirm"), json!({ "payment_method": attempt.method.as_str() }));
-        let reply = self.post(&path, attempt.idempotency_key("confirm"), body).await?;
-        match reply.status {
-            StatusCode::BAD_REQUEST => Err(ProviderError::UnknownMethod),
-            _ => reply.state(),
-        }
+        let confirming = async {
+            let reply = self.post(&path, attempt.idempotency_key("confirm"), body).await?;
+            match reply.status {
+                StatusCode::BAD_REQUEST => Err(ProviderError::UnknownMethod),
+                _ => reply.state(),
+            }
+        };
+        Operation::Confirm.measured(Outcome::of_state, confirming).await
     }
 
     async fn cancel(&self, intent: &IntentId, attempt: &Attempt) -> Result<IntentState, ProviderError> {
         let path = format!("/payment_intents/{intent}/cancel");
-        self.post(&path, attempt.idempotency_key("cancel"), json!({})).await?.state()
+        let cancelling = async { self.post(&path, attempt.idempotency_key("cancel"), json!({})).await?.state() };
+        Operation::Cancel.measured(Outcome::of_state, cancelling).await
     }
 
     async fn refund(&self, intent: &IntentId, attempt: &Attempt) -> Result<(), ProviderError> {
         let body = json!({ "payment_intent": intent.as_str() });
-        let reply = self.post("/refunds", attempt.idempotency_key("refund"), body).await?;
-        match reply.status.is_success() {
-            true => Ok(()),
-            false => Err(ProviderError::Unknown(format!("the refund was answered {}", reply.status))),
-        }
+        let refunding = async {
+            let reply = self.post("/refunds", attempt.idempotency_key("refund"), body).await?;
+            match reply.status.is_success() {
+                true => Ok(()),
+                false => Err(ProviderError::Unknown(format!("the refund was answered {}", reply.status))),
+            }
+        };
+        Operation::Refund.measured(|()| Outcome::Refunded, refunding).await
     }
 
     async fn get(&self, intent: &IntentId) -> Result<IntentState, ProviderError> {
         let path = format!("/payment_intents/{intent}");
-        self.send(Method::GET, &path, None, String::new()).await?.state()
+        let getting = async { self.send(Method::GET, &path, None, String::new()).await?.state() };
+        Operation::Get.measured(Outcome::of_state, getting).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod circuit;
 mod client;
+pub mod metrics;
 mod no_provider;
 mod settings;
 mod signature;
