@@ -331,7 +331,10 @@ async fn verify_finds_orders_that_are_stuck_and_paid_orders_without_their_units(
     buy(&shop, "bob", &["2"]).await;
     let sound = "sold=1 lost=0 oversold=0 over_limit=0 drift=0";
     let (is_ok, printed, errors) = run(&world, &["verify"]);
-    assert!(is_ok && printed.trim() == format!("{sound} unreturned=0 overdue=0 paid_and_released=0 unsettled=0"), "{errors}");
+    assert!(
+        is_ok && printed.trim() == format!("{sound} unreturned=0 overdue=0 paid_and_released=0 unsettled=0"),
+        "{errors}"
+    );
     // Nobody does the work.
     shop.stop().await;
     for (change, found) in [

@@ -3,7 +3,7 @@
 use crate::application::ordering::OrderView;
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{OrderReason, OrderStatus};
-use crate::domain::payment::{Attempt, IntentState, PaymentMethod};
+use crate::domain::payment::{Attempt, IntentState, MinorUnits, PaymentMethod};
 use crate::domain::shared::CheckoutCode;
 
 use super::payments::Payments;
@@ -65,7 +65,7 @@ impl Payments {
             }
             let new = NewAttempt {
                 method: method.clone(),
-                amount: view.receipt.total.into(),
+                amount: MinorUnits::of(view.receipt.total, view.receipt.currency),
                 currency: view.receipt.currency,
                 patience: self.times.patience,
                 ask_after: self.times.ask_after,

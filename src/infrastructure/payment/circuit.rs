@@ -96,7 +96,8 @@ mod tests {
         (0..FAILURES_MAX).for_each(|_| circuit.note(false, now));
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            let waited = (1..).find(|seconds| circuit.state_at(now + Duration::from_secs(*seconds)) != CircuitState::Open);
+            let waited =
+                (1..).find(|seconds| circuit.state_at(now + Duration::from_secs(*seconds)) != CircuitState::Open);
             let waited = waited.unwrap();
             now += Duration::from_secs(waited);
             assert!(circuit.admits(now));

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -16,9 +17,11 @@ use serde_json::{Value, json};
 
 use crate::application::payment::ports::{CircuitState, Provider, ProviderError};
 use crate::domain::payment::{Attempt, IntentId, IntentState};
+use crate::infrastructure::telemetry::Chain;
 
 use super::circuit::Circuit;
 use super::metrics::{Operation, Outcome};
+use super::url::{ProviderUrl, RootCertificateError};
 
 /// Longest wait for an answer.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -51,7 +54,7 @@ impl fmt::Debug for ProviderKey {
 pub struct HttpProvider {
     base: String,
     key: ProviderKey,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     circuit: Circuit,
 }
 
@@ -70,10 +73,10 @@ struct Reply {
 
 impl HttpProvider {
     /// The provider at this URL.
-    pub fn new(base: &Uri, key: ProviderKey) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let base = base.to_string().trim_end_matches('/').to_owned();
-        HttpProvider { base, key, client, circuit: Circuit::default() }
+    pub fn new(url: &ProviderUrl, key: ProviderKey) -> Result<Self, RootCertificateError> {
+        let connector = HttpsConnectorBuilder::new().with_tls_config(url.tls()?).https_or_http().enable_http1().build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(HttpProvider { base: url.base().to_owned(), key, client, circuit: Circuit::default() })
     }
 
     /// Posts a request, and repeats it at once if the provider fails: the key makes it the same request.
@@ -151,7 +154,7 @@ pub fn state(word: &str) -> Option<IntentState> {
 }
 
 fn unknown(error: impl std::error::Error) -> ProviderError {
-    ProviderError::Unknown(error.to_string())
+    ProviderError::Unknown(Chain(&error).to_string())
 }
 
 #[async_trait]
