@@ -116,16 +116,6 @@ async fn users_and_addresses_have_their_limits() {
 }
 
 #[tokio::test]
-async fn events_of_the_payment_provider_count_for_no_address() {
-    let once = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
-    let client = Client::new(StoreFault::Fenced, HttpSettings { address_rate: Some(once), ..HttpSettings::default() });
-    for _ in 0..3 {
-        assert_eq!(client.post("/payments/webhook", "{}").await.status, 400);
-    }
-    assert_eq!(client.get("/sales/active").await.status, 200);
-}
-
-#[tokio::test]
 async fn only_a_trusted_proxy_names_the_address_that_is_limited() {
     let rate = Some(Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN });
     for (trusted, expected) in [("127.0.0.0/8", [200, 200, 429, 200]), ("10.0.0.0/8", [200, 429, 429, 429])] {
