@@ -255,6 +255,8 @@ async fn items_are_imported_from_a_file_and_a_bad_line_is_reported() {
     let refused = run(dir.path(), &["sale", "import", path]);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("line 3: price"), "{refused:?}");
+    let refused = run(dir.path(), &["sale", "import", path, "--currency", "JPY"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("line 2: price"), "{refused:?}");
     let ended = succeed(dir.path(), &["sale", "end", id]).await;
     assert!(ended.contains(" ended "), "{ended}");
     local.client.checkout("ann", &format!("{id}-00001")).await.expect_problem(410, "sale_ended");
