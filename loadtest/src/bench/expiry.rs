@@ -32,6 +32,8 @@ const GOAL_SLOWDOWN_PERCENT: u64 = 20;
 pub async fn measure(shop: &mut Shop<'_>, plan: &Plan) -> Result<Vec<Figure>, Error> {
     let length = plan.before_expiry + plan.after_expiry;
     let beside = (plan.beside_per_second * length.as_secs_f64()) as u64 + 1;
+    // No other order may expire.
+    shop.leave_sales();
     let all = shop.items(plan.expiring + beside).await?;
     let (expiring, others) = all.split(plan.expiring).ok_or(Error::NotRunning)?;
     let sale = expiring.sale().to_owned();

@@ -120,8 +120,13 @@ impl<'a> Shop<'a> {
     pub fn sell_with(&mut self, payment_window: Option<Duration>) {
         if self.payment_window != payment_window {
             self.payment_window = payment_window;
-            self.rest = Items::all(vec![String::new()], 0);
+            self.leave_sales();
         }
+    }
+
+    /// Lets further items come from new sales.
+    pub fn leave_sales(&mut self) {
+        self.rest = Items::all(vec![String::new()], 0);
     }
 
     /// Buys items, each for a new user. Returns the codes of the purchases.
