@@ -188,9 +188,14 @@ async fn a_local_service_with_a_payment_window_has_a_provider_that_keeps_its_cha
     let mut local = start_with_orders(dir.path()).await;
     let code = local.client.cart("ann", &["1"]).await;
     local.client.purchase(&code).await.expect(200);
-    let payment = serde_json::json!({ "payment_method": "pm_slow" });
-    local.client.post_json(&format!("/orders/{code}/pay"), payment).await.expect(202);
     let path = format!("/orders/{code}");
+    eventually("a payment begins", async || {
+        let payment = serde_json::json!({ "payment_method": "pm_slow" });
+        let answer = local.client.post_json(&format!("{path}/pay"), payment).await;
+        assert!(answer.status.is_success() || answer.status == 503, "{answer:?}");
+        answer.status != 503
+    })
+    .await;
     let status = async |local: &Local| local.client.get(&path).await.expect(200).json()["status"].take();
     eventually("it is paid", async || status(&local).await == "PAID").await;
     let report = async || provider_report(&local).await.unwrap_or_default();
