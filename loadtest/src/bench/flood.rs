@@ -24,7 +24,7 @@ const SHARE_MIN: f64 = 0.9;
 /// Longest time until the peak is reached again.
 const BACK_MAX: Duration = Duration::from_secs(10);
 
-const PEAK: Duration = Duration::from_secs(5);
+const PEAK: Duration = Duration::from_secs(10);
 const FLOOD: Duration = Duration::from_secs(20);
 /// The pause before a phase, in which nothing is left of the one before.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -53,10 +53,6 @@ const FLOOD_MIX: [Part; 10] = [
     Part::Purchase,
     Part::Purchase,
 ];
-/// The same without the capacity, and with the cheapest request in place of a surplus purchase.
-const BESIDE_MIX: [Part; 8] =
-    [Part::Live, Part::SoldItem, Part::Live, Part::Checkout, Part::Live, Part::Page, Part::Live, Part::ActiveSale];
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Purchase,
@@ -66,7 +62,6 @@ enum Part {
     Checkout,
     Page,
     ActiveSale,
-    Live,
 }
 
 /// A phase that was measured.
@@ -100,18 +95,17 @@ pub async fn measure(bench: &mut Bench<'_>) -> Result<(), Error> {
     let mut shop = Shop::open(bench.services, 1, 1).await?;
     let mut target = Target::open(&mut shop).await?;
 
-    let peak = target.phase("peak", PEAK, None).await?;
+    let peak = target.phase("peak", PEAK).await?;
     let rate = TIMES * peak.goodput();
-    let beside = target.phase("peak beside other requests", PEAK, Some((&BESIDE_MIX, rate * 0.8))).await?;
     let before_flood = target.tally.borrow().admitted.clone();
     target.tally.borrow_mut().admitted.clear();
     let flood = target.flood(rate).await?;
     let flood_latencies = std::mem::replace(&mut target.tally.borrow_mut().admitted, before_flood);
-    let after = target.phase("after the flood", BACK_MAX, None).await?;
+    let after = target.phase("after the flood", BACK_MAX).await?;
 
-    let share = flood.goodput() / beside.goodput();
+    let share = flood.goodput() / peak.goodput();
     let back = back_after(&after.steps, SHARE_MIN * peak.goodput());
-    for phase in [&peak, &beside, &flood, &after] {
+    for phase in [&peak, &flood, &after] {
         bench.figures.push(figure(format!("{}: purchases that became durable", phase.name), phase.goodput(), "/s"));
         bench.figures.push(figure(format!("{}: requests answered", phase.name), phase.answered(), "/s"));
         let cpu = phase.cpu.per_request(CpuTimes::default(), (phase.seconds * 1e6) as u64);
@@ -124,8 +118,7 @@ pub async fn measure(bench: &mut Bench<'_>) -> Result<(), Error> {
     }
     bench.figures.push(figure("flood: requests offered".to_owned(), rate, "/s"));
     bench.figures.push(figure("flood: requests not sent, all connections in use".to_owned(), target.unsent(), ""));
-    bench.figures.push(figure("flood: share of the peak".to_owned(), 100.0 * flood.goodput() / peak.goodput(), "%"));
-    bench.figures.push(figure("flood: share of the peak beside other requests".to_owned(), 100.0 * share, "%"));
+    bench.figures.push(figure("flood: share of the peak".to_owned(), 100.0 * share, "%"));
     let quantile = |quantile| flood_latencies.quantile_ms(quantile);
     bench.figures.push(figure("flood: p50 of admitted purchases".to_owned(), quantile(0.5), "ms"));
     bench.figures.push(figure("flood: p99 of admitted purchases".to_owned(), quantile(0.99), "ms"));
@@ -134,7 +127,7 @@ pub async fn measure(bench: &mut Bench<'_>) -> Result<(), Error> {
     bench.seconds = target.seconds();
 
     if share < SHARE_MIN {
-        bench.fail(&format!("flood: {:.0} % of the peak beside other requests were sold", 100.0 * share));
+        bench.fail(&format!("flood: {:.0} % of the peak were sold", 100.0 * share));
     }
     if back.is_none() {
         bench.fail("flood: the peak was not reached again");
@@ -171,43 +164,22 @@ impl<'a, 'b> Target<'a, 'b> {
         Ok(target)
     }
 
-    /// Buys in a closed loop, beside requests of this mix at this rate.
-    async fn phase(
-        &mut self,
-        name: &'static str,
-        length: Duration,
-        beside: Option<(&'static [Part], f64)>,
-    ) -> Result<Phase, Error> {
+    /// Buys in a closed loop.
+    async fn phase(&mut self, name: &'static str, length: Duration) -> Result<Phase, Error> {
         let buying = buy(self.address, BUYERS, length, self.write(&[Part::Purchase]), self.tally.clone());
-        let other = beside.map(|(mix, rate)| self.offering(mix, rate, length));
-        self.measure(name, length, async {
-            match other {
-                Some(other) => tokio::try_join!(buying, other).map(|_| ()),
-                None => buying.await,
-            }
-        })
-        .await
+        self.measure(name, length, buying).await
     }
 
+    /// Offers all kinds of requests at this rate, and slow heads.
     async fn flood(&mut self, rate: f64) -> Result<Phase, Error> {
-        let flooding = self.offering(&FLOOD_MIX, rate, FLOOD);
-        self.measure("flood", FLOOD, flooding).await
-    }
-
-    /// Offers requests of this mix, and slow heads.
-    fn offering(
-        &mut self,
-        mix: &'static [Part],
-        rate: f64,
-        length: Duration,
-    ) -> impl Future<Output = Result<(), Error>> + use<> {
-        let (address, write, tally) = (self.address, self.write(mix), self.tally.clone());
-        async move {
+        let (address, write, tally) = (self.address, self.write(&FLOOD_MIX), self.tally.clone());
+        let flooding = async {
             tokio::select! {
-                offered = offer(address, FLOOD_CONNECTIONS, rate, length, write, tally) => offered,
+                offered = offer(address, FLOOD_CONNECTIONS, rate, FLOOD, write, tally) => offered,
                 slow = send_slow_heads(address, SLOW_HEADS) => slow,
             }
-        }
+        };
+        self.measure("flood", FLOOD, flooding).await
     }
 
     /// Measures a load, after a pause.
@@ -219,11 +191,7 @@ impl<'a, 'b> Target<'a, 'b> {
     ) -> Result<Phase, Error> {
         tokio::time::sleep(PAUSE).await;
         let (first, before, begun) = (self.tally.borrow().now(), self.shop.processes.cpu_times()?, Instant::now());
-        let loading = async {
-            load.await?;
-            Ok::<_, Error>(())
-        };
-        timeout(length * 3, loading).await.map_err(|_| Error::Silent(length * 3))??;
+        timeout(length * 3, load).await.map_err(|_| Error::Silent(length * 3))??;
         let cpu = self.shop.processes.cpu_times()?.since(before);
         let tally = self.tally.borrow();
         let steps = tally.steps.get(first..).unwrap_or_default().to_vec();
@@ -235,7 +203,7 @@ impl<'a, 'b> Target<'a, 'b> {
         // No phase sends more.
         let (users, items) = (self.shop.users(10_000_000), self.items.clone());
         let page = requests::get(&format!("/sales/{}/items?page=1&per_page=20&available=true", items.sale()));
-        let (active, live) = (requests::get("/sales/active"), requests::get("/health/live"));
+        let active = requests::get("/sales/active");
         Rc::new(move |number, request| {
             let user = users + number;
             match mix[(number % mix.len() as u64) as usize] {
@@ -250,7 +218,6 @@ impl<'a, 'b> Target<'a, 'b> {
                 Part::Checkout => check_out(request, user, items.id(number % ITEMS)),
                 Part::Page => request.extend_from_slice(&page),
                 Part::ActiveSale => request.extend_from_slice(&active),
-                Part::Live => request.extend_from_slice(&live),
             }
             Kind::Other(200)
         })
@@ -295,17 +262,6 @@ fn back_after(steps: &[Step], per_second: f64) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn both_mixes_have_the_same_other_requests() {
-        let others = |mix: &[Part]| {
-            let is_other = |part: &&Part| !matches!(part, Part::Purchase | Part::Live);
-            mix.iter().filter(is_other).copied().collect::<Vec<_>>()
-        };
-        assert_eq!(others(&FLOOD_MIX), others(&BESIDE_MIX));
-        // The capacity is a fifth of the flood.
-        assert_eq!(BESIDE_MIX.len() as f64, FLOOD_MIX.len() as f64 * (1.0 - 1.0 / TIMES));
-    }
 
     #[test]
     fn the_peak_is_back_after_the_first_second_that_reaches_it() {

@@ -51,7 +51,7 @@ fn timeline(results: &Results) -> String {
         series("answered", COLOURS[0], |second| second.answered),
     ];
     let chart = line_chart(&lines, Axis::Seconds(results.timeline.len() as f64), Scale::Linear);
-    section("Flood", "Requests per second: peak, peak beside other requests, flood, and after it", &chart)
+    section("Flood", "Requests per second: peak, flood, and after it", &chart)
 }
 
 fn plots(results: &Results) -> String {

@@ -25,6 +25,7 @@ use super::endpoint::{Api, Endpoint};
 use super::field_errors::FieldErrors;
 use super::limits::rate_limit::{Counted, RateLimits};
 use super::limits::settings::{HttpSettings, Surface};
+use super::limits::surplus::Surplus;
 use super::metrics;
 use super::observation::Observation;
 use super::openapi::document::document;
@@ -46,6 +47,8 @@ pub struct Front {
     settings: HttpSettings,
     /// A permit for each request of a class that may still begin.
     in_flight: [Semaphore; Class::VARIANTS.len()],
+    /// The refusals of requests for which there is no room.
+    surplus: Surplus,
 }
 
 /// The other side of a connection: a client, or a proxy.
@@ -79,7 +82,7 @@ impl Front {
             closing,
         };
         let in_flight = [(); Class::VARIANTS.len()].map(|()| Semaphore::new(settings.in_flight));
-        Front { router, context, in_flight, settings }
+        Front { router, context, in_flight, surplus: Surplus::new(), settings }
     }
 
     /// Returns the settings of the listener.
@@ -107,9 +110,11 @@ impl Front {
         // Only one future owns the request: a nested one that took it would double the bytes that each request moves.
         let mut request = ApiRequest { params, head, body: Bytes::new(), counted: Counted::default() };
         let answering = self.check_and_handle(caller, endpoint, &mut request, body).instrument(observation.span());
+        let mut is_surplus = false;
         let mut answer = match AssertUnwindSafe(answering).catch_unwind().await {
             Ok(Ok(answer)) => answer,
             Ok(Err(problem)) => {
+                is_surplus = problem.is_of_overload();
                 store_failure::report(&problem, route.pattern, request_id::text(&request_id));
                 observation.refused(problem.code());
                 problem.into_answer()
@@ -117,6 +122,10 @@ impl Front {
             Err(panic) => panicked(panic.as_ref(), route.pattern, request_id::text(&request_id)),
         };
         observation.answered(answer.status());
+        // After the observation, whose duration is the time that the service needed.
+        if is_surplus {
+            self.surplus.hold().await;
+        }
         answer.headers_mut().insert(X_REQUEST_ID, request_id);
         self.context.rates.describe(&request.counted, answer.headers_mut());
         if is_head { answer::to_head(answer) } else { answer }
@@ -143,7 +152,7 @@ impl Front {
         let Ok(_place) = self.in_flight[class as usize].try_acquire() else {
             metrics::request_shed(class);
             let detail = "Too many requests of this kind are in flight. Nothing was changed. Try again in a second.";
-            return Err(Problem::unavailable(detail));
+            return Err(Problem::unavailable(detail).of_overload());
         };
         let answered = tokio::time::timeout(self.settings.request_timeout, handling).await;
         answered.unwrap_or_else(|_| Err(timed_out(on_timeout)))

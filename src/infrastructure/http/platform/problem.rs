@@ -28,6 +28,7 @@ struct More {
     errors: BTreeMap<String, String>,
     retry_after: Option<Duration>,
     outcome: Option<&'static str>,
+    is_of_overload: bool,
     /// Extension members (RFC 9457, section 3.2) as they are written, each after a comma.
     members: Vec<u8>,
     allow: Option<HeaderValue>,
@@ -78,6 +79,11 @@ impl Problem {
         self.with(|more| more.outcome = Some("unknown"))
     }
 
+    /// Marks the request as one too many.
+    pub fn of_overload(self) -> Self {
+        self.with(|more| more.is_of_overload = true)
+    }
+
     /// Adds the header `Allow`.
     pub fn allow(self, methods: HeaderValue) -> Self {
         self.with(|more| more.allow = Some(methods))
@@ -106,6 +112,11 @@ impl Problem {
     /// Returns true if the request may have succeeded.
     pub fn is_of_unknown_outcome(&self) -> bool {
         self.more.as_ref().is_some_and(|more| more.outcome.is_some())
+    }
+
+    /// Returns true if the request was one too many.
+    pub fn is_of_overload(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.is_of_overload)
     }
 
     /// Returns the error of a store that caused the problem.

@@ -13,10 +13,10 @@ use super::problem::Problem;
 impl From<StoreError> for Problem {
     /// Turns the error into the problem of a request that can be repeated safely.
     fn from(error: StoreError) -> Self {
+        const UNCHANGED: &str = "The service could not serve the request and changed nothing. Try again in a second.";
         let problem = match &error {
-            StoreError::Fenced | StoreError::Busy(_) => Problem::unavailable(
-                "The service could not serve the request and changed nothing. Try again in a second.",
-            ),
+            StoreError::Fenced => Problem::unavailable(UNCHANGED),
+            StoreError::Busy(_) => Problem::unavailable(UNCHANGED).of_overload(),
             StoreError::Unreachable(_) | StoreError::Corrupt(_) => {
                 Problem::unavailable("The service could not serve the request. Try again in a second.")
             }

@@ -3,7 +3,7 @@
 use std::io::{Read, Seek};
 use std::num::NonZeroU32;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::{Method, Request, Version};
@@ -78,7 +78,8 @@ async fn requests_over_the_limit_of_their_class_are_shed_and_no_others() {
     let hanging = || client.call(Method::POST, "/checkout?user_id=u1&id=1");
     let request_too_many = async {
         tokio::task::yield_now().await;
-        let reply = hanging().await;
+        let (begun, reply) = (Instant::now(), hanging().await);
+        assert!(begun.elapsed() >= Duration::from_millis(500), "a refusal at once brings the crowd back at once");
         assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, "1"));
         assert_eq!(client.get("/health/live").await.status, 200);
         // The handlers of the other classes begin.

@@ -4,3 +4,4 @@ pub mod address_places;
 pub mod proxies;
 pub mod rate_limit;
 pub mod settings;
+pub mod surplus;
