@@ -1,6 +1,6 @@
 //! The answers that the shoppers got.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -31,6 +31,10 @@ pub struct History {
     pub unknown: Vec<Purchase>,
     /// Items that a request with an unknown outcome may have had for a while.
     pub doubtful_items: HashSet<String>,
+    /// The final states that were told of each order, by its code.
+    pub fates: HashMap<String, BTreeSet<String>>,
+    /// Codes of the orders that somebody asked to cancel.
+    pub cancelled: HashSet<String>,
     /// Refusals by their code.
     pub refusals: BTreeMap<String, u64>,
     /// Observations, in words.
@@ -72,6 +76,13 @@ impl History {
     pub fn record_false_refusal(&mut self, note: String) {
         self.false_refusals += 1;
         self.note(note);
+    }
+
+    /// Records that an order was told to be in this state.
+    pub fn record_fate(&mut self, code: &str, state: &str) {
+        if matches!(state, "PAID" | "CANCELLED" | "EXPIRED") {
+            self.fates.entry(code.to_owned()).or_default().insert(state.to_owned());
+        }
     }
 
     /// Records that the items of a purchase may be taken by a request whose outcome is unknown.

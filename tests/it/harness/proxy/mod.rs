@@ -189,7 +189,7 @@ impl Trap {
 
 /// Returns the place of the address in the URL of a store.
 fn address_in(url: &str) -> (usize, usize) {
-    let start = url.rfind('@').map_or(0, |at| at + 1);
+    let start = url.rfind('@').map(|at| at + 1).or_else(|| url.find("://").map(|at| at + 3)).unwrap_or(0);
     (start, url[start..].find('/').map_or(url.len(), |length| start + length))
 }
 
