@@ -35,6 +35,8 @@ pub struct Crowd {
     /// A sale whose purchases must be paid.
     pub order_sale: String,
     leaving: Cell<bool>,
+    /// Nobody buys what must be paid.
+    resting: Cell<bool>,
     requests: Cell<u64>,
     /// Different in each run, so that no request id repeats.
     run: String,
@@ -43,8 +45,8 @@ pub struct Crowd {
 impl Crowd {
     pub fn new(clients: Vec<Rc<Client>>, long_sale: String, order_sale: String) -> Rc<Self> {
         let run = format!("{:08x}", rand::random::<u32>());
-        let (history, leaving, requests) = (RefCell::default(), Cell::new(false), Cell::new(0));
-        Rc::new(Crowd { history, clients, long_sale, order_sale, leaving, requests, run })
+        let (history, leaving, resting, requests) = Default::default();
+        Rc::new(Crowd { history, clients, long_sale, order_sale, leaving, resting, requests, run })
     }
 
     /// Lets this many shoppers buy until they leave.
@@ -61,6 +63,11 @@ impl Crowd {
     /// Lets the shoppers leave after their current purchase.
     pub fn leave(&self) {
         self.leaving.set(true);
+    }
+
+    /// Keeps the shoppers from buying what must be paid, or lets them again.
+    pub fn rest(&self, is_resting: bool) {
+        self.resting.set(is_resting);
     }
 
     /// Returns a name that this run has not used.
@@ -130,7 +137,7 @@ impl Shopper {
             let first = self.random(2..=last - count);
             return Some((first..first + count).map(|item| format!("{}-{item:05}", self.crowd.long_sale)).collect());
         }
-        if self.random(0..3) == 0 {
+        if !self.crowd.resting.get() && self.random(0..3) == 0 {
             let last = if self.random(0..2) == 0 { WANTED_ITEMS } else { LONG_SALE_ITEMS };
             let first = self.random(2..=last - count);
             return Some((first..first + count).map(|item| format!("{}-{item:05}", self.crowd.order_sale)).collect());

@@ -32,7 +32,7 @@ const SETTINGS: [(&str, &str); 5] = [
     ("SALE_ITEMS", "2000"),
     ("ADMIN_TOKEN", ADMIN_TOKEN),
     ("MAX_CONNECTIONS", "2000"),
-    ("PAYMENT_TTL", "8s"),
+    ("PAYMENT_TTL", "6s"),
 ];
 
 /// The URLs of what an instance depends on.

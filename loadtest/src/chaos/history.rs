@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 
+use super::order::Order;
 use super::purchase::{Name, Purchase};
 use crate::acknowledgements::{Acknowledgement, Acknowledgements};
 use crate::api::Receipt;
@@ -65,6 +66,12 @@ impl History {
                 self.note(format!("200 without a receipt: {}", String::from_utf8_lossy(body)));
             }
         }
+    }
+
+    /// Returns the order of a user who bought once.
+    pub fn order_of(&self, user: &str) -> Option<Order> {
+        let receipt = self.receipts.values().find(|receipt| receipt.user_id == user)?;
+        Some(Order { code: receipt.code.clone(), user: receipt.user_id.clone() })
     }
 
     /// Counts a refusal.

@@ -40,12 +40,7 @@ enum Answer {
 
 impl Order {
     /// Asks to pay until an answer says what became of it. Returns true if the order is paid.
-    pub async fn pay(
-        &self,
-        method: Method,
-        clients: impl Fn() -> Rc<Client>,
-        history: &RefCell<History>,
-    ) -> bool {
+    pub async fn pay(&self, method: Method, clients: impl Fn() -> Rc<Client>, history: &RefCell<History>) -> bool {
         let body = json!({ "payment_method": method.0 }).to_string();
         let request = Request::post(format!("/orders/{}/pay", self.code)).json(body);
         for _ in 0..ATTEMPTS {

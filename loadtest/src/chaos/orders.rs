@@ -50,7 +50,8 @@ pub fn judge(verdict: &mut Verdict, archive: &Archive, charges: &HashMap<String,
         verdict.double_charge += count(charged.count > 1, "charged twice", &with_charges);
         let is_wrong = if is_paid { charged.amount > order.total } else { charged.count > 0 };
         verdict.charged_not_paid += count(is_wrong, "charged and not paid", &with_charges);
-        verdict.paid_not_charged += count(is_paid && charged.amount < order.total, "paid and not charged", &with_charges);
+        verdict.paid_not_charged +=
+            count(is_paid && charged.amount < order.total, "paid and not charged", &with_charges);
         let is_early = order.is_early || (order.is_cancelled && !history.cancelled.contains(code));
         verdict.ended_early += count(is_early, "over although nothing ended it", order);
         verdict.two_fates += count(has_another_fate(code, order, history), "told another state", order);

@@ -14,7 +14,7 @@ use super::crowd::{Crowd, LONG_SALE_ITEMS, WANTED_ITEMS};
 use super::faults::{Scene, Struck, strike};
 use super::fleet::ADMIN_TOKEN;
 use super::plan::Plan;
-use super::recovery::sells_again;
+use super::recovery::{pays_again, sells_again};
 use super::report::{FaultReport, Report};
 use super::verdict;
 use super::world::World;
@@ -30,7 +30,7 @@ const REPAIR_TIMEOUT: Duration = Duration::from_secs(60);
 /// Length of the long sale.
 const LONG_SALE: chrono::TimeDelta = chrono::TimeDelta::hours(12);
 /// Time in which a purchase of the sale with orders must be paid, in seconds.
-const PAYMENT_WINDOW_S: u32 = 15;
+const PAYMENT_WINDOW_S: u32 = 10;
 /// Units of the item that only the supervisor buys.
 const PROBES: u32 = 100_000;
 
@@ -185,6 +185,9 @@ async fn break_things(
 
 async fn recover(struck: Struck, world: &mut World, crowd: &Rc<Crowd>) -> Result<(String, Duration), Error> {
     let mut recovery = sells_again(world, crowd, struck.since, &[]).await?;
+    if struck.is_of_payments {
+        recovery = pays_again(world, crowd, struck.since).await?;
+    }
     if struck.is_drift {
         while !is_sound(world).await {
             if struck.since.elapsed() > REPAIR_TIMEOUT {
