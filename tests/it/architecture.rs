@@ -23,11 +23,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("application/sale", &["application/shared", "domain/sale", "domain/shared", "sabotage"]),
     (
         "application/ordering",
-        &["application/sale", "application/shared", "domain/ordering", "domain/sale", "domain/shared"],
+        &["application/sale", "application/shared", "domain/ordering", "domain/sale", "domain/shared", "sabotage"],
     ),
     (
         "application/payment",
-        &["application/ordering", "application/shared", "domain/ordering", "domain/payment", "domain/shared"],
+        &[
+            "application/ordering",
+            "application/shared",
+            "domain/ordering",
+            "domain/payment",
+            "domain/shared",
+            "sabotage",
+        ],
     ),
     ("infrastructure/telemetry", &["domain/shared"]),
     (

@@ -5,6 +5,7 @@ use crate::application::shared::StoreError;
 use crate::domain::ordering::{OrderReason, OrderStatus};
 use crate::domain::payment::{Attempt, IntentState, MinorUnits, PaymentMethod};
 use crate::domain::shared::CheckoutCode;
+use crate::sabotage::{Sabotage, is_on};
 
 use super::payments::Payments;
 use super::ports::{CircuitState, NewAttempt, ProviderError};
@@ -87,6 +88,9 @@ impl Payments {
                 // It costs no attempt. If the intent cannot be cancelled now, that is done later.
                 let _cancelled = self.cancel_intent(attempt).await?;
                 return Err(PayError::UnknownMethod);
+            }
+            Err(_) if is_on(Sabotage::TimeoutAsDecline) => {
+                self.settle(attempt.order, attempt.number, IntentState::Declined).await?;
             }
             // It stays pending until the provider answers.
             Err(error) => tracing::warn!(order = %attempt.order, %error, "the outcome of a payment is unknown"),
