@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::history::History;
 use super::order::{CHARGING, DECLINED, OK, Order};
-use super::purchase::{Answer, Purchase};
+use super::purchase::{Answer, NOT_STARTED, PAUSE, Purchase};
 use crate::api::{Cart, Sale};
 use crate::client::{Client, Request};
 use crate::outcome::{Operation, Outcome};
@@ -162,8 +162,15 @@ impl Shopper {
         let body = json!({ "user_id": user, "items": lines }).to_string();
         let request = Request::post("/checkout").json(body);
         let client = self.client();
-        let sending = client.send(Operation::Checkout, &request, Instant::now());
-        let response = timeout(ANSWER_TIMEOUT, sending).await.ok()?;
+        let send = async || {
+            let sending = client.send(Operation::Checkout, &request, Instant::now());
+            timeout(ANSWER_TIMEOUT, sending).await.ok()
+        };
+        let mut response = send().await?;
+        if response.problem.code == NOT_STARTED {
+            sleep(PAUSE).await;
+            response = send().await?;
+        }
         let history = &mut *self.crowd.history.borrow_mut();
         match (response.outcome, response.problem.code.as_str()) {
             (Outcome::Done, _) => {

@@ -14,7 +14,10 @@ use crate::outcome::{Operation, Outcome, Refusal};
 /// Longest wait for an answer: longer than the service allows itself.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 /// Pause before a request without an answer is sent again.
-const PAUSE: Duration = Duration::from_millis(300);
+pub const PAUSE: Duration = Duration::from_millis(300);
+
+/// The problem of a sale that is shown before Redis has opened it.
+pub const NOT_STARTED: &str = "sale_not_started";
 
 /// The name under which PostgreSQL holds a purchase.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,6 +35,8 @@ pub struct Purchase {
     request: Request,
     /// An earlier request was not answered, so it may still arrive.
     unanswered: Cell<bool>,
+    /// The sale had not started when the purchase was last asked for. A moment later it must have.
+    early: Cell<bool>,
 }
 
 /// The answer to one request.
@@ -59,7 +64,7 @@ impl Purchase {
     }
 
     fn new(name: Name, item: Option<String>, operation: Operation, request: Request) -> Self {
-        Purchase { name, item, operation, request, unanswered: Cell::default() }
+        Purchase { name, item, operation, request, unanswered: Cell::default(), early: Cell::default() }
     }
 
     /// Sends the request once, and records what the answer says.
@@ -95,6 +100,7 @@ impl Purchase {
                 history_now.record_doubt(&self.name, self.item.as_ref());
                 Answer::Unknown(PAUSE)
             }
+            (Outcome::Unexpected, NOT_STARTED) if !self.early.replace(true) => Answer::Unknown(PAUSE),
             (Outcome::Unexpected, code) => {
                 let body = String::from_utf8_lossy(&response.body);
                 history_now.record_false_refusal(format!("{code} for {:?}: {body}", self.name));
