@@ -16,7 +16,7 @@ TOOLS := $(abspath $(TARGET_DIR))/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test pauses-test test-otlp \
+.PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test race-test pauses-test test-otlp \
 	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers faketime realistic-test realistic-test-light realistic-test-heavy \
@@ -164,7 +164,8 @@ chaos-smoke: loadtest faketime ## One fault of each kind that takes a few second
 
 # Ways to misbehave (src/sabotage.rs), each with the kinds of faults under which chaos must notice it.
 SABOTAGE_FOR_CHAOS := acknowledge-before-commit=redis-old-copy,redis-cut local-clock=hour-boundary \
-	no-receipt-check=one-code repair-without-fence=field-changed
+	no-receipt-check=one-code repair-without-fence=field-changed return-open-orders=killed-returning-stock \
+	timeout-as-decline=webhooks-lost expire-before-cancel=webhooks-lost return-twice=killed-returning-stock
 
 # The other ones, each with the test that must fail.
 SABOTAGE_FOR_TESTS := reload-scripts=lost_scripts_cause_a_recovery \
@@ -174,7 +175,7 @@ SABOTAGE_FOR_TESTS := reload-scripts=lost_scripts_cause_a_recovery \
 	release-twice=a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request \
 	permit-before-body=bodies_that_never_come_keep_nobody_out
 
-sabotage: stores ## Build a service that misbehaves in ten ways, and check that chaos or a test notices each of them
+sabotage: stores ## Build a service that misbehaves in fourteen ways, and check that chaos or a test notices each of them
 	cargo build --package loadtest
 	cargo build --features sabotage
 	cp '$(TARGET_DIR)/debug/flashsale' '$(TARGET_DIR)/debug/flashsale-sabotage'
@@ -190,7 +191,7 @@ sabotage: stores ## Build a service that misbehaves in ten ways, and check that 
 		! SABOTAGE="$${pair%%=*}" cargo test --features sabotage --lib --test it -- "$${pair#*=}" || \
 			{ echo "no test noticed $${pair%%=*}" >&2; exit 1; }; \
 	done
-	@echo 'each of the ten was noticed'
+	@echo 'each of the fourteen was noticed'
 
 # --- Check a change
 
@@ -198,6 +199,9 @@ check: fmt-check typos shellcheck lint doc deny machete compose-check monitoring
 
 test: stores watchers ## Run the tests against a private Redis, PostgreSQL and Prometheus
 	cargo test --workspace
+
+race-test: stores ## Pay, cancel and expire many orders at once, on two instances (ORDERS=1000)
+	ORDERS='$(or $(ORDERS),1000)' cargo test --test it -- --nocapture order_races::
 
 pauses-test: stores ## Sell, audit, restore and drop a large sale; fail if a command holds Redis for a millisecond (ITEMS=100000)
 	cargo test --release --test it pauses -- --ignored --nocapture

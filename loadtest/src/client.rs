@@ -178,6 +178,12 @@ impl Client {
         }
     }
 
+    /// Sends a request, and returns the status and the JSON of the answer. Not counted.
+    pub async fn answer_to(&self, request: &Request) -> Result<(u16, serde_json::Value), String> {
+        let (status, _, body) = self.exchange(request).await?;
+        Ok((status.as_u16(), serde_json::from_slice(&body).unwrap_or_default()))
+    }
+
     async fn exchange(&self, request: &Request) -> Result<(StatusCode, HeaderMap, Bytes), String> {
         let http_request = self.http_request(request)?;
         let exchanging = async {

@@ -210,7 +210,7 @@ fn few_requests_are_turned_away(evidence: &Evidence) -> Check {
 
 fn verify_reports_no_problems(evidence: &Evidence) -> Check {
     const NAME: &str = "`flashsale verify` finds no problems";
-    let expected = "lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0";
+    let expected = "lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0 unsettled=0";
     match &evidence.verified {
         None => Check {
             name: NAME,
@@ -276,6 +276,7 @@ mod tests {
         unreturned: 0,
         overdue: 0,
         paid_and_released: 0,
+        unsettled: 0,
     };
 
     /// The evidence of a run. A sound run sold all 10 units without an error.
@@ -392,6 +393,7 @@ mod tests {
             Findings { unreturned: 1, ..SOUND },
             Findings { overdue: 1, ..SOUND },
             Findings { paid_and_released: 1, ..SOUND },
+            Findings { unsettled: 1, ..SOUND },
         ] {
             fails(NAME, |run| run.verified = Some(Ok(wrong)));
         }

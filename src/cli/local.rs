@@ -85,7 +85,7 @@ impl Local {
         let announcing = tokio::spawn(announce(service.shop.clone(), address));
         let payments = self.payments.settings();
         let http = self.http.settings().told_with(payments.webhook_secret.clone());
-        let served = service.paid_through(&payments).serve(http, listeners, shutdown).await;
+        let served = service.paid_through(&payments)?.serve(http, listeners, shutdown).await;
         announcing.abort();
         Ok(served?)
     }

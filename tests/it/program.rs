@@ -43,7 +43,7 @@ impl Local {
     /// Does the same with a change of the command.
     pub async fn start_with(data_dir: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut command = program(data_dir);
-        command.args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"]).args(patient_settings());
+        command.args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"]).envs(patient_settings());
         // The time zone of the host must not change the start of a sale.
         command.env("TZ", "Pacific/Auckland");
         change(&mut command);
@@ -132,7 +132,7 @@ async fn a_local_service_keeps_its_data_when_it_is_stopped_or_killed() {
     let verified = succeed(dir.path(), &["verify"]).await;
     assert_eq!(
         verified.trim(),
-        "sold=3 lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0"
+        "sold=3 lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0 unsettled=0"
     );
     let redis_url = local.state["redis"]["url"].as_str().expect("text");
     let pong = Command::new("redis-cli").args(["--no-auth-warning", "-u", redis_url, "PING"]).output();
@@ -313,6 +313,8 @@ async fn items_are_imported_from_a_file_and_a_bad_line_is_reported() {
     let refused = run(dir.path(), &["sale", "import", path]);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("line 3: price"), "{refused:?}");
+    let refused = run(dir.path(), &["sale", "import", path, "--currency", "JPY"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("line 2: price"), "{refused:?}");
     let ended = succeed(dir.path(), &["sale", "end", id]).await;
     assert!(ended.contains(" ended "), "{ended}");
     local.client.checkout("ann", &format!("{id}-00001")).await.expect_problem(410, "sale_ended");
