@@ -23,26 +23,24 @@ impl Shopper {
             return;
         }
         if cancels {
-            self.cancel(order).await;
-        } else if !self.rng.random_bool(profiles::IS_DECLINED) {
-            self.pay(order, "pm_ok").await;
-        } else if self.pay(order, "pm_declined").await == Outcome::Refused(Refusal::PaymentDeclined)
-            && self.rng.random_bool(profiles::TRIES_AGAIN)
-            && self.think().await.is_some()
-        {
-            self.pay(order, "pm_ok").await;
+            return self.cancel(order).await;
         }
+        if self.rng.random_bool(profiles::IS_DECLINED) {
+            self.pay(order, "pm_declined").await;
+            if !self.rng.random_bool(profiles::TRIES_AGAIN) || self.think().await.is_none() {
+                return;
+            }
+        }
+        self.pay(order, "pm_ok").await;
     }
 
-    async fn pay(&mut self, order: &Receipt, method: &str) -> Outcome {
+    async fn pay(&mut self, order: &Receipt, method: &str) {
         let body = json!({ "payment_method": method }).to_string();
         let request = Request::post(format!("/orders/{}/pay", order.code)).json(body);
-        let mut outcome = self.ask_to_pay(order, &request).await;
         // Paid again, it is charged once.
-        if outcome == Outcome::Done && self.rng.random_bool(profiles::REPEATS) {
-            outcome = self.ask_to_pay(order, &request).await;
+        if self.ask_to_pay(order, &request).await == Outcome::Done && self.rng.random_bool(profiles::REPEATS) {
+            self.ask_to_pay(order, &request).await;
         }
-        outcome
     }
 
     async fn ask_to_pay(&mut self, order: &Receipt, request: &Request) -> Outcome {

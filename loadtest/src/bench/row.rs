@@ -132,6 +132,6 @@ mod tests {
         for row in Row::ALL {
             assert_eq!(Row::find(row.name()), Ok(row));
         }
-        assert!(Row::find("nothing").unwrap_err().contains("purchase-10, buy-now"));
+        assert!(Row::find("nothing").unwrap_err().contains("purchase-10, pay, buy-now"));
     }
 }
