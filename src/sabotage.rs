@@ -26,6 +26,14 @@ pub enum Sabotage {
     PermitBeforeBody,
     /// An audit that finds a difference repairs it while the sale goes on.
     RepairWithoutFence,
+    /// The stock of orders that can still be paid is returned.
+    ReturnOpenOrders,
+    /// A payment that times out passes for declined.
+    TimeoutAsDecline,
+    /// A payment that takes too long ends its order before the provider is asked to cancel it.
+    ExpireBeforeCancel,
+    /// The stock of an order is returned each time that an instance looks at it.
+    ReturnTwice,
     /// The sold-item filter has wrong bits in both directions. This is a fault to withstand: `loadtest chaos` must notice
     /// nothing.
     FlippedFilterBits,
@@ -50,16 +58,17 @@ mod choice {
 mod choice {
     use std::sync::LazyLock;
 
-    use super::Sabotage::{self, LocalClock, NoEpochCheck, NoReceiptCheck, ReleaseTwice, TrimmedLedger};
+    use super::Sabotage::{self, LocalClock, NoEpochCheck, NoReceiptCheck, ReleaseTwice, ReturnTwice, TrimmedLedger};
 
     /// The text of the scripts that each way replaces, and the replacement.
-    const REPLACEMENTS: [(Sabotage, &str, &str); 7] = [
+    const REPLACEMENTS: [(Sabotage, &str, &str); 8] = [
         (NoEpochCheck, "if fields[1] ~= EPOCH then", "if not fields[1] then"),
         (LocalClock, "return time[1] * 1000 +", "return time[1] * 1000 - 3000 +"),
         (TrimmedLedger, "'NOMKSTREAM', header.last_id", "'NOMKSTREAM', 'MAXLEN', 2, header.last_id"),
         (NoReceiptCheck, "if receipts[code] then", "if false then"),
         (NoReceiptCheck, "if receipts[name] then", "if false then"),
         (ReleaseTwice, "if before then", "if false then"),
+        (ReturnTwice, "if before then", "if false then"),
         (ReleaseTwice, "if call('HGET', receipts_key, code) ~= id then", "if false then"),
     ];
 

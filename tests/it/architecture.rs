@@ -23,14 +23,30 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("application/sale", &["application/shared", "domain/sale", "domain/shared", "sabotage"]),
     (
         "application/ordering",
-        &["application/sale", "application/shared", "domain/ordering", "domain/sale", "domain/shared"],
+        &["application/sale", "application/shared", "domain/ordering", "domain/sale", "domain/shared", "sabotage"],
     ),
     (
         "application/payment",
-        &["application/ordering", "application/shared", "domain/ordering", "domain/payment", "domain/shared"],
+        &[
+            "application/ordering",
+            "application/shared",
+            "domain/ordering",
+            "domain/payment",
+            "domain/shared",
+            "sabotage",
+        ],
     ),
     ("infrastructure/telemetry", &["domain/shared"]),
-    ("infrastructure/payment", &["application/payment", "domain/payment"]),
+    (
+        "infrastructure/payment",
+        &[
+            "application/payment",
+            "domain/payment",
+            "domain/shared",
+            "infrastructure/metrics",
+            "infrastructure/telemetry",
+        ],
+    ),
     ("infrastructure/backoff", &[]),
     ("infrastructure/accept_queue", &[]),
     ("infrastructure/open_files", &[]),
@@ -41,6 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "infrastructure/metrics",
         &[
             "application/ordering",
+            "application/payment",
             "application/sale",
             "application/shared",
             "domain/ordering",

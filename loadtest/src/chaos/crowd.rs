@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::history::History;
+use super::order::{CHARGING, DECLINED, OK, Order};
 use super::purchase::{Answer, Purchase};
 use crate::api::{Cart, Sale};
 use crate::client::{Client, Request};
@@ -22,7 +23,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 /// Users who share their limit with many other requests, at the same time and on all instances.
 const GREEDY_USERS: u32 = 8;
 /// Items of the long sale that everybody wants.
-const WANTED_ITEMS: u32 = 40;
+pub const WANTED_ITEMS: u32 = 40;
 /// Items of the long sale, with several units each. The first is kept for the probes of the supervisor.
 pub const LONG_SALE_ITEMS: u32 = 300;
 
@@ -31,17 +32,21 @@ pub struct Crowd {
     pub history: RefCell<History>,
     pub clients: Vec<Rc<Client>>,
     pub long_sale: String,
+    /// A sale whose purchases must be paid.
+    pub order_sale: String,
     leaving: Cell<bool>,
+    /// Nobody buys what must be paid.
+    resting: Cell<bool>,
     requests: Cell<u64>,
     /// Different in each run, so that no request id repeats.
     run: String,
 }
 
 impl Crowd {
-    pub fn new(clients: Vec<Rc<Client>>, long_sale: String) -> Rc<Self> {
+    pub fn new(clients: Vec<Rc<Client>>, long_sale: String, order_sale: String) -> Rc<Self> {
         let run = format!("{:08x}", rand::random::<u32>());
-        let (history, leaving, requests) = (RefCell::default(), Cell::new(false), Cell::new(0));
-        Rc::new(Crowd { history, clients, long_sale, leaving, requests, run })
+        let (history, leaving, resting, requests) = Default::default();
+        Rc::new(Crowd { history, clients, long_sale, order_sale, leaving, resting, requests, run })
     }
 
     /// Lets this many shoppers buy until they leave.
@@ -58,6 +63,11 @@ impl Crowd {
     /// Lets the shoppers leave after their current purchase.
     pub fn leave(&self) {
         self.leaving.set(true);
+    }
+
+    /// Keeps the shoppers from buying what must be paid, or lets them again.
+    pub fn rest(&self, is_resting: bool) {
+        self.resting.set(is_resting);
     }
 
     /// Returns a name that this run has not used.
@@ -86,7 +96,36 @@ impl Shopper {
                 self.buy_now(&user, &items[0]).await;
             } else if let Some(code) = self.check_out(&user, &items).await {
                 self.buy(|| Purchase::of_cart(code.clone())).await;
+                let is_bought = self.crowd.history.borrow().receipts.contains_key(&code);
+                if is_bought && items[0].starts_with(&self.crowd.order_sale) {
+                    self.decide(Order { code, user }).await;
+                }
             }
+        }
+    }
+
+    /// Does with an order what buyers do: most pay, some are declined, some cancel, some walk away.
+    async fn decide(&self, order: Order) {
+        let (history, clients) = (&self.crowd.history, || self.client());
+        match self.random(0..16) {
+            0..6 => _ = order.pay(OK, clients, history).await,
+            6 => _ = order.pay(CHARGING[self.random(0..CHARGING.len())], clients, history).await,
+            7 => {
+                order.pay(DECLINED, clients, history).await;
+                order.pay(OK, clients, history).await;
+            }
+            8 => {
+                for _ in 0..3 {
+                    order.pay(DECLINED, clients, history).await;
+                }
+            }
+            9 | 10 => {
+                let pay = || order.pay(OK, clients, history);
+                tokio::join!(pay(), pay(), pay());
+            }
+            11 | 12 => order.cancel(clients, history).await,
+            13 => _ = tokio::join!(order.pay(OK, clients, history), order.cancel(clients, history)),
+            _ => {}
         }
     }
 
@@ -97,6 +136,11 @@ impl Shopper {
             let last = if self.random(0..2) == 0 { WANTED_ITEMS } else { LONG_SALE_ITEMS };
             let first = self.random(2..=last - count);
             return Some((first..first + count).map(|item| format!("{}-{item:05}", self.crowd.long_sale)).collect());
+        }
+        if !self.crowd.resting.get() && self.random(0..3) == 0 {
+            let last = if self.random(0..2) == 0 { WANTED_ITEMS } else { LONG_SALE_ITEMS };
+            let first = self.random(2..=last - count);
+            return Some((first..first + count).map(|item| format!("{}-{item:05}", self.crowd.order_sale)).collect());
         }
         let request = Request::get("/sales/active");
         let client = self.client();

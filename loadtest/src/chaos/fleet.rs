@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use tokio::process::Child;
 
 use super::Error;
+use super::provider::{KEY, SECRET};
 use super::proxy::Proxy;
 use super::store::signal;
 use crate::client::Client;
@@ -26,14 +27,28 @@ pub const SALE_EVERY: &str = "30s";
 const SABOTEUR: &str = "flashsale-sabotage";
 
 /// The settings that all instances share.
-const SETTINGS: [(&str, &str); 4] =
-    [("SALE_EVERY", SALE_EVERY), ("SALE_ITEMS", "2000"), ("ADMIN_TOKEN", ADMIN_TOKEN), ("MAX_CONNECTIONS", "2000")];
+const SETTINGS: [(&str, &str); 5] = [
+    ("SALE_EVERY", SALE_EVERY),
+    ("SALE_ITEMS", "2000"),
+    ("ADMIN_TOKEN", ADMIN_TOKEN),
+    ("MAX_CONNECTIONS", "2000"),
+    ("PAYMENT_TTL", "6s"),
+];
+
+/// The URLs of what an instance depends on.
+#[derive(Clone, Copy)]
+pub struct Upstreams<'a> {
+    pub redis: &'a str,
+    pub postgres: &'a str,
+    pub provider: &'a str,
+}
 
 /// One instance. It keeps its address when it starts again.
 pub struct Instance {
     pub name: String,
     pub redis: Proxy,
     pub postgres: Proxy,
+    pub provider: Proxy,
     pub client: Rc<Client>,
     address: SocketAddr,
     program: PathBuf,
@@ -42,13 +57,14 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Prepares an instance with these stores, and starts it.
-    pub async fn start(number: usize, program: &Path, logs: &Path, stores: (&str, &str)) -> Result<Self, Error> {
+    /// Prepares an instance with these upstreams, and starts it.
+    pub async fn start(number: usize, program: &Path, logs: &Path, upstreams: Upstreams<'_>) -> Result<Self, Error> {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let name = format!("instance-{number}");
         let mut instance = Instance {
-            redis: Proxy::before(stores.0).await,
-            postgres: Proxy::before(stores.1).await,
+            redis: Proxy::before(upstreams.redis).await,
+            postgres: Proxy::before(upstreams.postgres).await,
+            provider: Proxy::before(upstreams.provider).await,
             client: Rc::new(Client::new(format!("http://{address}"), Rc::new(Recorder::new()))),
             address,
             program: program.to_owned(),
@@ -81,6 +97,8 @@ impl Instance {
         command.args(["serve", "--listen", &self.address.to_string()]).envs(SETTINGS);
         command.envs(sabotage.map(|way| ("SABOTAGE", way)));
         command.env("REDIS_URL", &self.redis.url).env("DATABASE_URL", &self.postgres.url);
+        command.env("PAYMENT_PROVIDER_URL", &self.provider.url);
+        command.env("PAYMENT_PROVIDER_KEY", KEY).env("PAYMENT_WEBHOOK_SECRET", SECRET);
         self.child = Some(spawn(command, &program, log)?);
         Ok(())
     }
@@ -95,6 +113,11 @@ impl Instance {
             self.launch()?;
         }
         Ok(has_ended)
+    }
+
+    /// Returns its URL, without a path.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub fn pid(&self) -> Option<u32> {
@@ -114,6 +137,7 @@ impl Instance {
         let _continued = self.signal(Signal::CONT);
         self.redis.heal();
         self.postgres.heal();
+        self.provider.heal();
     }
 
     /// Kills the process and waits for its end.

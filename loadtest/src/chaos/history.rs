@@ -1,9 +1,10 @@
 //! The answers that the shoppers got.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 
+use super::order::Order;
 use super::purchase::{Name, Purchase};
 use crate::acknowledgements::{Acknowledgement, Acknowledgements};
 use crate::api::Receipt;
@@ -31,6 +32,10 @@ pub struct History {
     pub unknown: Vec<Purchase>,
     /// Items that a request with an unknown outcome may have had for a while.
     pub doubtful_items: HashSet<String>,
+    /// The final states that were told of each order, by its code.
+    pub fates: HashMap<String, BTreeSet<String>>,
+    /// Codes of the orders that somebody asked to cancel.
+    pub cancelled: HashSet<String>,
     /// Refusals by their code.
     pub refusals: BTreeMap<String, u64>,
     /// Observations, in words.
@@ -63,6 +68,12 @@ impl History {
         }
     }
 
+    /// Returns the order of a user who bought once.
+    pub fn order_of(&self, user: &str) -> Option<Order> {
+        let receipt = self.receipts.values().find(|receipt| receipt.user_id == user)?;
+        Some(Order { code: receipt.code.clone(), user: receipt.user_id.clone() })
+    }
+
     /// Counts a refusal.
     pub fn record_refusal(&mut self, code: &str) {
         *self.refusals.entry(code.to_owned()).or_default() += 1;
@@ -72,6 +83,13 @@ impl History {
     pub fn record_false_refusal(&mut self, note: String) {
         self.false_refusals += 1;
         self.note(note);
+    }
+
+    /// Records that an order was told to be in this state.
+    pub fn record_fate(&mut self, code: &str, state: &str) {
+        if matches!(state, "PAID" | "CANCELLED" | "EXPIRED") {
+            self.fates.entry(code.to_owned()).or_default().insert(state.to_owned());
+        }
     }
 
     /// Records that the items of a purchase may be taken by a request whose outcome is unknown.

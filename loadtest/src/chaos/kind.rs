@@ -41,6 +41,21 @@ pub enum Kind {
     PostgresHalfOpen,
     RedisReset,
     PostgresReset,
+    RedisSlow,
+    ProviderKilled,
+    ProviderStopped,
+    ProviderDown,
+    ProviderHalfOpen,
+    ProviderReset,
+    ProviderRepliesLost,
+    WebhooksLost,
+    KilledCharging,
+    KilledSettling,
+    KilledEndingOrders,
+    KilledReturningStock,
+    KilledArchivingReleases,
+    RedisEmptiedReturning,
+    ExpirerStopped,
     OneCode,
     HourBoundary,
     ClockStep,
@@ -56,8 +71,19 @@ pub enum Group {
     RedisForgets,
     Postgres,
     Links,
+    Payments,
     Logic,
 }
+
+const GROUPS: [Group; 7] = [
+    Group::Processes,
+    Group::Points,
+    Group::RedisForgets,
+    Group::Postgres,
+    Group::Links,
+    Group::Payments,
+    Group::Logic,
+];
 
 impl Group {
     fn name(self) -> &'static str {
@@ -67,13 +93,14 @@ impl Group {
             Group::RedisForgets => "redis-forgets",
             Group::Postgres => "postgres",
             Group::Links => "links",
+            Group::Payments => "payments",
             Group::Logic => "logic",
         }
     }
 }
 
 /// Every kind with its name, its group, and true if a smoke run has it: each of these takes a few seconds at most.
-const TABLE: [(Kind, &str, Group, bool); 41] = [
+const TABLE: [(Kind, &str, Group, bool); 56] = [
     (Kind::InstanceKilled, "instance-killed", Group::Processes, true),
     (Kind::InstanceStopped, "instance-stopped", Group::Processes, true),
     (Kind::RollingRestart, "rolling-restart", Group::Processes, true),
@@ -110,6 +137,21 @@ const TABLE: [(Kind, &str, Group, bool); 41] = [
     (Kind::PostgresHalfOpen, "postgres-half-open", Group::Links, true),
     (Kind::RedisReset, "redis-reset", Group::Links, true),
     (Kind::PostgresReset, "postgres-reset", Group::Links, true),
+    (Kind::RedisSlow, "redis-slow", Group::Links, true),
+    (Kind::ProviderKilled, "provider-killed", Group::Payments, true),
+    (Kind::ProviderStopped, "provider-stopped", Group::Payments, false),
+    (Kind::ProviderDown, "provider-down", Group::Payments, false),
+    (Kind::ProviderHalfOpen, "provider-half-open", Group::Payments, false),
+    (Kind::ProviderReset, "provider-reset", Group::Payments, true),
+    (Kind::ProviderRepliesLost, "provider-replies-lost", Group::Payments, false),
+    (Kind::WebhooksLost, "webhooks-lost", Group::Payments, false),
+    (Kind::KilledCharging, "killed-charging", Group::Payments, true),
+    (Kind::KilledSettling, "killed-settling", Group::Payments, false),
+    (Kind::KilledEndingOrders, "killed-ending-orders", Group::Payments, false),
+    (Kind::KilledReturningStock, "killed-returning-stock", Group::Payments, true),
+    (Kind::KilledArchivingReleases, "killed-archiving-releases", Group::Payments, false),
+    (Kind::RedisEmptiedReturning, "redis-emptied-returning", Group::Payments, false),
+    (Kind::ExpirerStopped, "expirer-stopped", Group::Payments, false),
     (Kind::OneCode, "one-code", Group::Logic, true),
     (Kind::HourBoundary, "hour-boundary", Group::Logic, true),
     (Kind::ClockStep, "clock-step", Group::Logic, true),
@@ -134,9 +176,7 @@ impl Kind {
         let found: Vec<Kind> = TABLE.iter().filter(is_meant).map(|(kind, ..)| *kind).collect();
         if found.is_empty() {
             let mut names: Vec<&str> = TABLE.iter().map(|(_, name, ..)| *name).collect();
-            let groups =
-                [Group::Processes, Group::Points, Group::RedisForgets, Group::Postgres, Group::Links, Group::Logic];
-            names.extend(groups.map(Group::name));
+            names.extend(GROUPS.map(Group::name));
             return Err(format!("must be one of {}", names.join(", ")));
         }
         Ok(found)
@@ -160,7 +200,7 @@ mod tests {
     #[test]
     fn a_name_selects_a_kind_and_the_name_of_a_group_all_of_its_kinds() {
         assert_eq!(Kind::find("flushall"), Ok(vec![Kind::FlushAll]));
-        assert_eq!(Kind::find("links").map(|kinds| kinds.len()), Ok(6));
+        assert_eq!(Kind::find("links").map(|kinds| kinds.len()), Ok(7));
         assert!(Kind::find("earthquake").unwrap_err().contains("redis-cut, flushall"));
     }
 }

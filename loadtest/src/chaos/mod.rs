@@ -6,10 +6,10 @@
 //! |---|---|
 //! | `cli`, `plan`, `run` | the command, its bounds, and one run |
 //! | `kind`, `faults` | the kinds of faults, and what each of them does |
-//! | `world`, `fleet`, `redis_pair`, `postgres_pair`, `store`, `clock` | the processes, and the proxies between them |
-//! | `crowd`, `purchase`, `history` | shoppers, and what they were told |
+//! | `world`, `fleet`, `redis_pair`, `postgres_pair`, `provider`, `store`, `clock` | the processes, and the proxies between them |
+//! | `crowd`, `purchase`, `order`, `history` | shoppers, and what they were told |
 //! | `recovery` | the wait until selling works again |
-//! | `archive`, `verdict` | what PostgreSQL holds, compared with the history |
+//! | `archive`, `verdict`, `orders` | what PostgreSQL and the provider hold, compared with the history |
 //! | `report` | the files below the results |
 
 mod archive;
@@ -20,8 +20,11 @@ mod faults;
 mod fleet;
 mod history;
 mod kind;
+mod order;
+mod orders;
 mod plan;
 mod postgres_pair;
+mod provider;
 #[path = "../../../tests/it/harness/proxy/mod.rs"]
 mod proxy;
 mod purchase;

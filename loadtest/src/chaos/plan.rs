@@ -19,7 +19,7 @@ pub struct Plan {
     pub duration: Duration,
     pub instances: usize,
     pub shoppers: u32,
-    /// Length of an outage of PostgreSQL.
+    /// Length of an outage of PostgreSQL or the provider.
     pub outage: Duration,
 }
 
@@ -49,7 +49,7 @@ mod tests {
 
     fn plan(seed: u64) -> Plan {
         let (duration, outage) = (Duration::ZERO, Duration::ZERO);
-        Plan { seed, kinds: Kind::all(), faults: 70, duration, instances: 3, shoppers: 1, outage }
+        Plan { seed, kinds: Kind::all(), faults: 90, duration, instances: 3, shoppers: 1, outage }
     }
 
     #[test]
@@ -60,6 +60,6 @@ mod tests {
         let mut first = schedule(7)[..Kind::all().len()].to_vec();
         first.sort();
         assert_eq!(first, Kind::all());
-        assert_eq!(schedule(7).len(), 70);
+        assert_eq!(schedule(7).len(), 90);
     }
 }

@@ -80,7 +80,7 @@ impl PostgresPair {
 }
 
 impl Server {
-    fn start(dir: PathBuf) -> Result<Self, Error> {
+    pub fn start(dir: PathBuf) -> Result<Self, Error> {
         let server = PostgresServer::start_with(&dir, &SETTINGS)?;
         Ok(Server { url: server.url(), store: Store::new(server), dir })
     }

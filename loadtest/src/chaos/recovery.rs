@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Error;
 use super::crowd::Crowd;
+use super::order::OK;
 use super::purchase::{Answer, Purchase};
 use super::world::World;
 use crate::api::Sale;
@@ -42,6 +43,34 @@ pub async fn sells_again(
         }
     }
     Ok(since.elapsed())
+}
+
+/// Waits until an order is paid through each instance. Returns the time since then.
+pub async fn pays_again(world: &World, crowd: &Rc<Crowd>, since: Instant) -> Result<Duration, Error> {
+    let deadline = Instant::now() + PATIENCE;
+    for instance in &world.instances {
+        while !pays(&instance.client, crowd).await {
+            if Instant::now() > deadline {
+                let what = format!("{} takes payments again", instance.name);
+                return Err(Error::TimedOut { what, patience: PATIENCE, logs: world.logs.clone() });
+            }
+            sleep(POLL).await;
+        }
+    }
+    Ok(since.elapsed())
+}
+
+async fn pays(client: &Rc<Client>, crowd: &Rc<Crowd>) -> bool {
+    let user = crowd.new_name();
+    let purchase = Purchase::of_item(&user, &format!("{}-00300", crowd.order_sale), user.clone());
+    if !matches!(purchase.ask(client, &crowd.history).await, Answer::Receipt) {
+        return false;
+    }
+    let order = crowd.history.borrow().order_of(&user);
+    match order {
+        Some(order) => order.pay(OK, || client.clone(), &crowd.history).await,
+        None => false,
+    }
 }
 
 async fn sells(client: &Client, crowd: &Rc<Crowd>) -> bool {

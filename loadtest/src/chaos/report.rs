@@ -130,7 +130,8 @@ mod tests {
         assert_eq!(
             report().to_string(),
             "faults=3 kinds=2 acked=9 lost=0 oversold=0 over_limit=0 double_receipt=0 false_refusal=0 unresolved=0 \
-             drift=0 slowest_recovery=1.5s"
+             drift=0 double_charge=0 charged_not_paid=0 paid_not_charged=0 ended_early=0 two_fates=0 unreturned=0 \
+             returned_twice=0 slowest_recovery=1.5s"
         );
         assert!(report().table().contains("| flushall | 2 | 0.5 s | 0.5 s |\n"));
     }

@@ -5,21 +5,21 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use chrono::Utc;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 use super::Error;
-use super::crowd::{Crowd, LONG_SALE_ITEMS};
+use super::crowd::{Crowd, LONG_SALE_ITEMS, WANTED_ITEMS};
 use super::faults::{Scene, Struck, strike};
 use super::fleet::ADMIN_TOKEN;
 use super::plan::Plan;
-use super::recovery::sells_again;
+use super::recovery::{pays_again, sells_again};
 use super::report::{FaultReport, Report};
 use super::verdict;
 use super::world::World;
 use crate::api::Sale;
-use crate::client::Request;
+use crate::client::{Client, Request};
 use crate::machine::Machine;
 use crate::outcome::{Operation, Outcome};
 use crate::report::make_directory;
@@ -29,6 +29,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 const REPAIR_TIMEOUT: Duration = Duration::from_secs(60);
 /// Length of the long sale.
 const LONG_SALE: chrono::TimeDelta = chrono::TimeDelta::hours(12);
+/// Time in which a purchase of the sale with orders must be paid, in seconds.
+const PAYMENT_WINDOW_S: u32 = 10;
 /// Units of the item that only the supervisor buys.
 const PROBES: u32 = 100_000;
 
@@ -98,31 +100,48 @@ async fn open(world: &mut World) -> Result<Rc<Crowd>, Error> {
             sleep(Duration::from_millis(50)).await;
         }
     }
-    let request = Request::post("/admin/sales").json(long_sale()).bearer(ADMIN_TOKEN);
-    let sale = loop {
-        let response = clients[0].send(Operation::Look, &request, Instant::now()).await;
-        match serde_json::from_slice::<serde_json::Value>(&response.body) {
-            Ok(sale) if sale["id"].is_string() => break sale["id"].as_str().unwrap_or_default().to_owned(),
+    world.long_sale = create_sale(&clients[0], long_sale(), deadline).await?;
+    world.order_sale = create_sale(&clients[0], order_sale(), deadline).await?;
+    let crowd = Crowd::new(clients, world.long_sale.clone(), world.order_sale.clone());
+    sells_again(world, &crowd, Instant::now(), &[]).await?;
+    Ok(crowd)
+}
+
+/// Returns the id of a new sale.
+async fn create_sale(client: &Client, sale: Value, deadline: Instant) -> Result<String, Error> {
+    let request = Request::post("/admin/sales").json(sale.to_string()).bearer(ADMIN_TOKEN);
+    loop {
+        let response = client.send(Operation::Look, &request, Instant::now()).await;
+        match serde_json::from_slice::<Value>(&response.body) {
+            Ok(sale) if sale["id"].is_string() => return Ok(sale["id"].as_str().unwrap_or_default().to_owned()),
             _ if response.outcome == Outcome::TurnedAway && Instant::now() < deadline => {
                 sleep(response.retry_after()).await;
             }
             _ => return Err(Error::Failed(format!("POST /admin/sales: {}", String::from_utf8_lossy(&response.body)))),
         }
-    };
-    world.long_sale.clone_from(&sale);
-    let crowd = Crowd::new(clients, sale);
-    sells_again(world, &crowd, Instant::now(), &[]).await?;
-    Ok(crowd)
+    }
 }
 
 /// Returns a sale of items with several units, the first of which is kept for the probes.
-fn long_sale() -> String {
+fn long_sale() -> Value {
     let item = |number: u32| {
         let stock = if number == 1 { PROBES } else { 20 + number % 30 };
         json!({ "name": format!("Item {number}"), "image_url": "/i.jpg", "price": "1", "stock": stock })
     };
     let items: Vec<_> = (1..=LONG_SALE_ITEMS).map(item).collect();
-    json!({ "items": items, "ended_at": (Utc::now() + LONG_SALE).to_rfc3339() }).to_string()
+    json!({ "items": items, "ended_at": (Utc::now() + LONG_SALE).to_rfc3339() })
+}
+
+/// Returns a sale whose purchases must be paid. The items that everybody wants are few, so that returned units are sold
+/// again.
+fn order_sale() -> Value {
+    let item = |number: u32| {
+        let stock = if number <= WANTED_ITEMS { 3 } else { 1_000 };
+        json!({ "name": format!("Item {number}"), "image_url": "/i.jpg", "price": "1", "stock": stock })
+    };
+    let items: Vec<_> = (1..=LONG_SALE_ITEMS).map(item).collect();
+    let ended_at = (Utc::now() + LONG_SALE).to_rfc3339();
+    json!({ "items": items, "ended_at": ended_at, "payment_window_seconds": PAYMENT_WINDOW_S })
 }
 
 /// Strikes and waits for the recovery, again and again. Ends early if the service does not recover.
@@ -166,6 +185,9 @@ async fn break_things(
 
 async fn recover(struck: Struck, world: &mut World, crowd: &Rc<Crowd>) -> Result<(String, Duration), Error> {
     let mut recovery = sells_again(world, crowd, struck.since, &[]).await?;
+    if struck.is_of_payments {
+        recovery = pays_again(world, crowd, struck.since).await?;
+    }
     if struck.is_drift {
         while !is_sound(world).await {
             if struck.since.elapsed() > REPAIR_TIMEOUT {

@@ -14,13 +14,14 @@ use super::Error;
 use super::archive::{Archive, Purchase as Archived};
 use super::crowd::Crowd;
 use super::history::History;
+use super::orders;
 use super::purchase::Name;
 use super::world::World;
 use crate::api::Receipt;
 use crate::client::Client;
 
 /// Units of a sale that a user may own, by default.
-const USER_LIMIT: u32 = 10;
+const USER_LIMIT: u64 = 10;
 /// Attempts to learn the outcome of a purchase at the end.
 const ATTEMPTS: usize = 30;
 /// Concurrent reads of receipts.
@@ -39,29 +40,57 @@ pub struct Verdict {
     pub false_refusal: u64,
     pub unresolved: u64,
     pub drift: u64,
+    /// Orders with more than one charge that was not refunded.
+    pub double_charge: u64,
+    /// Charges of orders that are not paid, or of another amount.
+    pub charged_not_paid: u64,
+    pub paid_not_charged: u64,
+    /// Orders that are over although nothing ended them.
+    pub ended_early: u64,
+    /// Orders with more than one final state, as told and as held.
+    pub two_fates: u64,
+    /// Orders that are not over long after their time, that keep their stock, or that are paid and have none.
+    pub unreturned: u64,
+    pub returned_twice: u64,
 }
 
 impl Verdict {
     pub fn is_sound(&self) -> bool {
-        let Verdict { acked: _, lost, oversold, over_limit, double_receipt, false_refusal, unresolved, drift } = self;
-        [lost, oversold, over_limit, double_receipt, false_refusal, unresolved, drift].iter().all(|count| **count == 0)
+        self.zeros().iter().all(|(_, count)| *count == 0)
+    }
+
+    /// Returns the counts that must be zero, by their names.
+    fn zeros(&self) -> [(&'static str, u64); 14] {
+        [
+            ("lost", self.lost),
+            ("oversold", self.oversold),
+            ("over_limit", self.over_limit),
+            ("double_receipt", self.double_receipt),
+            ("false_refusal", self.false_refusal),
+            ("unresolved", self.unresolved),
+            ("drift", self.drift),
+            ("double_charge", self.double_charge),
+            ("charged_not_paid", self.charged_not_paid),
+            ("paid_not_charged", self.paid_not_charged),
+            ("ended_early", self.ended_early),
+            ("two_fates", self.two_fates),
+            ("unreturned", self.unreturned),
+            ("returned_twice", self.returned_twice),
+        ]
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdict { acked, lost, oversold, over_limit, double_receipt, false_refusal, unresolved, drift } = self;
-        write!(
-            f,
-            "acked={acked} lost={lost} oversold={oversold} over_limit={over_limit} double_receipt={double_receipt} \
-             false_refusal={false_refusal} unresolved={unresolved} drift={drift}"
-        )
+        write!(f, "acked={}", self.acked)?;
+        self.zeros().iter().try_for_each(|(name, count)| write!(f, " {name}={count}"))
     }
 }
 
 /// Asks for every outcome that is unknown, then compares. The shoppers have left.
 pub async fn reach(world: &World, crowd: &Rc<Crowd>) -> Result<Verdict, Error> {
     resolve(crowd).await;
+    let open = orders::settled(world).await?;
     let findings = verified(world).await.map_err(Error::Failed)?;
     let archive = Archive::read(&world.postgres.primary).await?;
     let shown = compare_shown(crowd).await;
@@ -72,12 +101,24 @@ pub async fn reach(world: &World, crowd: &Rc<Crowd>) -> Result<Verdict, Error> {
         acked: history.acknowledged() as u64,
         lost: lost + findings.lost,
         oversold: oversold(history, &archive) + findings.oversold,
-        over_limit: over_limit(history) + findings.over_limit,
+        over_limit: over_limit(history, &archive) + findings.over_limit,
         double_receipt: history.double_receipts,
         false_refusal: false_refusals,
         unresolved: history.unknown.len() as u64,
-        drift: findings.drift + findings.unreturned + findings.overdue + findings.paid_and_released,
+<<<<<<< HEAD
+        drift: findings.drift
+            + findings.unreturned
+            + findings.overdue
+            + findings.paid_and_released
+            + findings.unsettled,
+=======
+        drift: findings.drift,
+        unreturned: open + findings.unreturned + findings.overdue + findings.paid_and_released,
+        returned_twice: archive.rejected_releases as u64,
+        ..Verdict::default()
+>>>>>>> w/chaos
     };
+    orders::judge(&mut verdict, &archive, &world.provider.charges().await?, history);
     if archive.rejections > 0 {
         history.note(format!("PostgreSQL rejected {} ledger entries", archive.rejections));
     }
@@ -167,16 +208,25 @@ fn archived(receipt: &Receipt) -> Archived {
 /// Counts the items with more acknowledged units than stock.
 fn oversold(history: &History, archive: &Archive) -> u64 {
     let mut units: HashMap<&str, u32> = HashMap::new();
-    for line in history.receipts.values().flat_map(|receipt| &receipt.purchased_items).filter(|line| line.sold) {
+    for line in owned(history, archive).flat_map(|receipt| &receipt.purchased_items).filter(|line| line.sold) {
         *units.entry(&line.id).or_default() += line.quantity;
     }
     units.into_iter().filter(|(item, units)| *units > archive.stock.get(*item).copied().unwrap_or(0)).count() as u64
 }
 
 /// Counts the users with more acknowledged units of a sale than the limit.
-fn over_limit(history: &History) -> u64 {
-    let sales = history.acknowledgements.units_by_sale();
-    sales.keys().map(|sale| history.acknowledgements.ownership(sale, USER_LIMIT).1).sum()
+fn over_limit(history: &History, archive: &Archive) -> u64 {
+    let mut units: HashMap<(&str, &str), u64> = HashMap::new();
+    for receipt in owned(history, archive) {
+        *units.entry((&receipt.sale_id, &receipt.user_id)).or_default() += receipt.total_purchased;
+    }
+    units.values().filter(|units| **units > USER_LIMIT).count() as u64
+}
+
+/// Iterates over the acknowledged purchases whose buyers did not give their units back.
+fn owned<'a>(history: &'a History, archive: &'a Archive) -> impl Iterator<Item = &'a Receipt> {
+    let is_owned = |receipt: &&Receipt| archive.orders.get(&receipt.code).is_none_or(|order| order.status == "PAID");
+    history.receipts.values().filter(is_owned)
 }
 
 /// Counts the items that were refused as sold although nobody can have had them, and the purchases that were refused

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::Error;
-use super::fleet::{Instance, SALE_EVERY};
+use super::fleet::{Instance, SALE_EVERY, Upstreams};
 use super::kind::Kind;
 use super::plan::Plan;
 use super::postgres_pair::PostgresPair;
+use super::provider::Provider;
 use super::redis_pair::RedisPair;
 use crate::private_service::bare_command;
 use crate::verify::{self, Findings};
@@ -18,8 +19,11 @@ pub struct World {
     pub instances: Vec<Instance>,
     pub redis: RedisPair,
     pub postgres: PostgresPair,
+    pub provider: Provider,
     /// A sale that lasts longer than the run.
     pub long_sale: String,
+    /// Another one, whose purchases must be paid.
+    pub order_sale: String,
     /// Instances that ended without being killed.
     pub unplanned_ends: u32,
     pub logs: PathBuf,
@@ -39,16 +43,24 @@ impl World {
             instances: Vec::new(),
             redis,
             postgres,
+            provider: Provider::new(program, logs, data.path())?,
             long_sale: String::new(),
+            order_sale: String::new(),
             unplanned_ends: 0,
             logs: logs.to_owned(),
             program: program.to_owned(),
             _data: data,
         };
         for number in 1..=plan.instances {
-            let stores = (world.redis.primary.url.as_str(), world.postgres.primary.url.as_str());
-            world.instances.push(Instance::start(number, program, logs, stores).await?);
+            let upstreams = Upstreams {
+                redis: &world.redis.primary.url,
+                postgres: &world.postgres.primary.url,
+                provider: &format!("http://{}", world.provider.address),
+            };
+            world.instances.push(Instance::start(number, program, logs, upstreams).await?);
         }
+        let origin = world.instances[0].origin();
+        world.provider.start(&origin).await?;
         Ok(world)
     }
 
@@ -61,8 +73,9 @@ impl World {
     }
 
     /// Ends what a fault may have left when it failed.
-    pub async fn heal(&self) -> Result<(), Error> {
+    pub async fn heal(&mut self) -> Result<(), Error> {
         self.instances.iter().for_each(Instance::heal);
+        self.provider.heal()?;
         if let Some(clock) = &self.redis.clock {
             clock.step(0)?;
         }
@@ -100,5 +113,6 @@ impl World {
         for instance in &mut self.instances {
             instance.stop().await;
         }
+        self.provider.stop().await;
     }
 }

@@ -6,10 +6,11 @@ use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus};
 use crate::domain::sale::ReleaseReason;
 use crate::domain::shared::{LedgerId, SaleId};
+use crate::sabotage::{Sabotage, is_on};
 
 use super::expire::LEASE_TIME;
 use super::orders::Orders;
-use super::ports::Work;
+use super::ports::{OrderFilter, Work};
 
 /// Orders whose stock is returned together.
 const BATCH: usize = 1_000;
@@ -21,7 +22,11 @@ impl Orders {
         if self.work.claim(Work::Return, self.holder, LEASE_TIME).await?.is_none() {
             return Ok(false);
         }
-        let unreturned = self.work.unreturned(BATCH).await?;
+        let mut unreturned = self.work.unreturned(BATCH).await?;
+        if is_on(Sabotage::ReturnOpenOrders) {
+            let open = OrderFilter { status: OrderStatus::Reserved, sale: None, limit: BATCH };
+            unreturned.extend(self.work.list(open).await?);
+        }
         let mut by_sale: BTreeMap<SaleId, Vec<(LedgerId, ReleaseReason)>> = BTreeMap::new();
         for order in &unreturned {
             by_sale.entry(order.id.sale).or_default().push((order.id.entry, reason(order)));

@@ -9,6 +9,7 @@ use crate::application::ordering::ports::{End, Work};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderEvent};
 use crate::domain::payment::{Attempt, AttemptState, IntentState};
+use crate::sabotage::{Sabotage, is_on};
 
 use super::payments::Payments;
 use super::ports::{Commit, ProviderError};
@@ -46,8 +47,10 @@ impl Payments {
             }
             _ => self.ask(attempt).await?,
         };
-        if let Err(error) = looked {
-            tracing::warn!(order = %order.id, %error, "a payment is still unknown");
+        match looked {
+            // The circuit has logged that it is open.
+            Ok(()) | Err(ProviderError::Resting) => {}
+            Err(error) => tracing::warn!(order = %order.id, %error, "a payment is still unknown"),
         }
         Ok(())
     }
@@ -71,10 +74,13 @@ impl Payments {
     /// Ends an order whose payment is pending: by what the provider says, or without it after a while.
     async fn end_pending(&self, order: &Order, attempt: &Attempt) -> Result<Result<(), ProviderError>, StoreError> {
         let attempt = self.archive.close(attempt, OrderEvent::Overdue).await?;
-        let cancelled = self.cancel_intent(&attempt).await?;
+        let (cancelled, patience) = match is_on(Sabotage::ExpireBeforeCancel) {
+            true => (Err(ProviderError::Resting), Duration::ZERO),
+            false => (self.cancel_intent(&attempt).await?, self.times.silence),
+        };
         if cancelled.is_err()
             && let Some((event, since)) = attempt.closing
-            && (Utc::now() - since).to_std().is_ok_and(|silence| silence > self.times.silence)
+            && (Utc::now() - since).to_std().is_ok_and(|silence| silence > patience)
             && let Some((status, Some(reason))) = order.status.after(event)
         {
             tracing::error!(order = %order.id, "the provider is silent: the order ends, and money is given back");

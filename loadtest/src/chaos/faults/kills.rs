@@ -26,7 +26,7 @@ const SALE: TimeDelta = TimeDelta::seconds(20);
 
 /// The moment of a kill.
 #[derive(Debug, Clone, Copy)]
-enum Moment {
+pub(super) enum Moment {
     /// The store has not got the request.
     Before,
     /// The instance has not got the reply.
@@ -101,16 +101,16 @@ pub async fn creating_a_sale(scene: &mut Scene<'_>) -> Result<Struck, Error> {
     trap.kill(scene).await
 }
 
-fn any_moment(scene: &mut Scene<'_>) -> Moment {
+pub(super) fn any_moment(scene: &mut Scene<'_>) -> Moment {
     if scene.rng.random() { Moment::Before } else { Moment::After }
 }
 
-fn set_for_all<'a>(scene: &Scene<'_>, point: &'a Point<'a>, moment: Moment) -> Trap<'a> {
+pub(super) fn set_for_all<'a>(scene: &Scene<'_>, point: &'a Point<'a>, moment: Moment) -> Trap<'a> {
     Trap::set(scene, point, moment, 0..scene.world.instances.len())
 }
 
 /// A point at which an instance is going to be killed.
-struct Trap<'a> {
+pub(super) struct Trap<'a> {
     point: &'a Point<'a>,
     moment: Moment,
     /// The places of the instances, and the bytes that their proxies had swallowed before.
@@ -119,7 +119,12 @@ struct Trap<'a> {
 
 impl<'a> Trap<'a> {
     /// Sets it for the instances at these places.
-    fn set(scene: &Scene<'_>, point: &'a Point<'a>, moment: Moment, places: impl IntoIterator<Item = usize>) -> Self {
+    pub fn set(
+        scene: &Scene<'_>,
+        point: &'a Point<'a>,
+        moment: Moment,
+        places: impl IntoIterator<Item = usize>,
+    ) -> Self {
         let set = |place: usize| {
             let proxy = (point.proxy)(&scene.world.instances[place]);
             proxy.strike_at(point.mark, moment.fault());
@@ -129,7 +134,7 @@ impl<'a> Trap<'a> {
     }
 
     /// Waits until an instance is at the point, kills it, and starts it again.
-    async fn kill(self, scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    pub async fn kill(self, scene: &mut Scene<'_>) -> Result<Struck, Error> {
         let deadline = Instant::now() + SEEN_WITHIN;
         let place = loop {
             if let Some(place) = self.caught(scene) {
@@ -147,7 +152,7 @@ impl<'a> Trap<'a> {
         let instance = &mut scene.world.instances[place];
         let pid = instance.kill().await?;
         // As the kernel does when a process ends.
-        for proxy in [&instance.redis, &instance.postgres] {
+        for proxy in [&instance.redis, &instance.postgres, &instance.provider] {
             proxy.strike_open(Fault::Cut);
         }
         instance.launch()?;

@@ -12,6 +12,8 @@ use crate::chaos::proxy::{Fault, Proxy};
 
 /// Time for the fault to swallow something.
 const SWALLOWS_WITHIN: Duration = Duration::from_secs(5);
+/// Time for which a store is slow.
+const SLOW: Duration = Duration::from_secs(4);
 
 pub async fn redis_replies_lost(scene: &Scene<'_>) -> Result<Struck, Error> {
     let mark = decision_mark(&scene.world.long_sale);
@@ -32,6 +34,24 @@ pub async fn postgres_half_open(scene: &Scene<'_>) -> Result<Struck, Error> {
     hang(scene, POSTGRES).await
 }
 
+/// Less slow than a request of the service to Redis may be.
+pub async fn redis_slow(scene: &Scene<'_>) -> Result<Struck, Error> {
+    delay(scene, REDIS, Duration::from_millis(100)).await
+}
+
+/// Every request and every reply is late for a while.
+pub(super) async fn delay(scene: &Scene<'_>, proxy: fn(&Instance) -> &Proxy, delay: Duration) -> Result<Struck, Error> {
+    let proxies = || scene.world.instances.iter().map(proxy);
+    let connections: usize = proxies().map(Proxy::connections).sum();
+    proxies().for_each(|proxy| proxy.strike(Fault::Delay(delay)));
+    sleep(SLOW).await;
+    proxies().for_each(Proxy::heal);
+    match connections {
+        0 => Err(Error::NotFired("there were no connections".to_owned())),
+        _ => Ok(Struck::now(format!("{connections} connections were slow by {delay:?} each way"))),
+    }
+}
+
 pub async fn redis_reset(scene: &Scene<'_>) -> Result<Struck, Error> {
     cut(scene, REDIS)
 }
@@ -41,7 +61,7 @@ pub async fn postgres_reset(scene: &Scene<'_>) -> Result<Struck, Error> {
 }
 
 /// Loses the reply to such a request of each instance. Its connection loses the later ones too: a stream has no gaps.
-async fn lose_replies(scene: &Scene<'_>, point: &Point<'_>) -> Result<Struck, Error> {
+pub(super) async fn lose_replies(scene: &Scene<'_>, point: &Point<'_>) -> Result<Struck, Error> {
     let strike = |instance: &Instance| (point.proxy)(instance).strike_at(point.mark, Fault::LostAnswers);
     let struck = swallow(scene, point.proxy, strike).await;
     let proxies = || scene.world.instances.iter().map(point.proxy);
@@ -54,7 +74,7 @@ async fn lose_replies(scene: &Scene<'_>, point: &Point<'_>) -> Result<Struck, Er
 }
 
 /// The connections that are open now never work again.
-async fn hang(scene: &Scene<'_>, proxy: fn(&Instance) -> &Proxy) -> Result<Struck, Error> {
+pub(super) async fn hang(scene: &Scene<'_>, proxy: fn(&Instance) -> &Proxy) -> Result<Struck, Error> {
     swallow(scene, proxy, |instance| proxy(instance).strike_open(Fault::BlackHole)).await
 }
 
@@ -78,7 +98,7 @@ async fn swallow(
     Ok(Struck::at(since, format!("{} bytes were swallowed within half a second", swallowed(scene) - before)))
 }
 
-fn cut(scene: &Scene<'_>, proxy: fn(&Instance) -> &Proxy) -> Result<Struck, Error> {
+pub(super) fn cut(scene: &Scene<'_>, proxy: fn(&Instance) -> &Proxy) -> Result<Struck, Error> {
     let connections: usize = scene.world.instances.iter().map(|instance| proxy(instance).connections()).sum();
     scene.world.instances.iter().for_each(|instance| proxy(instance).strike_open(Fault::Cut));
     match connections {

@@ -6,6 +6,7 @@ mod filter;
 mod kills;
 mod links;
 mod logic;
+mod payments;
 mod points;
 mod postgres;
 mod processes;
@@ -36,6 +37,8 @@ pub struct Struck {
     pub since: Instant,
     /// Selling goes on with this fault. It is over when `flashsale verify` finds nothing.
     pub is_drift: bool,
+    /// It is over when orders are paid again.
+    pub is_of_payments: bool,
 }
 
 impl Struck {
@@ -45,7 +48,16 @@ impl Struck {
     }
 
     fn at(since: Instant, proof: String) -> Self {
-        Struck { proof, since, is_drift: false }
+        Struck { proof, since, is_drift: false, is_of_payments: false }
+    }
+
+    /// A fault of payments that ended right now.
+    fn paying(proof: String) -> Self {
+        Struck::now(proof).and_pays()
+    }
+
+    fn and_pays(self) -> Self {
+        Struck { is_of_payments: true, ..self }
     }
 }
 
@@ -118,6 +130,21 @@ pub async fn strike(kind: Kind, scene: &mut Scene<'_>) -> Result<Struck, Error> 
         Kind::PostgresHalfOpen => links::postgres_half_open(scene).await,
         Kind::RedisReset => links::redis_reset(scene).await,
         Kind::PostgresReset => links::postgres_reset(scene).await,
+        Kind::RedisSlow => links::redis_slow(scene).await,
+        Kind::ProviderKilled => payments::provider_killed(scene).await,
+        Kind::ProviderStopped => payments::provider_stopped(scene).await,
+        Kind::ProviderDown => payments::provider_down(scene).await,
+        Kind::ProviderHalfOpen => payments::provider_half_open(scene).await,
+        Kind::ProviderReset => payments::provider_reset(scene).await,
+        Kind::ProviderRepliesLost => payments::provider_replies_lost(scene).await,
+        Kind::WebhooksLost => payments::webhooks_lost(scene).await,
+        Kind::KilledCharging => payments::killed_charging(scene).await,
+        Kind::KilledSettling => payments::killed_settling(scene).await,
+        Kind::KilledEndingOrders => payments::killed_ending_orders(scene).await,
+        Kind::KilledReturningStock => payments::killed_returning_stock(scene).await,
+        Kind::KilledArchivingReleases => payments::killed_archiving_releases(scene).await,
+        Kind::RedisEmptiedReturning => payments::emptied_while_returning(scene).await,
+        Kind::ExpirerStopped => payments::expirer_stopped(scene).await,
         Kind::OneCode => logic::one_code(scene).await,
         Kind::HourBoundary => logic::hour_boundary(scene).await,
         Kind::ClockStep => clock::step(scene).await,

@@ -11,6 +11,7 @@ pub struct Point<'a> {
 }
 
 pub const REDIS: fn(&Instance) -> &Proxy = |instance| &instance.redis;
+pub const PROVIDER: fn(&Instance) -> &Proxy = |instance| &instance.provider;
 pub const POSTGRES: fn(&Instance) -> &Proxy = |instance| &instance.postgres;
 
 /// The statement that archives a batch of the ledger. It commits by itself.
@@ -18,6 +19,29 @@ pub const COMMIT: Point<'static> = Point {
     name: "the commit of a batch",
     proxy: POSTGRES,
     mark: include_str!("../../../../src/infrastructure/postgres/queries/persist.sql"),
+};
+
+/// The request to the provider that charges.
+pub const CHARGE: Point<'static> = Point { name: "the charge", proxy: PROVIDER, mark: "/confirm HTTP/1.1" };
+
+/// The steps of a settlement that an event causes.
+pub const SETTLEMENT: [Point<'static>; 2] = [
+    Point { name: "the event of a payment", proxy: POSTGRES, mark: "INSERT INTO payment_events" },
+    Point { name: "the commit of a settlement", proxy: POSTGRES, mark: "COMMIT" },
+];
+
+/// The statement that ends overdue orders. It commits by itself.
+pub const END_OF_ORDERS: Point<'static> = Point {
+    name: "the end of overdue orders",
+    proxy: POSTGRES,
+    mark: include_str!("../../../../src/infrastructure/postgres/queries/end_overdue_orders.sql"),
+};
+
+/// The statement that archives releases. It commits by itself.
+pub const RELEASE_ARCHIVED: Point<'static> = Point {
+    name: "the archive of releases",
+    proxy: POSTGRES,
+    mark: include_str!("../../../../src/infrastructure/postgres/queries/persist_releases.sql"),
 };
 
 /// The steps of a recovery.
@@ -57,8 +81,23 @@ pub fn decision(mark: &str) -> Point<'_> {
     Point { name: "the deciding script", proxy: REDIS, mark }
 }
 
-/// Returns what only the scripts that sell in this sale are called with: two of their keys, one after the other.
+/// The call of `release` with this [`release_mark`].
+pub fn release(mark: &str) -> Point<'_> {
+    Point { name: "the release of units", proxy: REDIS, mark }
+}
+
+/// Returns what only the scripts that sell in this sale are called with.
 pub fn decision_mark(sale: &str) -> String {
+    keys_mark(sale, "receipts")
+}
+
+/// Returns what only the release of units of this sale is called with.
+pub fn release_mark(sale: &str) -> String {
+    keys_mark(sale, "released")
+}
+
+/// Returns two keys of a call, one after the other: this one and the ledger.
+fn keys_mark(sale: &str, part: &str) -> String {
     let ledger = format!("{{{sale}}}:ledger");
-    format!("{{{sale}}}:receipts\r\n${}\r\n{ledger}\r\n", ledger.len())
+    format!("{{{sale}}}:{part}\r\n${}\r\n{ledger}\r\n", ledger.len())
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use tokio::time::{Instant, sleep};
 
-use super::{Scene, Struck};
-use crate::chaos::Error;
-use crate::chaos::proxy::Fault;
+use super::points::POSTGRES;
+use super::{Scene, Struck, links};
+use crate::chaos::{Error, orders};
 
 pub async fn down(scene: &Scene<'_>) -> Result<Struck, Error> {
     scene.world.postgres.primary.store.stop().await;
@@ -21,16 +21,7 @@ pub async fn down(scene: &Scene<'_>) -> Result<Struck, Error> {
 }
 
 pub async fn slow(scene: &Scene<'_>) -> Result<Struck, Error> {
-    let delay = Duration::from_millis(400);
-    let proxies = || scene.world.instances.iter().map(|instance| &instance.postgres);
-    let connections: usize = proxies().map(|proxy| proxy.connections()).sum();
-    proxies().for_each(|proxy| proxy.strike(Fault::Delay(delay)));
-    sleep(Duration::from_secs(4)).await;
-    proxies().for_each(|proxy| proxy.heal());
-    match connections {
-        0 => Err(Error::NotFired("there were no connections".to_owned())),
-        _ => Ok(Struck::now(format!("{connections} connections were slow by {delay:?} each way"))),
-    }
+    links::delay(scene, POSTGRES, Duration::from_millis(400)).await
 }
 
 pub async fn read_only(scene: &Scene<'_>) -> Result<Struck, Error> {
@@ -76,6 +67,15 @@ pub async fn out_of_connections(scene: &Scene<'_>) -> Result<Struck, Error> {
 /// Leads the instances to a standby that lacks the last commits.
 pub async fn failover(scene: &mut Scene<'_>) -> Result<Struck, Error> {
     scene.world.postgres.add_standby().await?;
+    scene.crowd.rest(true);
+    let failed_over = fail_over(scene).await;
+    scene.crowd.rest(false);
+    failed_over
+}
+
+/// A payment that only the lost commits knew would be lost, so none is under way.
+async fn fail_over(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    orders::settled(scene.world).await?;
     scene.pause(500..1_500).await;
     scene.world.postgres.part().await?;
     let count = "SELECT count(*) FROM purchases";

@@ -114,7 +114,7 @@ async fn stop_holder(scene: &mut Scene<'_>, port: i32) -> Result<Struck, Error> 
     Ok(Struck::now(proof))
 }
 
-async fn stop_instance(scene: &Scene<'_>, place: usize) -> Result<String, Error> {
+pub(super) async fn stop_instance(scene: &Scene<'_>, place: usize) -> Result<String, Error> {
     let instance = &scene.world.instances[place];
     let pid = instance.pid().ok_or_else(|| Error::NotFired(format!("{} does not run", instance.name)))?;
     freeze(pid).await?;

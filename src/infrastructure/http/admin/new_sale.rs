@@ -161,6 +161,7 @@ fn listed(errors: &mut FieldErrors, lines: Vec<Object<NewItemBody>>) -> Option<O
         if line.currency != currency {
             errors.add(&format!("items[{place}].currency"), "must be the same for all items");
         }
+        errors.take(&format!("items[{place}].price"), line.currency.check(line.price));
         match Item::new(line.name, line.image_url, line.price, line.stock) {
             Ok(item) => items.push(item),
             // The message of an item begins with the field.
@@ -227,6 +228,7 @@ mod tests {
             (r#"{"items":[{"name":"a","image_url":"//host/a","price":"1"}]}"#, "items[0].image_url"),
             (r#"{"items":[{"name":"a","image_url":"/a","price":"-1"}]}"#, "items[0].price"),
             (r#"{"items":[{"name":"a","image_url":"/a","price":1}]}"#, "items[0].price"),
+            (r#"{"items":[{"name":"a","image_url":"/a","price":"9.90","currency":"JPY"}]}"#, "items[0].price"),
         ] {
             let errors = errors(body).await;
             assert!(errors.get(field).is_some(), "{body}: {errors}");
