@@ -22,7 +22,7 @@ const FENCED_CHECKS: u32 = 2;
 
 pub async fn run(shop: Arc<Shop>, sale: Arc<LiveSale>) {
     loop {
-        // Who may not write leaves the lock to others.
+        // An instance that may not write leaves the lock to others.
         if sale.fence.epoch().is_none() {
             sleep(LOCK_EVERY).await;
             continue;

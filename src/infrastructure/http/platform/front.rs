@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use hyper::body::Body;
-use hyper::header::{HOST, TRANSFER_ENCODING};
+use hyper::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Version};
 use strum::VariantArray;
 use tokio::sync::Semaphore;
@@ -173,12 +173,8 @@ impl Front {
             return Err(FieldErrors::one("Host", "must be sent exactly once"));
         }
         // RFC 9112, 6.1: a transfer coding that is not understood is refused. hyper looks at the last one only.
-        if head
-            .headers
-            .get_all(TRANSFER_ENCODING)
-            .iter()
-            .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-        {
+        let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !head.headers.get_all(TRANSFER_ENCODING).iter().all(is_chunked) {
             return Err(FieldErrors::one("Transfer-Encoding", "must be chunked, without another coding"));
         }
         let endpoint = endpoint?;
