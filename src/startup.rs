@@ -76,7 +76,7 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, 
     let requests = Arc::new(archive.for_requests());
     let shop = Arc::new(Shop::new(redis, archive.clone(), requests.clone(), settings));
     let orders = Arc::new(Orders::new(requests.clone(), archive.clone(), shop.clone()));
-    let payments = payments_through(&PaymentSettings::NONE, &requests, orders);
+    let payments = payments_through(&PaymentSettings::NONE, &requests, &archive, orders);
     Ok(Service { shop, payments, archive, requests })
 }
 
@@ -110,7 +110,7 @@ async fn connect_redis(url: &str) -> Result<RedisStore, redis::ConnectError> {
 impl Service {
     /// The same service with payments through this provider.
     pub fn paid_through(self, settings: &PaymentSettings) -> Self {
-        let payments = payments_through(settings, &self.requests, self.payments.orders.clone());
+        let payments = payments_through(settings, &self.requests, &self.archive, self.payments.orders.clone());
         Service { payments, ..self }
     }
 
@@ -151,8 +151,13 @@ impl Service {
     }
 }
 
-fn payments_through(settings: &PaymentSettings, archive: &Arc<PgArchive>, orders: Arc<Orders>) -> Arc<Payments> {
-    Arc::new(Payments::new(archive.clone(), settings.provider(), orders, settings.times()))
+fn payments_through(
+    settings: &PaymentSettings,
+    requests: &Arc<PgArchive>,
+    archive: &Arc<PgArchive>,
+    orders: Arc<Orders>,
+) -> Arc<Payments> {
+    Arc::new(Payments::new(requests.clone(), archive.clone(), settings.provider(), orders, settings.times()))
 }
 
 async fn serve_http(
