@@ -93,7 +93,10 @@ impl Pending {
         let archive = archive(&world).await;
         let attempt = begin(&archive, id).await;
         let order = read(&archive, id).await;
-        Pending { orders: service.payments.orders.clone(), world, archive, order, attempt }
+        let pending = Pending { orders: service.payments.orders.clone(), world, archive, order, attempt };
+        // The instance that stopped still holds the leases.
+        pending.run("DELETE FROM leases").await;
+        pending
     }
 
     /// Looks at the payments once, as the holder of the lease or as an instance that loses it while it asks.

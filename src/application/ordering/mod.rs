@@ -5,7 +5,7 @@
 //! paid.
 
 mod cancel;
-pub(in crate::application) mod contention;
+pub mod contention;
 mod expire;
 mod findings;
 mod measure;
