@@ -78,7 +78,7 @@ impl OrderCommand {
                 print(&view);
             }
             Action::Cancel(Cancel { code, reason, connection, payments }) => {
-                let service = connection.open_for(code.sale).await?.paid_through(&payments.settings());
+                let service = connection.open_for(code.sale).await?.paid_through(&payments.settings())?;
                 let order = id_of(&service.payments.orders, code).await?;
                 let canceller = Canceller::Administrator { order };
                 print(&service.payments.cancel(&canceller, Some(&reason)).await?);

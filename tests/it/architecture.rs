@@ -30,7 +30,16 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["application/ordering", "application/shared", "domain/ordering", "domain/payment", "domain/shared"],
     ),
     ("infrastructure/telemetry", &["domain/shared"]),
-    ("infrastructure/payment", &["application/payment", "domain/payment"]),
+    (
+        "infrastructure/payment",
+        &[
+            "application/payment",
+            "domain/payment",
+            "domain/shared",
+            "infrastructure/metrics",
+            "infrastructure/telemetry",
+        ],
+    ),
     ("infrastructure/backoff", &[]),
     ("infrastructure/accept_queue", &[]),
     ("infrastructure/open_files", &[]),
@@ -41,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "infrastructure/metrics",
         &[
             "application/ordering",
+            "application/payment",
             "application/sale",
             "application/shared",
             "domain/ordering",

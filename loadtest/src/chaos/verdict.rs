@@ -76,7 +76,11 @@ pub async fn reach(world: &World, crowd: &Rc<Crowd>) -> Result<Verdict, Error> {
         double_receipt: history.double_receipts,
         false_refusal: false_refusals,
         unresolved: history.unknown.len() as u64,
-        drift: findings.drift + findings.unreturned + findings.overdue + findings.paid_and_released,
+        drift: findings.drift
+            + findings.unreturned
+            + findings.overdue
+            + findings.paid_and_released
+            + findings.unsettled,
     };
     if archive.rejections > 0 {
         history.note(format!("PostgreSQL rejected {} ledger entries", archive.rejections));

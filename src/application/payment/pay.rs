@@ -4,11 +4,11 @@ use crate::application::ordering::OrderView;
 use crate::application::ordering::contention::{ATTEMPTS, CONTENDED};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{OrderReason, OrderStatus};
-use crate::domain::payment::{Attempt, PaymentMethod};
+use crate::domain::payment::{Attempt, MinorUnits, PaymentMethod};
 use crate::domain::shared::CheckoutCode;
 
 use super::payments::Payments;
-use super::ports::{NewAttempt, ProviderError};
+use super::ports::{CircuitState, NewAttempt, ProviderError};
 
 /// The answer while the provider is not asked.
 const RESTING: StoreError = StoreError::Busy("the payment provider cannot be reached");
@@ -55,10 +55,12 @@ impl Payments {
                 OrderStatus::Reserved => {}
             }
             // Nothing has begun yet, so nothing is unknown.
-            self.provider.check().map_err(|_| RESTING)?;
+            if matches!(self.provider.circuit(), None | Some(CircuitState::Open)) {
+                return Err(RESTING.into());
+            }
             let new = NewAttempt {
                 method: method.clone(),
-                amount: view.receipt.total.into(),
+                amount: MinorUnits::of(view.receipt.total, view.receipt.currency),
                 currency: view.receipt.currency,
                 patience: self.times.patience,
                 ask_after: self.times.ask_after,

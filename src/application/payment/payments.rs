@@ -8,7 +8,7 @@ use crate::application::shared::StoreError;
 use crate::domain::payment::Attempt;
 use crate::domain::shared::CheckoutCode;
 
-use super::ports::{PaymentArchive, Provider};
+use super::ports::{CircuitState, PaymentArchive, Provider};
 
 /// The use cases of the payment context.
 pub struct Payments {
@@ -53,5 +53,10 @@ impl Payments {
             Some((order, attempt)) => (OrderView { order, ..view }, Some(attempt)),
             None => (view, None),
         }))
+    }
+
+    /// Returns the state of the circuit to the provider; `None` without a provider.
+    pub fn circuit(&self) -> Option<CircuitState> {
+        self.provider.circuit()
     }
 }

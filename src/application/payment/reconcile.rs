@@ -46,8 +46,10 @@ impl Payments {
             }
             _ => settler.ask(attempt).await?,
         };
-        if let Err(error) = looked {
-            tracing::warn!(order = %order.id, %error, "a payment is still unknown");
+        match looked {
+            // The circuit has logged that it is open.
+            Ok(()) | Err(ProviderError::Resting) => {}
+            Err(error) => tracing::warn!(order = %order.id, %error, "a payment is still unknown"),
         }
         Ok(())
     }
