@@ -78,7 +78,7 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, 
     let requests = Arc::new(archive.for_requests());
     let shop = Arc::new(Shop::new(redis, archive.clone(), requests.clone(), settings));
     let orders = Arc::new(Orders::new(requests.clone(), archive.clone(), shop.clone()));
-    let payments = payments_through(&PaymentSettings::NONE, &requests, orders)?;
+    let payments = payments_through(&PaymentSettings::NONE, &requests, &archive, orders)?;
     Ok(Service { shop, payments, archive, requests })
 }
 
@@ -112,7 +112,7 @@ async fn connect_redis(url: &str) -> Result<RedisStore, redis::ConnectError> {
 impl Service {
     /// The same service with payments through this provider. Fails if its certificates cannot be read.
     pub fn paid_through(self, settings: &PaymentSettings) -> Result<Self, ServiceError> {
-        let payments = payments_through(settings, &self.requests, self.payments.orders.clone())?;
+        let payments = payments_through(settings, &self.requests, &self.archive, self.payments.orders.clone())?;
         Ok(Service { payments, ..self })
     }
 
@@ -155,10 +155,11 @@ impl Service {
 
 fn payments_through(
     settings: &PaymentSettings,
+    requests: &Arc<PgArchive>,
     archive: &Arc<PgArchive>,
     orders: Arc<Orders>,
 ) -> Result<Arc<Payments>, ServiceError> {
-    Ok(Arc::new(Payments::new(archive.clone(), settings.provider()?, orders, settings.times())))
+    Ok(Arc::new(Payments::new(requests.clone(), archive.clone(), settings.provider()?, orders, settings.times())))
 }
 
 async fn serve_http(

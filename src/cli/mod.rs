@@ -1,13 +1,13 @@
 //! The commands.
 
 mod config;
+mod connection;
 mod healthcheck;
 mod local;
 mod migrate;
 mod order;
 mod provider;
 mod purchase;
-mod recovered;
 mod sale;
 mod serve;
 mod verify;

@@ -5,15 +5,13 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::application::ordering::ports::OrderFilter;
-use crate::application::ordering::{OrderView, Orders};
-use crate::config::{SaleConfig, StoreConfig};
-use crate::domain::ordering::{Order, OrderStatus};
-use crate::domain::shared::limits::NOTE_CHARS_MAX;
-use crate::domain::shared::{CheckoutCode, OrderId, SaleId};
-use crate::startup;
+use crate::application::ordering::{Canceller, OrderView, Orders};
+use crate::config::PaymentConfig;
+use crate::domain::ordering::{Note, Order, OrderStatus};
+use crate::domain::shared::{CheckoutCode, Invalid, OrderId, SaleId};
 
 use super::Failure;
-use super::recovered::connect_to;
+use super::connection::Connection;
 
 /// Orders that a list shows at most.
 const LIST_MAX: i64 = 10_000;
@@ -39,9 +37,7 @@ struct Show {
     /// Checkout code of the order
     code: CheckoutCode,
     #[command(flatten)]
-    stores: StoreConfig,
-    #[command(flatten)]
-    sales: SaleConfig,
+    connection: Connection,
 }
 
 #[derive(Debug, Args)]
@@ -50,11 +46,11 @@ struct Cancel {
     code: CheckoutCode,
     /// The reason, which PostgreSQL keeps with the order
     #[arg(long, value_parser = reason)]
-    reason: String,
+    reason: Note,
     #[command(flatten)]
-    stores: StoreConfig,
+    connection: Connection,
     #[command(flatten)]
-    sales: SaleConfig,
+    payments: PaymentConfig,
 }
 
 #[derive(Debug, Args)]
@@ -69,27 +65,26 @@ struct List {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=LIST_MAX))]
     limit: u32,
     #[command(flatten)]
-    stores: StoreConfig,
-    #[command(flatten)]
-    sales: SaleConfig,
+    connection: Connection,
 }
 
 impl OrderCommand {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         match self.action {
-            Action::Show(Show { code, stores, sales }) => {
-                let orders = connect_to(&stores, &sales, code.sale).await?.payments.orders.clone();
+            Action::Show(Show { code, connection }) => {
+                let orders = connection.open_for(code.sale).await?.payments.orders.clone();
                 let id = id_of(&orders, code).await?;
                 let view = orders.by_id(id).await?.ok_or_else(|| no_order(code))?;
                 print(&view);
             }
-            Action::Cancel(Cancel { code, reason, stores, sales }) => {
-                let orders = connect_to(&stores, &sales, code.sale).await?.payments.orders.clone();
-                let id = id_of(&orders, code).await?;
-                print(&orders.cancel_by_id(id, Some(reason)).await?);
+            Action::Cancel(Cancel { code, reason, connection, payments }) => {
+                let service = connection.open_for(code.sale).await?.paid_through(&payments.settings())?;
+                let order = id_of(&service.payments.orders, code).await?;
+                let canceller = Canceller::Administrator { order };
+                print(&service.payments.cancel(&canceller, Some(&reason)).await?);
             }
-            Action::List(List { status, sale, limit, stores, sales }) => {
-                let orders = startup::connect(&stores.urls()?, sales.settings()).await?.payments.orders.clone();
+            Action::List(List { status, sale, limit, connection }) => {
+                let orders = connection.open().await?.payments.orders.clone();
                 let filter = OrderFilter { status, sale, limit: limit as usize };
                 orders.list(filter).await?.iter().for_each(|order| println!("{}", line(order)));
             }
@@ -123,12 +118,10 @@ fn line(order: &Order) -> String {
     for (name, time) in times.into_iter().filter_map(|(name, time)| Some((name, time?))) {
         line += &format!(" {name}={}", time.to_rfc3339());
     }
-    line + &order.reason.map(|reason| format!(" reason={reason}")).unwrap_or_default()
+    line += &order.reason.map(|reason| format!(" reason={reason}")).unwrap_or_default();
+    line + &order.note.as_ref().map(|note| format!(" note={:?}", note.as_str())).unwrap_or_default()
 }
 
-fn reason(text: &str) -> Result<String, String> {
-    match text.chars().count() {
-        1..=NOTE_CHARS_MAX => Ok(text.to_owned()),
-        _ => Err(format!("must have 1 to {NOTE_CHARS_MAX} characters")),
-    }
+fn reason(text: &str) -> Result<Note, String> {
+    text.parse().map_err(|error: Invalid| error.to_string())
 }

@@ -4,11 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::config::{SaleConfig, StoreConfig};
 use crate::domain::shared::{CheckoutCode, ItemId, OrderId};
 
 use super::Failure;
-use super::recovered::connect_to;
+use super::connection::Connection;
 
 #[derive(Debug, Args)]
 pub struct PurchaseCommand {
@@ -30,15 +29,13 @@ struct Void {
     #[arg(long)]
     reason: String,
     #[command(flatten)]
-    stores: StoreConfig,
-    #[command(flatten)]
-    sales: SaleConfig,
+    connection: Connection,
 }
 
 impl PurchaseCommand {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let Action::Void(void) = self.action;
-        let shop = connect_to(&void.stores, &void.sales, void.code.sale).await?.shop;
+        let shop = void.connection.open_for(void.code.sale).await?.shop;
         let voided = shop.void(void.code, &void.reason).await?;
         let sale = void.code.sale;
         let (order, units) = (OrderId { sale, entry: voided.id }, voided.purchase.units.len());

@@ -8,14 +8,12 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 
 use crate::application::sale::create_sale::{NewSale, Offer};
-use crate::config::{SaleConfig, StoreConfig};
 use crate::domain::sale::{Item, Sale, SaleStatus};
 use crate::domain::shared::limits::USER_UNITS_MAX;
 use crate::domain::shared::{Currency, Money, SaleId};
-use crate::startup;
 
 use super::Failure;
-use super::recovered::{connect_to, recover};
+use super::connection::{Connection, recover};
 
 #[derive(Debug, Args)]
 pub struct SaleCommand {
@@ -67,9 +65,7 @@ struct WindowArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=USER_UNITS_MAX as i64))]
     per_user_limit: Option<u32>,
     #[command(flatten)]
-    stores: StoreConfig,
-    #[command(flatten)]
-    sales: SaleConfig,
+    connection: Connection,
 }
 
 #[derive(Debug, Args)]
@@ -78,9 +74,7 @@ struct List {
     #[arg(long)]
     status: Option<SaleStatus>,
     #[command(flatten)]
-    stores: StoreConfig,
-    #[command(flatten)]
-    sales: SaleConfig,
+    connection: Connection,
 }
 
 #[derive(Debug, Args)]
@@ -88,9 +82,7 @@ struct End {
     /// Id of the sale
     id: SaleId,
     #[command(flatten)]
-    stores: StoreConfig,
-    #[command(flatten)]
-    sales: SaleConfig,
+    connection: Connection,
 }
 
 /// A line of the file.
@@ -112,13 +104,13 @@ impl SaleCommand {
                 import.window.make(Offer::Listed(import.currency, items)).await?;
             }
             Action::List(list) => {
-                let shop = startup::connect(&list.stores.urls()?, list.sales.settings()).await?.shop;
+                let shop = list.connection.open().await?.shop;
                 shop.clock.set(shop.store.now().await?);
                 let sales = shop.all_sales(list.status).await?;
                 sales.iter().for_each(|sale| print(sale, shop.clock.now()));
             }
             Action::End(end) => {
-                let shop = connect_to(&end.stores, &end.sales, end.id).await?.shop;
+                let shop = end.connection.open_for(end.id).await?.shop;
                 let sale = shop
                     .end_sale(end.id)
                     .await?
@@ -133,9 +125,9 @@ impl SaleCommand {
 
 impl WindowArgs {
     async fn make(self, offer: Offer) -> Result<(), Failure> {
-        let shop = startup::connect(&self.stores.urls()?, self.sales.settings()).await?.shop;
+        let shop = self.connection.open().await?.shop;
         let (starts_at, ends_at, user_limit) = (self.starts_at, self.ends_at, self.per_user_limit);
-        let payment_window = self.sales.payment_window;
+        let payment_window = self.connection.sales.payment_window;
         let sale = shop.create_sale(NewSale { starts_at, ends_at, offer, user_limit, payment_window }).await?;
         recover(&shop).await?;
         print(&sale, shop.clock.now());

@@ -9,18 +9,16 @@ use serde::Serialize;
 use crate::application::ordering::OrderFindings;
 use crate::application::sale::findings::Findings;
 use crate::application::sale::pace::Pace;
-use crate::config::{SaleConfig, StoreConfig};
 use crate::domain::shared::SaleId;
-use crate::startup::{self, Service};
+use crate::startup::Service;
 
 use super::Failure;
+use super::connection::Connection;
 
 #[derive(Debug, Args)]
 pub struct Verify {
     #[command(flatten)]
-    stores: StoreConfig,
-    #[command(flatten)]
-    sales: SaleConfig,
+    connection: Connection,
     /// Verify only this sale
     #[arg(long)]
     sale: Option<SaleId>,
@@ -66,7 +64,7 @@ struct SaleReport {
 
 impl Verify {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let Service { shop, payments, .. } = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
+        let Service { shop, payments, .. } = self.connection.open().await?;
         let sales = match self.sale {
             None => shop.all_sales(None).await?,
             Some(id) => {

@@ -59,7 +59,13 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
         let archive = Arc::new(MemoryOrders::default());
         let order = bought(&shop, &archive).await;
         let orders = Arc::new(Orders::new(archive.clone(), archive, shop));
-        let payments = Payments::new(Arc::new(NoPayments), Arc::new(NoProvider), orders, PaymentSettings::NONE.times());
+        let payments = Payments::new(
+            Arc::new(NoPayments),
+            Arc::new(NoPayments),
+            Arc::new(NoProvider),
+            orders,
+            PaymentSettings::NONE.times(),
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let http = HttpSettings {

@@ -148,6 +148,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "infrastructure/http/admin",
         &[
+            "application/ordering",
             "application/sale",
             "application/shared",
             "domain/sale",
@@ -503,9 +504,20 @@ fn circles(edges: &BTreeMap<&Path, BTreeSet<&Path>>) -> Vec<BTreeSet<String>> {
 #[test]
 fn the_domain_has_no_clock_no_randomness_and_no_store() {
     let forbidden = ["Utc::now", "Local::now", "SystemTime", "Instant", "rand", "tokio", "sqlx", "redis", "hyper"];
-    for file in files_below(&["src/domain"]) {
+    assert_unused(&["src/domain"], &forbidden);
+}
+
+#[test]
+fn the_clock_of_an_instance_decides_nothing_about_an_order() {
+    let clocks = ["Utc::now", "Local::now", "SystemTime", "Instant"];
+    assert_unused(&["src/application/ordering", "src/application/payment"], &clocks);
+}
+
+/// Fails if the code below these folders uses one of these words.
+fn assert_unused(folders: &[&str], words: &[&str]) {
+    for file in files_below(folders) {
         let text = fs::read_to_string(&file).unwrap();
-        for word in forbidden {
+        for word in words {
             let is_used = |line: &str| !line.trim_start().starts_with("//") && has_word(line, word);
             assert!(!text.lines().any(is_used), "{} uses {word}", file.display());
         }

@@ -326,6 +326,7 @@ async fn pay(survey: &mut Survey, shop: &Instance) {
     survey.ask(client, &line(&fast), method("pm_declined"), "402 payment_declined").await;
     survey.ask(client, &line(&fast), method("pm_ok"), "200").await;
     survey.ask(client, &line(&slow), method("pm_slow"), "202").await;
+    survey.ask(client, &format!("GET /orders/{fast}"), Value::Null, "200").await;
     let made_up = made_up_code(&shop.sale());
     survey.ask(client, &line(&made_up), method("pm_ok"), "404 order_not_found").await;
     let cancelled = order("ann", 600).await;

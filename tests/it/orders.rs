@@ -260,7 +260,7 @@ async fn the_late_write_of_a_holder_that_slept_is_refused() {
     assert!(lease.token > slept.token);
     assert_eq!(archive.end_overdue(lease, OrderStatus::Reserved, &end, 10).await.expect("it answers"), 1);
     let order = archive.orders(&[id]).await.expect("it answers").remove(&id).expect("it exists");
-    assert_eq!(archive.end(&order, &end).await.expect("it answers"), None, "it is final");
+    assert_eq!(archive.end(&order, &end, None).await.expect("it answers"), None, "it is final");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -299,8 +299,9 @@ async fn commands_show_cancel_and_list_orders() {
     for _ in 0..2 {
         let cancelled = ok(&["order", "cancel", &code, "--reason", "asked by telephone"]);
         assert!(cancelled.starts_with(&format!("{id} CANCELLED version=2 ")), "{cancelled}");
-        assert!(cancelled.contains(" reason=ADMIN "), "{cancelled}");
+        assert!(cancelled.contains(" reason=ADMIN note=\"asked by telephone\" "), "{cancelled}");
     }
+    assert!(ok(&["order", "show", &code]).contains(" note=\"asked by telephone\" "));
     assert_eq!(world.count("SELECT count(*) FROM orders WHERE note = 'asked by telephone'").await, 1);
     eventually("a running service returns the stock", || shop.client.has_bought("eve", "r", "1")).await;
     assert_eq!(first_of_each(&ok(&["order", "list", "--status", "CANCELLED", "--sale", &shop.sale()])), [id]);
@@ -390,7 +391,7 @@ async fn changes_and_counts_of_orders_are_measured_by_one_instance() {
     let orders = archive.list(OrderFilter { status: OrderStatus::Cancelled, sale: None, limit: 9 }).await;
     let end = End { status: OrderStatus::Expired, reason: OrderReason::ReservationTtl, note: None };
     let stale = Order { status: OrderStatus::Reserved, ..orders.expect("it answers").remove(0) };
-    assert_eq!(archive.end(&stale, &end).await.expect("it answers"), None);
+    assert_eq!(archive.end(&stale, &end, None).await.expect("it answers"), None);
     assert!(values(refused).await[0] > refused_before);
     eventually("the cancelled order is counted", || async {
         values(r#"flashsale_orders{status="CANCELLED"}"#).await == [1.0] && values(reserved).await == [1.0]

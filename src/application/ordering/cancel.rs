@@ -1,24 +1,34 @@
 //! Cancelling an order.
 
 use crate::application::shared::StoreError;
-use crate::domain::ordering::{Order, OrderEvent, OrderStatus};
+use crate::domain::ordering::{Note, Order, OrderEvent, OrderStatus};
 use crate::domain::shared::{CheckoutCode, OrderId, UserId};
 
+use super::contention::{ATTEMPTS, CONTENDED};
 use super::orders::{OrderView, Orders};
 use super::ports::End;
 
-/// Attempts to cancel an order that changes at the same time.
-const ATTEMPTS: usize = 5;
-
-/// The answer to a cancellation that lost against other changes each time.
-const CONTENDED: StoreError = StoreError::Busy("the order changed at the same time");
-
-/// Somebody who may cancel an order.
+/// Somebody who cancels an order, and the name by which they know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Canceller {
-    /// The buyer, who must own the order.
-    User(UserId),
-    Administrator,
+    /// The buyer, who has the code and must own the order.
+    User {
+        code: CheckoutCode,
+        user: UserId,
+    },
+    Administrator {
+        order: OrderId,
+    },
+}
+
+impl Canceller {
+    /// Returns the event of their cancellation.
+    pub fn event(&self) -> OrderEvent {
+        match self {
+            Canceller::User { .. } => OrderEvent::CancelledByUser,
+            Canceller::Administrator { .. } => OrderEvent::CancelledByAdmin,
+        }
+    }
 }
 
 /// An order that was not cancelled.
@@ -38,34 +48,25 @@ pub enum CancelError {
 }
 
 impl Orders {
-    /// Cancels the order of a checkout code. Any number of calls cancel once.
-    pub async fn cancel(
-        &self,
-        code: CheckoutCode,
-        user: UserId,
-        note: Option<String>,
-    ) -> Result<OrderView, CancelError> {
-        let view = self.by_code(code).await?.ok_or(CancelError::NotFound)?;
-        self.cancel_for(&Canceller::User(user), view, note).await
-    }
-
-    /// Does the same for an administrator, who names the order by its id.
-    pub async fn cancel_by_id(&self, id: OrderId, note: Option<String>) -> Result<OrderView, CancelError> {
-        let view = self.by_id(id).await?.ok_or(CancelError::NotFound)?;
-        self.cancel_for(&Canceller::Administrator, view, note).await
-    }
-
-    async fn cancel_for(
-        &self,
-        canceller: &Canceller,
-        mut view: OrderView,
-        note: Option<String>,
-    ) -> Result<OrderView, CancelError> {
-        let event = match canceller {
-            Canceller::User(user) if *user != view.receipt.user_id => return Err(CancelError::NotFound),
-            Canceller::User(_) => OrderEvent::CancelledByUser,
-            Canceller::Administrator => OrderEvent::CancelledByAdmin,
+    /// Cancels an order. Any number of calls cancel once.
+    pub async fn cancel(&self, canceller: &Canceller, note: Option<&Note>) -> Result<OrderView, CancelError> {
+        let view = match canceller {
+            Canceller::User { code, .. } => self.by_code(*code).await?,
+            Canceller::Administrator { order } => self.by_id(*order).await?,
         };
+        self.cancel_read(view.ok_or(CancelError::NotFound)?, canceller, note).await
+    }
+
+    /// Cancels an order that may have changed since it was read.
+    async fn cancel_read(
+        &self,
+        mut view: OrderView,
+        canceller: &Canceller,
+        note: Option<&Note>,
+    ) -> Result<OrderView, CancelError> {
+        if matches!(canceller, Canceller::User { user, .. } if *user != view.receipt.user_id) {
+            return Err(CancelError::NotFound);
+        }
         for _ in 0..ATTEMPTS {
             match view.order.status {
                 OrderStatus::Cancelled => return Ok(view),
@@ -73,7 +74,7 @@ impl Orders {
                 OrderStatus::PaymentPending => return Err(CancelError::PaymentPending(Box::new(view))),
                 OrderStatus::Reserved => {}
             }
-            if let Some(order) = self.end(&view.order, event, note.clone()).await? {
+            if let Some(order) = self.end(&view.order, canceller.event(), note.cloned()).await? {
                 return Ok(OrderView { order, ..view });
             }
             view = self.with_order(view.receipt).await?;
@@ -81,9 +82,9 @@ impl Orders {
         Err(CONTENDED.into())
     }
 
-    async fn end(&self, order: &Order, event: OrderEvent, note: Option<String>) -> Result<Option<Order>, StoreError> {
+    async fn end(&self, order: &Order, event: OrderEvent, note: Option<Note>) -> Result<Option<Order>, StoreError> {
         let Some((status, Some(reason))) = order.status.after(event) else { return Ok(None) };
-        self.archive.end(order, &End { status, reason, note }).await
+        self.archive.end(order, &End { status, reason, note }, None).await
     }
 }
 
@@ -123,6 +124,7 @@ mod tests {
             pay_by: receipt.purchased_at,
             deadline: Some(receipt.purchased_at),
             reason: None,
+            note: None,
             declines: 0,
             returned_at: None,
         };
@@ -144,25 +146,29 @@ mod tests {
         (Orders::new(archive.clone(), archive.clone(), shop), archive, OrderView { order, receipt })
     }
 
-    fn ann() -> Canceller {
-        Canceller::User("ann".parse().unwrap())
+    fn user(name: &str, view: &OrderView) -> Canceller {
+        Canceller::User { code: view.receipt.code, user: name.parse().unwrap() }
+    }
+
+    fn administrator(view: &OrderView) -> Canceller {
+        Canceller::Administrator { order: view.order.id }
     }
 
     #[tokio::test]
     async fn of_two_cancellations_at_once_the_first_counts_and_both_have_its_answer() {
-        let (orders, _, read) = an_order();
-        let first = orders.cancel_for(&Canceller::Administrator, read.clone(), None).await.unwrap();
-        let second = orders.cancel_for(&ann(), read, None).await.unwrap();
+        let ((orders, _, read), note) = (an_order(), "by telephone".parse::<Note>().unwrap());
+        let first = orders.cancel_read(read.clone(), &administrator(&read), Some(&note)).await.unwrap();
+        let second = orders.cancel_read(read.clone(), &user("ann", &read), None).await.unwrap();
         assert_eq!((first.order.version, first.order.reason), (Version(2), Some(OrderReason::Admin)));
-        assert_eq!(second.order, first.order);
+        assert_eq!((&first.order.note, second.order), (&Some(note), first.order.clone()));
     }
 
     #[tokio::test]
     async fn a_cancellation_that_comes_after_the_expiry_is_refused() {
         let (orders, archive, read) = an_order();
         let end = End { status: OrderStatus::Expired, reason: OrderReason::ReservationTtl, note: None };
-        let expired = archive.end(&read.order, &end).await.unwrap();
-        let refused = orders.cancel_for(&ann(), read, None).await;
+        let expired = archive.end(&read.order, &end, None).await.unwrap();
+        let refused = orders.cancel_read(read.clone(), &user("ann", &read), None).await;
         assert!(matches!(refused, Err(CancelError::Final(view)) if Some(&view.order) == expired.as_ref()));
     }
 
@@ -170,7 +176,7 @@ mod tests {
     async fn an_order_that_changed_and_is_still_open_is_cancelled_as_it_is_now() {
         let (orders, archive, read) = an_order();
         archive.put(Order { version: Version(3), declines: 1, ..read.order.clone() });
-        let cancelled = orders.cancel_for(&ann(), read, None).await.unwrap().order;
+        let cancelled = orders.cancel_read(read.clone(), &user("ann", &read), None).await.unwrap().order;
         assert_eq!((cancelled.status, cancelled.version, cancelled.declines), (OrderStatus::Cancelled, Version(4), 1));
     }
 
@@ -178,7 +184,7 @@ mod tests {
     async fn nobody_else_cancels_an_order() {
         let (orders, archive, read) = an_order();
         let order = read.order.clone();
-        let refused = orders.cancel_for(&Canceller::User("bob".parse().unwrap()), read, None).await;
+        let refused = orders.cancel_read(read.clone(), &user("bob", &read), None).await;
         assert!(matches!(refused, Err(CancelError::NotFound)));
         assert_eq!(archive.orders(&[order.id]).await.unwrap()[&order.id], order);
     }

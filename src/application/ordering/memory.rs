@@ -48,11 +48,18 @@ impl OrderArchive for MemoryOrders {
         Ok(orders.values().filter(is_listed).take(filter.limit).cloned().collect())
     }
 
-    async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError> {
+    async fn end(&self, order: &Order, end: &End, _: Option<Lease>) -> Result<Option<Order>, StoreError> {
         let mut orders = self.orders_now();
         let Some(held) = orders.get_mut(&order.id).filter(|held| **held == *order) else { return Ok(None) };
         let version = Version(held.version.0 + 1);
-        *held = Order { status: end.status, version, deadline: None, reason: Some(end.reason), ..held.clone() };
+        *held = Order {
+            status: end.status,
+            version,
+            deadline: None,
+            reason: Some(end.reason),
+            note: end.note.clone(),
+            ..held.clone()
+        };
         Ok(Some(held.clone()))
     }
 
@@ -60,7 +67,7 @@ impl OrderArchive for MemoryOrders {
         Ok(0)
     }
 
-    async fn unreturned(&self, _: usize) -> Result<Vec<Order>, StoreError> {
+    async fn unreturned(&self, _: Lease, _: usize) -> Result<Vec<Order>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -5,6 +5,7 @@
 //! paid.
 
 mod cancel;
+pub mod contention;
 mod expire;
 mod findings;
 mod measure;

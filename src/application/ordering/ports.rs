@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::application::shared::StoreError;
-use crate::domain::ordering::{Order, OrderReason, OrderStatus, Transition};
+use crate::domain::ordering::{Note, Order, OrderReason, OrderStatus, Transition};
 use crate::domain::shared::{OrderId, SaleId};
 
 use super::findings::{OrderCounts, OrderFindings};
@@ -44,7 +44,7 @@ pub struct End {
     pub status: OrderStatus,
     pub reason: OrderReason,
     /// The words of the person who cancelled it.
-    pub note: Option<String>,
+    pub note: Option<Note>,
 }
 
 impl End {
@@ -75,14 +75,16 @@ pub trait OrderArchive: Send + Sync {
     /// Lists orders: the newest sale first, and its newest order first.
     async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError>;
 
-    /// Ends an order that still has this state and version. Returns `None`, and changes nothing, if it has not.
-    async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError>;
+    /// Ends an order that still has this state and version, if the lease of the work that ends it is still held; a request
+    /// has no lease. Returns `None`, and changes nothing, otherwise.
+    async fn end(&self, order: &Order, end: &End, lease: Option<Lease>) -> Result<Option<Order>, StoreError>;
 
     /// Ends up to `max` overdue orders in this state, oldest first, if the lease is still held. Returns their number.
     async fn end_overdue(&self, lease: Lease, from: OrderStatus, end: &End, max: usize) -> Result<u64, StoreError>;
 
-    /// Lists up to `max` orders that ended without payment and whose stock is not returned, oldest end first.
-    async fn unreturned(&self, max: usize) -> Result<Vec<Order>, StoreError>;
+    /// Lists up to `max` orders that ended without payment and whose stock is not returned, oldest end first. There are none
+    /// for a lease that is lost.
+    async fn unreturned(&self, lease: Lease, max: usize) -> Result<Vec<Order>, StoreError>;
 
     /// Counts all orders. Those whose deadline is over for this time are overdue.
     async fn count(&self, late: Duration) -> Result<OrderCounts, StoreError>;

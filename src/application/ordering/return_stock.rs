@@ -19,10 +19,8 @@ impl Orders {
     /// Has the sale context release the units of orders that ended without payment, if no other instance does. The ledger
     /// writer marks an order as returned with the release. Returns true if there was something to do.
     pub async fn return_stock(&self) -> Result<bool, StoreError> {
-        if self.work.claim(Work::Return, self.holder, LEASE_TIME).await?.is_none() {
-            return Ok(false);
-        }
-        let mut unreturned = self.work.unreturned(BATCH).await?;
+        let Some(lease) = self.work.claim(Work::Return, self.holder, LEASE_TIME).await? else { return Ok(false) };
+        let mut unreturned = self.work.unreturned(lease, BATCH).await?;
         if is_on(Sabotage::ReturnOpenOrders) {
             let open = OrderFilter { status: OrderStatus::Reserved, sale: None, limit: BATCH };
             unreturned.extend(self.work.list(open).await?);

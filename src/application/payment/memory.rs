@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::application::ordering::ports::Lease;
 use crate::application::shared::StoreError;
-use crate::domain::ordering::{Order, OrderEvent};
+use crate::domain::ordering::{Note, Order, OrderEvent};
 use crate::domain::payment::{Attempt, AttemptState, EventId, IntentId};
 use crate::domain::shared::OrderId;
 
@@ -30,16 +30,23 @@ impl PaymentArchive for NoPayments {
         Ok(None)
     }
 
-    async fn note_intent(&self, _: &Attempt, _: &IntentId) -> Result<(), StoreError> {
+    async fn note_intent(&self, _: Option<Lease>, _: &Attempt, _: &IntentId) -> Result<(), StoreError> {
         Ok(())
     }
 
-    async fn close(&self, attempt: &Attempt, _: OrderEvent) -> Result<Attempt, StoreError> {
-        Ok(attempt.clone())
+    async fn close(
+        &self,
+        _: Option<Lease>,
+        _: &Attempt,
+        _: OrderEvent,
+        _: Option<&Note>,
+    ) -> Result<Option<Attempt>, StoreError> {
+        Ok(None)
     }
 
     async fn settle(
         &self,
+        _: Option<Lease>,
         _: Option<&EventId>,
         _: (&Order, Option<&OrderChange>),
         _: (&Attempt, AttemptState),

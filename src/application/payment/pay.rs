@@ -1,20 +1,15 @@
 //! Paying an order.
 
 use crate::application::ordering::OrderView;
+use crate::application::ordering::contention::{ATTEMPTS, CONTENDED};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{OrderReason, OrderStatus};
-use crate::domain::payment::{Attempt, IntentState, MinorUnits, PaymentMethod};
+use crate::domain::payment::{Attempt, MinorUnits, PaymentMethod};
 use crate::domain::shared::CheckoutCode;
 use crate::sabotage::{Sabotage, is_on};
 
 use super::payments::Payments;
 use super::ports::{CircuitState, NewAttempt, ProviderError};
-
-/// Attempts to begin a payment while the order changes at the same time.
-const ATTEMPTS: usize = 5;
-
-/// The answer to a payment that lost against other changes each time.
-const CONTENDED: StoreError = StoreError::Busy("the order changed at the same time");
 
 /// The answer while the provider is not asked.
 const RESTING: StoreError = StoreError::Busy("the payment provider cannot be reached");
@@ -82,11 +77,12 @@ impl Payments {
     }
 
     async fn charge(&self, code: CheckoutCode, attempt: &Attempt) -> Result<Paid, PayError> {
-        match self.confirm(attempt).await {
-            Ok(found) => self.settle(attempt.order, attempt.number, found).await?,
+        let settler = self.settler();
+        match settler.confirm(attempt).await {
+            Ok(found) => settler.settle(attempt.order, attempt.number, found).await?,
             Err(ProviderError::UnknownMethod) => {
                 // It costs no attempt. If the intent cannot be cancelled now, that is done later.
-                let _cancelled = self.cancel_intent(attempt).await?;
+                let _cancelled = settler.cancel_intent(attempt).await?;
                 return Err(PayError::UnknownMethod);
             }
             Err(_) if is_on(Sabotage::TimeoutAsDecline) => {
@@ -106,11 +102,5 @@ impl Payments {
             OrderStatus::Cancelled => Err(PayError::Cancelled(Box::new(view))),
             OrderStatus::Expired => Err(PayError::Expired(Box::new(view))),
         }
-    }
-
-    /// Asks the provider for the money of an attempt.
-    pub(super) async fn confirm(&self, attempt: &Attempt) -> Result<IntentState, ProviderError> {
-        let intent = self.intent_of(attempt).await?;
-        self.provider.confirm(&intent, attempt).await
     }
 }

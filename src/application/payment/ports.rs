@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::application::ordering::ports::{End, Lease};
 use crate::application::shared::StoreError;
-use crate::domain::ordering::{Order, OrderEvent, OrderStatus, Transition};
+use crate::domain::ordering::{Note, Order, OrderEvent, OrderStatus, Transition};
 use crate::domain::payment::{Attempt, AttemptState, EventId, IntentId, IntentState, MinorUnits, PaymentMethod};
 use crate::domain::shared::{Currency, OrderId};
 
@@ -81,13 +81,22 @@ pub enum OrderChange {
 }
 
 impl OrderChange {
-    /// The change that an event means for an order; `None` if it may not happen.
-    pub fn of(order: &Order, event: OrderEvent) -> Option<OrderChange> {
+    /// The change that an event means for an order, with the words of the person who cancelled it; `None` if it may not
+    /// happen.
+    pub fn of(order: &Order, event: OrderEvent, note: Option<Note>) -> Option<OrderChange> {
         match order.status.after(event)? {
             (OrderStatus::Paid, _) => Some(OrderChange::Paid),
             (OrderStatus::Reserved, _) => Some(OrderChange::Declined),
-            (status, Some(reason)) => Some(OrderChange::Ended(End { status, reason, note: None })),
+            (status, Some(reason)) => Some(OrderChange::Ended(End { status, reason, note })),
             (_, None) => None,
+        }
+    }
+
+    /// Returns the words of the person who cancelled the order.
+    pub fn note(&self) -> Option<&Note> {
+        match self {
+            OrderChange::Paid | OrderChange::Declined => None,
+            OrderChange::Ended(end) => end.note.as_ref(),
         }
     }
 
@@ -112,6 +121,8 @@ pub enum Commit {
 }
 
 /// Attempts, in PostgreSQL, next to the orders that they pay.
+///
+/// A request writes without a lease. Work writes under its lease: once that is lost, nothing is written.
 #[async_trait]
 pub trait PaymentArchive: Send + Sync {
     /// Begins a payment of a reserved order that still has this version and is not overdue. Returns `None`, and changes
@@ -125,15 +136,24 @@ pub trait PaymentArchive: Send + Sync {
     async fn by_intent(&self, intent: &IntentId) -> Result<Option<(Order, Attempt)>, StoreError>;
 
     /// Keeps the name of the intent of an attempt.
-    async fn note_intent(&self, attempt: &Attempt, intent: &IntentId) -> Result<(), StoreError>;
+    async fn note_intent(&self, lease: Option<Lease>, attempt: &Attempt, intent: &IntentId) -> Result<(), StoreError>;
 
-    /// Keeps the event for which the intent of a pending attempt is being cancelled, unless there is one. Returns the
-    /// attempt with the event that is kept.
-    async fn close(&self, attempt: &Attempt, event: OrderEvent) -> Result<Attempt, StoreError>;
+    /// Keeps the event for which the intent of a pending attempt is being cancelled, and the words of the person who
+    /// cancels, unless there is one. Returns the attempt with the event that is kept; `None` if the attempt is not pending
+    /// any more, or the lease is lost.
+    async fn close(
+        &self,
+        lease: Option<Lease>,
+        attempt: &Attempt,
+        event: OrderEvent,
+        note: Option<&Note>,
+    ) -> Result<Option<Attempt>, StoreError>;
 
-    /// Commits the new state of an attempt, the change of its order and the event that told it, or nothing.
+    /// Commits the new state of an attempt, the change of its order and the event that told it, or nothing. Fails with
+    /// [`StoreError::Busy`] if the lease is lost.
     async fn settle(
         &self,
+        lease: Option<Lease>,
         told: Option<&EventId>,
         (order, change): (&Order, Option<&OrderChange>),
         (attempt, state): (&Attempt, AttemptState),

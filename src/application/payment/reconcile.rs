@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
-
 use crate::application::ordering::ports::{End, Work};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderEvent};
@@ -13,6 +11,7 @@ use crate::sabotage::{Sabotage, is_on};
 
 use super::payments::Payments;
 use super::ports::{Commit, ProviderError};
+use super::settle::Settler;
 
 /// Attempts that are looked at together.
 const BATCH: usize = 100;
@@ -30,22 +29,23 @@ impl Payments {
         let Some(lease) = orders.work.claim(Work::Reconciliation, orders.holder, LEASE_TIME).await? else {
             return Ok(false);
         };
-        let due = self.archive.take_due(lease, PAUSE, BATCH).await?;
+        let settler = Settler { archive: &*self.work, provider: &*self.provider, lease: Some(lease) };
+        let due = self.work.take_due(lease, PAUSE, BATCH).await?;
         for (order, attempt) in &due {
-            self.look_at(order, attempt).await?;
+            self.look_at(&settler, order, attempt).await?;
         }
         Ok(due.len() == BATCH)
     }
 
-    async fn look_at(&self, order: &Order, attempt: &Attempt) -> Result<(), StoreError> {
+    async fn look_at(&self, settler: &Settler<'_>, order: &Order, attempt: &Attempt) -> Result<(), StoreError> {
         let looked = match attempt.state {
-            AttemptState::Refunding => self.refund(order, attempt).await?,
+            AttemptState::Refunding => settler.refund(order, attempt).await?,
             // The order ended while the provider was silent.
-            _ if order.status.is_final() => self.cancel_intent(attempt).await?,
-            _ if attempt.closing.is_some() || self.orders.is_overdue(order).await? => {
-                self.end_pending(order, attempt).await?
+            _ if order.status.is_final() => settler.cancel_intent(attempt).await?,
+            _ if attempt.closing.is_some() || self.orders.work.is_overdue(order.id).await? => {
+                self.end_pending(settler, order, attempt).await?
             }
-            _ => self.ask(attempt).await?,
+            _ => settler.ask(attempt).await?,
         };
         match looked {
             // The circuit has logged that it is open.
@@ -55,6 +55,33 @@ impl Payments {
         Ok(())
     }
 
+    /// Ends an order whose payment is pending: by what the provider says, or without it after a while.
+    async fn end_pending(
+        &self,
+        settler: &Settler<'_>,
+        order: &Order,
+        attempt: &Attempt,
+    ) -> Result<Result<(), ProviderError>, StoreError> {
+        let closed = settler.archive.close(settler.lease, attempt, OrderEvent::Overdue, None).await?;
+        let Some(attempt) = closed else { return Ok(Ok(())) };
+        let (cancelled, patience) = match is_on(Sabotage::ExpireBeforeCancel) {
+            true => (Err(ProviderError::Resting), Duration::ZERO),
+            false => (settler.cancel_intent(&attempt).await?, self.times.silence),
+        };
+        if cancelled.is_err()
+            && let Some(closing) = attempt.closing
+            && closing.elapsed > patience
+            && let Some((status, Some(reason))) = order.status.after(closing.event)
+        {
+            tracing::error!(order = %order.id, "the provider is silent: the order ends, and money is given back");
+            let end = End { status, reason, note: closing.note };
+            self.orders.work.end(order, &end, settler.lease).await?;
+        }
+        Ok(cancelled)
+    }
+}
+
+impl Settler<'_> {
     async fn ask(&self, attempt: &Attempt) -> Result<Result<(), ProviderError>, StoreError> {
         let asked = async {
             let intent = self.intent_of(attempt).await?;
@@ -71,24 +98,6 @@ impl Payments {
         }
     }
 
-    /// Ends an order whose payment is pending: by what the provider says, or without it after a while.
-    async fn end_pending(&self, order: &Order, attempt: &Attempt) -> Result<Result<(), ProviderError>, StoreError> {
-        let attempt = self.archive.close(attempt, OrderEvent::Overdue).await?;
-        let (cancelled, patience) = match is_on(Sabotage::ExpireBeforeCancel) {
-            true => (Err(ProviderError::Resting), Duration::ZERO),
-            false => (self.cancel_intent(&attempt).await?, self.times.silence),
-        };
-        if cancelled.is_err()
-            && let Some((event, since)) = attempt.closing
-            && (Utc::now() - since).to_std().is_ok_and(|silence| silence > patience)
-            && let Some((status, Some(reason))) = order.status.after(event)
-        {
-            tracing::error!(order = %order.id, "the provider is silent: the order ends, and money is given back");
-            self.orders.archive.end(order, &End { status, reason, note: None }).await?;
-        }
-        Ok(cancelled)
-    }
-
     async fn refund(&self, order: &Order, attempt: &Attempt) -> Result<Result<(), ProviderError>, StoreError> {
         let refunded = async {
             let intent = self.intent_of(attempt).await?;
@@ -98,7 +107,7 @@ impl Payments {
             return Ok(Err(error));
         }
         let refunded = (attempt, AttemptState::Refunded);
-        match self.archive.settle(None, (order, None), refunded).await? {
+        match self.archive.settle(self.lease, None, (order, None), refunded).await? {
             Commit::Done => tracing::info!(order = %order.id, "money that came too late was given back"),
             Commit::Repeated | Commit::Moved => {}
         }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::shared::OrderId;
 
-use super::{OrderReason, OrderStatus};
+use super::{Note, OrderReason, OrderStatus};
 
 /// The number of changes of an order, from 1. A change names the version that it is made to, so of two changes at once one
 /// is refused.
@@ -23,6 +23,8 @@ pub struct Order {
     pub deadline: Option<DateTime<Utc>>,
     /// The reason of an end without payment.
     pub reason: Option<OrderReason>,
+    /// The words of the person who cancelled it.
+    pub note: Option<Note>,
     /// Payments that were declined.
     pub declines: u32,
     /// The time at which its units were free again, after an end without payment.

@@ -1,15 +1,18 @@
 //! An attempt to pay an order.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use crate::domain::ordering::OrderEvent;
+use crate::domain::ordering::{Note, OrderEvent};
 use crate::domain::shared::{Currency, OrderId};
 
 use super::{IntentId, MinorUnits, PaymentMethod};
 
-/// The state of an attempt. As a text it is the word in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+/// The state of an attempt. As a text it is the word in the table and in answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumString, IntoStaticStr, VariantArray, utoipa::ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum AttemptState {
     /// It is not known what the provider decides.
@@ -20,6 +23,17 @@ pub enum AttemptState {
     /// Money was captured for an order that had ended: it must be given back.
     Refunding,
     Refunded,
+}
+
+/// The end that waits until the intent of an attempt is cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// The event that then happens to the order.
+    pub event: OrderEvent,
+    /// The words of the person who cancels.
+    pub note: Option<Note>,
+    /// The time since it began to wait. PostgreSQL measures it: the clock of an instance may be wrong.
+    pub elapsed: Duration,
 }
 
 /// An attempt to pay an order.
@@ -34,8 +48,8 @@ pub struct Attempt {
     pub amount: MinorUnits,
     pub currency: Currency,
     pub state: AttemptState,
-    /// The event that waits until the intent is cancelled, and the time since which.
-    pub closing: Option<(OrderEvent, DateTime<Utc>)>,
+    /// The end that waits until the intent is cancelled, if any.
+    pub closing: Option<Closing>,
 }
 
 impl Attempt {

@@ -9,6 +9,6 @@ mod names;
 mod settlement;
 
 pub use amount::MinorUnits;
-pub use attempt::{Attempt, AttemptState};
+pub use attempt::{Attempt, AttemptState, Closing};
 pub use names::{EventId, IntentId, PaymentMethod};
 pub use settlement::{IntentState, Settlement};

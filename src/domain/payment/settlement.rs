@@ -44,7 +44,7 @@ impl Settlement {
             }
             (AttemptState::Pending, IntentState::Cancelled) => {
                 // Without a reason to end the order, another attempt may follow.
-                let event = attempt.closing.map_or(OrderEvent::Declined, |(event, _)| event);
+                let event = attempt.closing.as_ref().map_or(OrderEvent::Declined, |closing| closing.event);
                 (AttemptState::Cancelled, is_pending.then_some(event))
             }
             _ => return None,
@@ -54,8 +54,8 @@ impl Settlement {
 }
 
 fn after_decline(order: &Order, attempt: &Attempt) -> OrderEvent {
-    match attempt.closing {
-        Some((event, _)) => event,
+    match &attempt.closing {
+        Some(closing) => closing.event,
         None if order.declines + 1 >= PAYMENT_ATTEMPTS => OrderEvent::LastDeclined,
         None => OrderEvent::Declined,
     }
@@ -63,9 +63,12 @@ fn after_decline(order: &Order, attempt: &Attempt) -> OrderEvent {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use strum::VariantArray;
 
     use crate::domain::ordering::Version;
+    use crate::domain::payment::Closing;
 
     use super::*;
 
@@ -80,7 +83,17 @@ mod tests {
     fn order(status: OrderStatus, declines: u32) -> Order {
         let id = "20261120T09-1763632800000-0".parse().unwrap();
         let pay_by = "2026-11-20T10:10:00Z".parse().unwrap();
-        Order { id, status, version: Version(2), pay_by, deadline: None, reason: None, declines, returned_at: None }
+        Order {
+            id,
+            status,
+            version: Version(2),
+            pay_by,
+            deadline: None,
+            reason: None,
+            note: None,
+            declines,
+            returned_at: None,
+        }
     }
 
     fn attempt(state: AttemptState, closing: Option<OrderEvent>) -> Attempt {
@@ -92,7 +105,7 @@ mod tests {
             amount: super::super::MinorUnits(1),
             currency: crate::domain::shared::Currency::EUR,
             state,
-            closing: closing.map(|event| (event, "2026-11-20T10:00:00Z".parse().unwrap())),
+            closing: closing.map(|event| Closing { event, note: None, elapsed: Duration::ZERO }),
         }
     }
 

@@ -22,7 +22,7 @@ DO $$ BEGIN
     GRANT UPDATE (count) ON refused_attempts TO flashsale_serve;
     GRANT UPDATE (version, status, deadline, reason, finished_at, returned_at, declines, note) ON orders
         TO flashsale_serve;
-    GRANT UPDATE (state, intent, closing, closing_since, look_at, settled_at) ON payments TO flashsale_serve;
+    GRANT UPDATE (state, intent, closing, closing_note, closing_since, look_at, settled_at) ON payments TO flashsale_serve;
     GRANT UPDATE (token, holder, until) ON leases TO flashsale_serve;
 
     -- A released unit moves to released_units.

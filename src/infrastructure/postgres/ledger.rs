@@ -87,16 +87,13 @@ impl LedgerArchive for PgArchive {
 
     async fn rejections(&self, sale: SaleId) -> Result<Vec<RejectedEntry>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT ledger_id, reason, released_at FROM rejected_entries
+            "SELECT ledger_id, released_at FROM rejected_entries
              WHERE sale = (SELECT key FROM sales WHERE id = $1) ORDER BY ledger_id",
             sale.to_string(),
         );
         let rows = Statement::Rejections.run(rows.fetch_all(&self.pool)).await?;
-        let entry = |id, reason: &str, released| {
-            let reason = reason.parse().map_err(|_| StoreError::corrupt(reason))?;
-            Ok(RejectedEntry { id: ledger_id(id)?, reason, released })
-        };
-        rows.into_iter().map(|row| entry(row.ledger_id, &row.reason, row.released_at.is_some())).collect()
+        let entry = |id, released| Ok(RejectedEntry { id: ledger_id(id)?, released });
+        rows.into_iter().map(|row| entry(row.ledger_id, row.released_at.is_some())).collect()
     }
 
     async fn unowned(&self, sale: SaleId, id: LedgerId, purchase: &Purchase) -> Result<Release, StoreError> {

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::application::ordering::ports::{End, Holder, Lease, OrderArchive, OrderFilter, Work};
 use crate::application::ordering::{OrderCounts, OrderFindings};
 use crate::application::shared::StoreError;
-use crate::domain::ordering::{Order, OrderStatus, Version};
+use crate::domain::ordering::{Note, Order, OrderStatus, Version};
 use crate::domain::shared::{OrderId, SaleId};
 
 use super::connection::PgArchive;
@@ -24,6 +24,7 @@ pub(super) struct OrderRow {
     pub pay_by: DateTime<Utc>,
     pub deadline: Option<DateTime<Utc>>,
     pub reason: Option<String>,
+    pub note: Option<String>,
     pub declines: i16,
     pub returned_at: Option<DateTime<Utc>>,
 }
@@ -39,10 +40,16 @@ impl OrderRow {
             pay_by: self.pay_by,
             deadline: self.deadline,
             reason: self.reason.map(|word| word.parse().map_err(|_| StoreError::corrupt(&word))).transpose()?,
+            note: note(self.note)?,
             declines: self.declines.try_into().map_err(StoreError::corrupt)?,
             returned_at: self.returned_at,
         })
     }
+}
+
+/// Reads the words of a person who cancelled.
+pub(super) fn note(text: Option<String>) -> Result<Option<Note>, StoreError> {
+    text.map(|text| text.parse().map_err(StoreError::corrupt)).transpose()
 }
 
 #[async_trait]
@@ -52,7 +59,8 @@ impl OrderArchive for PgArchive {
             ids.iter().map(|id| (id.sale.to_string(), id.entry.to_i64())).unzip();
         let rows = sqlx::query_as!(
             OrderRow,
-            "SELECT sales.id AS sale, orders.ledger_id, version, status, pay_by, deadline, reason, declines, returned_at
+            "SELECT sales.id AS sale, orders.ledger_id, version, status, pay_by, deadline, reason, note, declines,
+                    returned_at
              FROM unnest($1::text[], $2::bigint[]) AS wanted (sale, ledger_id)
              JOIN sales ON sales.id = wanted.sale
              JOIN orders ON orders.sale = sales.key AND orders.ledger_id = wanted.ledger_id",
@@ -78,7 +86,7 @@ impl OrderArchive for PgArchive {
     async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
         let rows = sqlx::query_as!(
             OrderRow,
-            "SELECT sales.id AS sale, ledger_id, version, status, pay_by, deadline, reason, declines, returned_at
+            "SELECT sales.id AS sale, ledger_id, version, status, pay_by, deadline, reason, note, declines, returned_at
              FROM orders JOIN sales ON sales.key = sale
              WHERE status = $1 AND ($2::text IS NULL OR sale = (SELECT key FROM sales WHERE id = $2))
              ORDER BY sale DESC, ledger_id DESC LIMIT $3",
@@ -90,23 +98,19 @@ impl OrderArchive for PgArchive {
         rows.into_iter().map(OrderRow::into_order).collect()
     }
 
-    async fn end(&self, order: &Order, end: &End) -> Result<Option<Order>, StoreError> {
-        let row = sqlx::query_as!(
+    async fn end(&self, order: &Order, end: &End, lease: Option<Lease>) -> Result<Option<Order>, StoreError> {
+        let row = sqlx::query_file_as!(
             OrderRow,
-            "UPDATE orders
-             SET status = $5, version = version + 1, deadline = NULL, reason = $6, note = $7,
-                 finished_at = clock_timestamp()
-             FROM sales
-             WHERE sales.id = $1 AND sale = sales.key AND ledger_id = $2 AND version = $3 AND status = $4
-               AND deadline IS NOT NULL
-             RETURNING sales.id AS sale, ledger_id, version, status, pay_by, deadline, reason, declines, returned_at",
+            "src/infrastructure/postgres/queries/end_order.sql",
             order.id.sale.to_string(),
             order.id.entry.to_i64(),
             order.version.0 as i32,
             <&str>::from(order.status),
             <&str>::from(end.status),
             <&str>::from(end.reason),
-            end.note,
+            end.note.as_ref().map(Note::as_str),
+            lease.map(|lease| <&str>::from(lease.work)),
+            lease.map(|lease| lease.token),
         );
         let ended = Statement::EndOrder.run(row.fetch_optional(&self.pool)).await?;
         match ended {
@@ -131,13 +135,16 @@ impl OrderArchive for PgArchive {
         Ok(ended.rows_affected())
     }
 
-    async fn unreturned(&self, max: usize) -> Result<Vec<Order>, StoreError> {
+    async fn unreturned(&self, lease: Lease, max: usize) -> Result<Vec<Order>, StoreError> {
         let rows = sqlx::query_as!(
             OrderRow,
-            "SELECT sales.id AS sale, ledger_id, version, status, pay_by, deadline, reason, declines, returned_at
+            "SELECT sales.id AS sale, ledger_id, version, status, pay_by, deadline, reason, note, declines, returned_at
              FROM orders JOIN sales ON sales.key = sale
              WHERE status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL
-             ORDER BY finished_at LIMIT $1",
+               AND EXISTS (SELECT FROM leases WHERE name = $1 AND token = $2 AND until > clock_timestamp())
+             ORDER BY finished_at LIMIT $3",
+            <&str>::from(lease.work),
+            lease.token,
             max as i64,
         );
         let rows = Statement::UnreturnedOrders.run(rows.fetch_all(&self.pool)).await?;

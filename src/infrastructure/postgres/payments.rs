@@ -6,25 +6,38 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, Postgres, Transaction};
 
-use crate::application::ordering::ports::{Lease, OrderArchive};
+use crate::application::ordering::ports::Lease;
 use crate::application::payment::ports::{Commit, NewAttempt, OrderChange, PaymentArchive};
 use crate::application::shared::StoreError;
-use crate::domain::ordering::{Order, OrderEvent, OrderStatus, Transition};
-use crate::domain::payment::{Attempt, AttemptState, EventId, IntentId, MinorUnits};
+use crate::domain::ordering::{Note, Order, OrderEvent, OrderStatus, Transition};
+use crate::domain::payment::{Attempt, AttemptState, Closing, EventId, IntentId, MinorUnits};
 use crate::domain::shared::OrderId;
 
 use super::connection::PgArchive;
 use super::errors::store_error;
 use super::metrics::{ORDER_TRANSITIONS, ORDER_TRANSITIONS_REFUSED};
+use super::orders::{OrderRow, note};
 use super::statement::Statement;
+
+/// The answer to a write of work that another instance has taken over.
+const LEASE_LOST: StoreError = StoreError::Busy("another instance has taken over the work");
 
 /// The change of an order whose payment begins.
 const PAYMENT_BEGUN: Transition =
     Transition { from: OrderStatus::Reserved, to: OrderStatus::PaymentPending, reason: None };
 
+/// An attempt and its order.
 struct PaymentRow {
     sale: String,
     ledger_id: i64,
+    version: i32,
+    status: String,
+    pay_by: DateTime<Utc>,
+    deadline: Option<DateTime<Utc>>,
+    reason: Option<String>,
+    note: Option<String>,
+    declines: i16,
+    returned_at: Option<DateTime<Utc>>,
     attempt: i16,
     intent: Option<String>,
     method: String,
@@ -32,26 +45,53 @@ struct PaymentRow {
     currency: String,
     state: String,
     closing: Option<String>,
-    closing_since: Option<DateTime<Utc>>,
+    closing_note: Option<String>,
+    /// Seconds since it is being cancelled.
+    closing_for: Option<f64>,
 }
 
 impl PaymentRow {
-    fn into_attempt(self) -> Result<Attempt, StoreError> {
-        let sale = self.sale.parse().map_err(StoreError::corrupt)?;
-        let entry = self.ledger_id.try_into().map_err(StoreError::corrupt)?;
-        let closing: Option<OrderEvent> =
-            self.closing.map(|word| word.parse().map_err(|_| StoreError::corrupt(&word))).transpose()?;
-        Ok(Attempt {
-            order: OrderId { sale, entry },
+    fn parse(self) -> Result<(Order, Attempt), StoreError> {
+        let closing =
+            self.closing.zip(self.closing_for).map(|(event, elapsed)| closing(&event, self.closing_note, elapsed));
+        let order = OrderRow {
+            sale: self.sale,
+            ledger_id: self.ledger_id,
+            version: self.version,
+            status: self.status,
+            pay_by: self.pay_by,
+            deadline: self.deadline,
+            reason: self.reason,
+            note: self.note,
+            declines: self.declines,
+            returned_at: self.returned_at,
+        };
+        let order = order.into_order()?;
+        let attempt = Attempt {
+            order: order.id,
             number: self.attempt.try_into().map_err(StoreError::corrupt)?,
-            intent: self.intent.map(|intent| intent.parse().map_err(StoreError::corrupt)).transpose()?,
+            intent: intent(self.intent)?,
             method: self.method.parse().map_err(StoreError::corrupt)?,
             amount: MinorUnits(self.amount),
             currency: self.currency.parse().map_err(StoreError::corrupt)?,
             state: self.state.parse().map_err(|_| StoreError::corrupt(&self.state))?,
-            closing: closing.zip(self.closing_since),
-        })
+            closing: closing.transpose()?,
+        };
+        Ok((order, attempt))
     }
+}
+
+fn closing(event: &str, words: Option<String>, elapsed: f64) -> Result<Closing, StoreError> {
+    Ok(Closing {
+        event: event.parse().map_err(|_| StoreError::corrupt(event))?,
+        note: note(words)?,
+        // A clock that is set back leaves a negative time.
+        elapsed: Duration::try_from_secs_f64(elapsed.max(0.0)).map_err(StoreError::corrupt)?,
+    })
+}
+
+fn intent(name: Option<String>) -> Result<Option<IntentId>, StoreError> {
+    name.map(|name| name.parse().map_err(StoreError::corrupt)).transpose()
 }
 
 #[async_trait]
@@ -90,65 +130,83 @@ impl PaymentArchive for PgArchive {
     async fn latest(&self, order: OrderId) -> Result<Option<(Order, Attempt)>, StoreError> {
         let row = sqlx::query_as!(
             PaymentRow,
-            "SELECT sales.id AS sale, ledger_id, attempt, intent, method, amount, currency, state, closing, closing_since
-             FROM payments JOIN sales ON sales.key = sale
+            "SELECT sales.id AS sale, ledger_id, version, status, pay_by, deadline, reason, note, declines, returned_at,
+                    attempt, intent, method, amount, currency, state, closing, closing_note,
+                    extract(epoch FROM clock_timestamp() - closing_since)::float8 AS closing_for
+             FROM payments JOIN orders USING (sale, ledger_id) JOIN sales ON sales.key = sale
              WHERE sales.id = $1 AND ledger_id = $2 ORDER BY attempt DESC LIMIT 1",
             order.sale.to_string(),
             order.entry.to_i64(),
         );
         let row = Statement::Payment.run(row.fetch_optional(&self.pool)).await?;
-        self.with_order(row).await
+        row.map(PaymentRow::parse).transpose()
     }
 
     async fn by_intent(&self, intent: &IntentId) -> Result<Option<(Order, Attempt)>, StoreError> {
         let row = sqlx::query_as!(
             PaymentRow,
-            "SELECT sales.id AS sale, ledger_id, attempt, intent, method, amount, currency, state, closing, closing_since
-             FROM payments JOIN sales ON sales.key = sale WHERE intent = $1",
+            "SELECT sales.id AS sale, ledger_id, version, status, pay_by, deadline, reason, note, declines, returned_at,
+                    attempt, intent, method, amount, currency, state, closing, closing_note,
+                    extract(epoch FROM clock_timestamp() - closing_since)::float8 AS closing_for
+             FROM payments JOIN orders USING (sale, ledger_id) JOIN sales ON sales.key = sale
+             WHERE intent = $1",
             intent.as_str(),
         );
         let row = Statement::Payment.run(row.fetch_optional(&self.pool)).await?;
-        self.with_order(row).await
+        row.map(PaymentRow::parse).transpose()
     }
 
-    async fn note_intent(&self, attempt: &Attempt, intent: &IntentId) -> Result<(), StoreError> {
+    async fn note_intent(&self, lease: Option<Lease>, attempt: &Attempt, intent: &IntentId) -> Result<(), StoreError> {
         let noted = sqlx::query!(
             "UPDATE payments SET intent = $4
-             WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2 AND attempt = $3 AND intent IS NULL",
+             WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2 AND attempt = $3 AND intent IS NULL
+               AND ($5::text IS NULL OR EXISTS (
+                   SELECT FROM leases WHERE name = $5 AND token = $6::bigint AND until > clock_timestamp() FOR SHARE
+               ))",
             attempt.order.sale.to_string(),
             attempt.order.entry.to_i64(),
             attempt.number as i16,
             intent.as_str(),
+            lease.map(|lease| <&str>::from(lease.work)),
+            lease.map(|lease| lease.token),
         );
         Statement::NoteIntent.run(noted.execute(&self.pool)).await.map(|_done| ())
     }
 
-    async fn close(&self, attempt: &Attempt, event: OrderEvent) -> Result<Attempt, StoreError> {
-        let row = sqlx::query!(
-            r#"UPDATE payments
-               SET closing = coalesce(closing, $4), closing_since = coalesce(closing_since, clock_timestamp()),
-                   look_at = clock_timestamp()
-               WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2 AND attempt = $3
-               RETURNING intent, closing AS "closing!", closing_since AS "since!""#,
+    async fn close(
+        &self,
+        lease: Option<Lease>,
+        attempt: &Attempt,
+        event: OrderEvent,
+        note: Option<&Note>,
+    ) -> Result<Option<Attempt>, StoreError> {
+        let row = sqlx::query_file!(
+            "src/infrastructure/postgres/queries/close_payment.sql",
             attempt.order.sale.to_string(),
             attempt.order.entry.to_i64(),
             attempt.number as i16,
             <&str>::from(event),
+            note.map(Note::as_str),
+            lease.map(|lease| <&str>::from(lease.work)),
+            lease.map(|lease| lease.token),
         );
-        let row = Statement::ClosePayment.run(row.fetch_one(&self.pool)).await?;
-        let kept = row.closing.parse().map_err(|_| StoreError::corrupt(&row.closing))?;
-        let intent = row.intent.map(|intent| intent.parse().map_err(StoreError::corrupt)).transpose()?;
-        Ok(Attempt { closing: Some((kept, row.since)), intent, ..attempt.clone() })
+        let Some(row) = Statement::ClosePayment.run(row.fetch_optional(&self.pool)).await? else { return Ok(None) };
+        let closing = closing(&row.event, row.note, row.elapsed)?;
+        Ok(Some(Attempt { closing: Some(closing), intent: intent(row.intent)?, ..attempt.clone() }))
     }
 
     async fn settle(
         &self,
+        held: Option<Lease>,
         told: Option<&EventId>,
         (order, change): (&Order, Option<&OrderChange>),
         (attempt, state): (&Attempt, AttemptState),
     ) -> Result<Commit, StoreError> {
         let mut lease = self.pool.lease().await.map_err(store_error)?;
         let mut transaction = Statement::Begin.run(lease.begin()).await?;
+        if let Some(held) = held {
+            hold(&mut transaction, held).await?;
+        }
         let commit = settle_in(&mut transaction, told, (order, change), (attempt, state)).await?;
         match commit {
             Commit::Done => Statement::Commit.run(transaction.commit()).await?,
@@ -158,7 +216,8 @@ impl PaymentArchive for PgArchive {
     }
 
     async fn take_due(&self, lease: Lease, pause: Duration, max: usize) -> Result<Vec<(Order, Attempt)>, StoreError> {
-        let rows = sqlx::query_file!(
+        let rows = sqlx::query_file_as!(
+            PaymentRow,
             "src/infrastructure/postgres/queries/take_due_payments.sql",
             <&str>::from(lease.work),
             lease.token,
@@ -166,32 +225,19 @@ impl PaymentArchive for PgArchive {
             max as i64,
         );
         let rows = Statement::TakeDuePayments.run(rows.fetch_all(&self.pool)).await?;
-        let mut due = Vec::with_capacity(rows.len());
-        for row in rows {
-            let row = sqlx::query_as!(
-                PaymentRow,
-                "SELECT sales.id AS sale, ledger_id, attempt, intent, method, amount, currency, state, closing,
-                        closing_since
-                 FROM payments JOIN sales ON sales.key = sale
-                 WHERE sales.id = $1 AND ledger_id = $2 AND attempt = $3",
-                row.sale,
-                row.ledger_id,
-                row.attempt,
-            );
-            let row = Statement::Payment.run(row.fetch_optional(&self.pool)).await?;
-            due.extend(self.with_order(row).await?);
-        }
-        Ok(due)
+        rows.into_iter().map(PaymentRow::parse).collect()
     }
 }
 
-impl PgArchive {
-    async fn with_order(&self, row: Option<PaymentRow>) -> Result<Option<(Order, Attempt)>, StoreError> {
-        let Some(attempt) = row.map(PaymentRow::into_attempt).transpose()? else { return Ok(None) };
-        let order = self.orders(&[attempt.order]).await?.remove(&attempt.order);
-        let order = order.ok_or_else(|| StoreError::Corrupt(format!("a payment of {} has no order", attempt.order)))?;
-        Ok(Some((order, attempt)))
-    }
+/// Keeps the lease of some work until the transaction ends: a claim by another holder waits. Fails if it is lost.
+async fn hold(transaction: &mut Transaction<'_, Postgres>, lease: Lease) -> Result<(), StoreError> {
+    let held = sqlx::query!(
+        "SELECT token FROM leases WHERE name = $1 AND token = $2 AND until > clock_timestamp() FOR SHARE",
+        <&str>::from(lease.work),
+        lease.token,
+    );
+    let held = Statement::SettlePayment.run(held.fetch_optional(&mut **transaction)).await?;
+    held.map(|_row| ()).ok_or(LEASE_LOST)
 }
 
 async fn settle_in(
@@ -223,7 +269,7 @@ async fn settle_in(
     let is_declined = state == AttemptState::Declined;
     let changed = sqlx::query!(
         "UPDATE orders
-         SET status = $5, version = version + 1, reason = $6, declines = declines + $7,
+         SET status = $5, version = version + 1, reason = $6, note = $8, declines = declines + $7,
              deadline = CASE WHEN $5 = 'RESERVED' THEN pay_by END,
              finished_at = CASE WHEN $5 = 'RESERVED' THEN NULL ELSE clock_timestamp() END
          WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2 AND version = $3 AND status = $4",
@@ -234,6 +280,7 @@ async fn settle_in(
         <&str>::from(to),
         reason.map(<&str>::from),
         i16::from(is_declined),
+        change.note().map(Note::as_str),
     );
     if Statement::SettlePayment.run(changed.execute(&mut **transaction)).await?.rows_affected() == 0 {
         ORDER_TRANSITIONS_REFUSED.increment(1);

@@ -63,7 +63,6 @@ impl PersistError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedEntry {
     pub id: LedgerId,
-    pub reason: RejectionReason,
     /// Its units are free again in the store.
     pub released: bool,
 }

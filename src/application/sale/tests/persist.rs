@@ -50,8 +50,7 @@ async fn an_entry_that_is_rejected_for_itself_affects_no_other() {
         durable(world.shop.receipt(code).await.unwrap().unwrap());
     }
     let rejections = world.archive.rejections(sale.id()).await.unwrap();
-    let reasons: Vec<_> = rejections.iter().map(|entry| (entry.reason, entry.released)).collect();
-    assert_eq!(reasons, [(RejectionReason::UnitSold, true), (RejectionReason::Invalid, true)]);
+    assert_eq!(rejections.iter().map(|entry| entry.released).collect::<Vec<_>>(), [true, true]);
     assert_eq!(rejections[1].id, unreadable);
     assert_eq!((world.free(1), world.free(5)), (vec![], vec![1]));
 }
@@ -97,9 +96,9 @@ async fn another_purchase_under_an_archived_id_is_rejected() {
         world.archive.fail_next_persist(PersistError::Duplicate);
     }
     world.write(&sale).await;
-    let reason = |entry: &RejectedEntry| (entry.reason, entry.released);
-    let rejections: Vec<_> = world.archive.rejections(sale.id()).await.unwrap().iter().map(reason).collect();
-    assert_eq!(rejections, [(RejectionReason::Invalid, true)]);
+    let is_released = |entry: &RejectedEntry| entry.released;
+    let rejections: Vec<_> = world.archive.rejections(sale.id()).await.unwrap().iter().map(is_released).collect();
+    assert_eq!(rejections, [true]);
     assert!(world.shop.receipt(code).await.unwrap().is_none());
     assert_eq!(world.free(2), [1]);
 }

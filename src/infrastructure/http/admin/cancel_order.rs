@@ -5,12 +5,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Required;
 
+use crate::application::ordering::Canceller;
 use crate::domain::shared::OrderId;
-use crate::infrastructure::http::ordering::cancel_body::{self, OUTCOME_UNKNOWN, note};
+use crate::infrastructure::http::ordering::cancel_body::{self, OUTCOME_UNKNOWN};
 use crate::infrastructure::http::ordering::order_body::OrderBody;
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, answer, query,
+    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, answer, query,
 };
 
 use super::ADMINISTRATION;
@@ -47,12 +48,11 @@ struct AdminCancelRequest {
 }
 
 async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
-    let id: OrderId = request.params.parse("order_id")?;
+    let order: OrderId = request.params.parse("order_id")?;
     let [] = query::read(request.query(), [])?;
     let AdminCancelRequest { reason } = request.required_json()?;
-    let mut errors = FieldErrors::default();
-    let note = note(&mut errors, Some(reason));
-    errors.check()?;
-    let view = context.payments.cancel_by_id(id, note).await.map_err(cancel_body::problem)?;
+    let note = cancel_body::note(Some(reason))?;
+    let canceller = Canceller::Administrator { order };
+    let view = context.payments.cancel(&canceller, note.as_ref()).await.map_err(cancel_body::problem)?;
     Ok(answer::ok(&OrderBody::new(view, context.shop.clock.now())))
 }

@@ -1,7 +1,8 @@
 //! The answers to a cancellation, and what its requests have in common.
 
 use crate::application::ordering::CancelError;
-use crate::domain::shared::limits::NOTE_CHARS_MAX;
+use crate::domain::ordering::{Note, OrderStatus};
+use crate::infrastructure::http::platform::openapi::schema::reference;
 use crate::infrastructure::http::platform::store_failure::while_selling;
 use crate::infrastructure::http::platform::{Description, FieldErrors, Problem, ProblemCode};
 
@@ -14,18 +15,10 @@ pub const OUTCOME_UNKNOWN: &str = "It is not known whether the order was cancell
 const ORDER_STATUS: &str = "order_status";
 
 /// Checks the words of a person who cancels.
-pub fn note(errors: &mut FieldErrors, reason: Option<String>) -> Option<String> {
-    let is_plain = |reason: &String| {
-        (1..=NOTE_CHARS_MAX).contains(&reason.chars().count()) && !reason.chars().any(char::is_control)
-    };
-    match reason {
-        Some(reason) if !is_plain(&reason) => {
-            let rule = format!("must have 1 to {NOTE_CHARS_MAX} characters, none of them a control character");
-            errors.add("reason", &rule);
-            None
-        }
-        reason => reason,
-    }
+pub fn note(reason: Option<String>) -> Result<Option<Note>, Problem> {
+    let mut errors = FieldErrors::default();
+    let note = errors.parse("reason", reason);
+    errors.check().map(|()| note)
 }
 
 /// Turns an error into its problem.
@@ -43,9 +36,6 @@ pub fn problem(error: CancelError) -> Problem {
 
 /// Describes the problems of a cancellation.
 pub fn describe(description: Description) -> Description {
-    use crate::domain::ordering::OrderStatus;
-    use crate::infrastructure::http::platform::openapi::schema::reference;
-
     description
         .problems([ProblemCode::InvalidRequest, ProblemCode::OrderNotFound])
         .with_schema::<OrderStatus>()

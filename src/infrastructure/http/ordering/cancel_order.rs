@@ -5,14 +5,15 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Required;
 
+use crate::application::ordering::Canceller;
 use crate::domain::shared::{CheckoutCode, UserId};
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, answer, json, query,
+    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, answer, json, query,
 };
 
 use super::ORDERING;
-use super::cancel_body::{self, OUTCOME_UNKNOWN, note};
+use super::cancel_body::{self, OUTCOME_UNKNOWN};
 use super::order_body::OrderBody;
 
 pub static ENDPOINT: Endpoint = Endpoint {
@@ -56,11 +57,10 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let code: CheckoutCode = request.params.parse("code")?;
     let [] = query::read(request.query(), [])?;
     let CancelRequest { user_id, reason } = request.required_json()?;
-    let mut errors = FieldErrors::default();
-    let note = note(&mut errors, reason);
-    errors.check()?;
+    let note = cancel_body::note(reason)?;
     context.rates.check_code(&request.counted, code)?;
     context.rates.check_user(&request.counted, &user_id)?;
-    let view = context.payments.cancel(code, user_id, note).await.map_err(cancel_body::problem)?;
+    let canceller = Canceller::User { code, user: user_id };
+    let view = context.payments.cancel(&canceller, note.as_ref()).await.map_err(cancel_body::problem)?;
     Ok(answer::ok(&OrderBody::new(view, context.shop.clock.now())))
 }

@@ -32,7 +32,7 @@ async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem>
     let code: CheckoutCode = request.params.parse("code")?;
     let [] = query::read(request.query(), [])?;
     context.rates.check_code(&request.counted, code)?;
-    let view = context.orders.by_code(code).await?.ok_or_else(order_not_found)?;
+    let (view, attempt) = context.payments.by_code(code).await?.ok_or_else(order_not_found)?;
     context.rates.count_user(&view.receipt.user_id);
-    Ok(answer::ok(&OrderBody::new(view, context.shop.clock.now())))
+    Ok(answer::ok(&OrderBody::with_payment(view, attempt, context.shop.clock.now())))
 }

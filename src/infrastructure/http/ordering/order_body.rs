@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::application::ordering::OrderView;
 use crate::domain::ordering::{OrderReason, OrderStatus};
+use crate::domain::payment::{Attempt, AttemptState};
 use crate::domain::sale::ReceiptLine;
 use crate::domain::shared::limits::PAYMENT_ATTEMPTS;
 use crate::domain::shared::{Currency, ItemId, Money, OrderId, SaleId, UserId};
@@ -34,6 +35,10 @@ pub struct OrderBody {
     server_time: DateTime<Utc>,
     /// Payments that may still be declined before the order is cancelled.
     attempts_left: u32,
+    /// The latest attempt to pay it. Only `GET /orders/{code}` shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    payment: Option<PaymentBody>,
     /// The reason of an end without payment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -49,7 +54,23 @@ struct OrderedItem {
     quantity: u32,
 }
 
+/// An attempt to pay an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderPayment)]
+struct PaymentBody {
+    status: AttemptState,
+    /// The means of payment, as it was sent.
+    #[schema(min_length = 1, max_length = 128)]
+    method: String,
+}
+
 impl OrderBody {
+    /// The order at this time, with the latest attempt to pay it.
+    pub fn with_payment(view: OrderView, attempt: Option<Attempt>, now: DateTime<Utc>) -> Self {
+        let payment = attempt.map(|attempt| PaymentBody { status: attempt.state, method: attempt.method.to_string() });
+        OrderBody { payment, ..OrderBody::new(view, now) }
+    }
+
     /// The order at this time.
     pub fn new(view: OrderView, now: DateTime<Utc>) -> Self {
         let OrderView { order, receipt } = view;
@@ -68,6 +89,7 @@ impl OrderBody {
             pay_by: receipt.pay_by,
             server_time: now,
             attempts_left: PAYMENT_ATTEMPTS.saturating_sub(order.declines),
+            payment: None,
             reason: order.reason,
         }
     }

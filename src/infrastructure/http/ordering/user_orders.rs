@@ -4,9 +4,10 @@ use hyper::Method;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::shared::{OrderId, SaleId, UserId};
+use crate::domain::shared::OrderId;
+use crate::infrastructure::http::platform::user_list::UserList;
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, query,
+    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, answer, user_list,
 };
 
 use super::ORDERING;
@@ -22,13 +23,10 @@ pub static ENDPOINT: Endpoint = Endpoint {
 
 fn describe() -> Description {
     let description = "Lists orders without their checkout codes, newest first.";
-    Description::new(ORDERING, "listOrders", "List the orders of a user", description)
+    let described = Description::new(ORDERING, "listOrders", "List the orders of a user", description)
         .examples(include_str!("user_orders.json"))
-        .path::<UserId>("user_id")
-        .query::<SaleId>("sale_id", "Only orders in this sale")
-        .query::<OrderId>("cursor", "The `next_cursor` of the previous page")
-        .answer::<OrdersBody>(200, "One page of orders")
-        .problems([ProblemCode::InvalidRequest])
+        .answer::<OrdersBody>(200, "One page of orders");
+    user_list::describe(described)
 }
 
 /// One page of the orders of a user, newest first.
@@ -43,13 +41,7 @@ struct OrdersBody {
 }
 
 async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
-    let user: UserId = request.params.parse("user_id")?;
-    let [sale_id, cursor] = query::read(request.query(), ["sale_id", "cursor"])?;
-    let mut errors = FieldErrors::default();
-    let sale: Option<SaleId> = errors.parse("sale_id", sale_id);
-    let after: Option<OrderId> = errors.parse("cursor", cursor);
-    errors.check()?;
-    context.rates.check_user(&request.counted, &user)?;
+    let UserList { user, sale, after } = user_list::read(context, request)?;
     let page = context.orders.orders_of(&user, sale, after).await?;
     let now = context.shop.clock.now();
     let orders = page.entries.into_iter().map(|view| OrderBody::new(view, now)).collect();

@@ -37,6 +37,7 @@ pub mod store_failure;
 pub mod timed_stream;
 pub mod timestamp;
 pub mod unsent;
+pub mod user_list;
 
 // The names that nearly every endpoint uses.
 pub use answer::Answer;

@@ -4,9 +4,10 @@ use hyper::Method;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::shared::{OrderId, SaleId, UserId};
+use crate::domain::shared::OrderId;
+use crate::infrastructure::http::platform::user_list::UserList;
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, query,
+    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, answer, user_list,
 };
 
 use super::BROWSING;
@@ -22,13 +23,10 @@ pub static ENDPOINT: Endpoint = Endpoint {
 
 fn describe() -> Description {
     let description = "Lists receipts without their codes, newest first.";
-    Description::new(BROWSING, "listPurchases", "List the purchases of a user", description)
+    let described = Description::new(BROWSING, "listPurchases", "List the purchases of a user", description)
         .examples(include_str!("user_purchases.json"))
-        .path::<UserId>("user_id")
-        .query::<SaleId>("sale_id", "Only purchases in this sale")
-        .query::<OrderId>("cursor", "The `next_cursor` of the previous page")
-        .answer::<PurchasesBody>(200, "One page of receipts")
-        .problems([ProblemCode::InvalidRequest])
+        .answer::<PurchasesBody>(200, "One page of receipts");
+    user_list::describe(described)
 }
 
 /// One page of the purchases of a user, newest first.
@@ -43,13 +41,7 @@ struct PurchasesBody {
 }
 
 async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
-    let user: UserId = request.params.parse("user_id")?;
-    let [sale_id, cursor] = query::read(request.query(), ["sale_id", "cursor"])?;
-    let mut errors = FieldErrors::default();
-    let sale: Option<SaleId> = errors.parse("sale_id", sale_id);
-    let after: Option<OrderId> = errors.parse("cursor", cursor);
-    errors.check()?;
-    context.rates.check_user(&request.counted, &user)?;
+    let UserList { user, sale, after } = user_list::read(context, request)?;
     let page = context.shop.receipts_of(&user, sale, false, after).await?;
     let purchases = page.entries.into_iter().map(ReceiptBody::without_code).collect();
     Ok(answer::ok(&PurchasesBody { purchases, next_cursor: page.next }))

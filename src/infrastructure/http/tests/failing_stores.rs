@@ -49,7 +49,13 @@ pub fn shop(fault: StoreFault) -> Arc<Shop> {
 pub fn payments(shop: Arc<Shop>) -> Arc<Payments> {
     let archive = Arc::new(MemoryOrders::default());
     let orders = Arc::new(Orders::new(archive.clone(), archive, shop));
-    Arc::new(Payments::new(Arc::new(NoPayments), Arc::new(NoProvider), orders, PaymentSettings::NONE.times()))
+    Arc::new(Payments::new(
+        Arc::new(NoPayments),
+        Arc::new(NoPayments),
+        Arc::new(NoProvider),
+        orders,
+        PaymentSettings::NONE.times(),
+    ))
 }
 
 /// A shop without a sale.

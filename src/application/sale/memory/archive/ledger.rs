@@ -63,14 +63,14 @@ impl LedgerArchive for MemoryArchive {
         sale: SaleId,
         after: LedgerId,
         entry: &LedgerEntry,
-        rejection: &Rejection,
+        _: &Rejection,
     ) -> Result<(), PersistError> {
         self.run(ArchiveCall::Reject, |state| {
             let archived = state.at_cursor(epoch, sale, after)?;
             if archived.rejected.iter().any(|rejected| rejected.id == entry.id) {
                 return Err(rejected(RejectionReason::Invalid, "the entry is filed already"));
             }
-            archived.rejected.push(RejectedEntry { id: entry.id, reason: rejection.reason, released: false });
+            archived.rejected.push(RejectedEntry { id: entry.id, released: false });
             archived.rejected.sort_by_key(|rejected| rejected.id);
             archived.ledger = entry.id;
             Ok(())

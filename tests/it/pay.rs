@@ -1,0 +1,157 @@
+//! The answers to a request to pay, and what an order shows of its payment.
+
+use std::time::Duration;
+
+use flashsale::application::ordering::ports::{End, OrderArchive};
+use flashsale::application::payment::ports::{Commit, NewAttempt, OrderChange, PaymentArchive};
+use flashsale::domain::ordering::{Order, OrderReason, OrderStatus, Version};
+use flashsale::domain::payment::{AttemptState, MinorUnits};
+use flashsale::domain::sale::PaymentWindow;
+use flashsale::domain::shared::{Currency, OrderId};
+use flashsale::infrastructure::payment::PaymentSettings;
+use flashsale::infrastructure::postgres::PgArchive;
+use serde_json::{Value, json};
+
+use crate::harness::client::Answer;
+use crate::harness::provider::Provider;
+use crate::harness::service::{Instance, World};
+use crate::harness::{eventually, stores};
+
+async fn world(payment: PaymentSettings) -> World {
+    World::new().await.with(|world| {
+        world.settings.payment_window = PaymentWindow::try_from(600).ok();
+        world.payment = payment;
+    })
+}
+
+async fn provider() -> Provider {
+    Provider::start(&stores::empty_database().await, &[]).await
+}
+
+async fn buy(shop: &Instance, item: &str) -> (String, OrderId) {
+    let code = shop.client.cart("ann", &[item]).await;
+    let receipt = shop.client.purchase(&code).await.expect(200).json();
+    (code, receipt["order_id"].as_str().and_then(|id| id.parse().ok()).expect("an id"))
+}
+
+async fn pay(shop: &Instance, code: &str, method: &str) -> Answer {
+    shop.client.post_json(&format!("/orders/{code}/pay"), json!({ "payment_method": method })).await
+}
+
+async fn order(shop: &Instance, code: &str) -> Value {
+    shop.client.get(&format!("/orders/{code}")).await.expect(200).json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_shows_its_latest_payment() {
+    let provider = provider().await;
+    let world = world(provider.settings()).await;
+    let shop = world.start().await;
+    let (code, _) = buy(&shop, "1").await;
+    assert_eq!(order(&shop, &code).await.get("payment"), None);
+    for (method, status) in [("pm_declined", "DECLINED"), ("pm_slow", "PENDING")] {
+        pay(&shop, &code, method).await;
+        assert_eq!(order(&shop, &code).await["payment"], json!({ "status": status, "method": method }));
+    }
+    let (paid, _) = buy(&shop, "2").await;
+    pay(&shop, &paid, "pm_ok").await.expect(200);
+    assert_eq!(order(&shop, &paid).await["payment"], json!({ "status": "SUCCEEDED", "method": "pm_ok" }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_has_ended_is_not_charged() {
+    let provider = provider().await;
+    let world = world(provider.settings()).await;
+    let shop = world.start().await;
+    let (cancelled, _) = buy(&shop, "1").await;
+    shop.client.post_json(&format!("/orders/{cancelled}/cancel"), json!({ "user_id": "ann" })).await.expect(200);
+    for _ in 0..2 {
+        let refused = pay(&shop, &cancelled, "pm_ok").await.expect_problem(409, "order_invalid_state");
+        assert_eq!(refused["order_status"], "CANCELLED");
+    }
+    let (late, _) = buy(&shop, "2").await;
+    let overdue = "UPDATE orders SET deadline = now() - interval '1 s' WHERE status = 'RESERVED'";
+    sqlx::query(overdue).execute(&world.database).await.expect("the rows are valid");
+    for _ in 0..2 {
+        pay(&shop, &late, "pm_ok").await.expect_problem(410, "order_expired");
+    }
+    eventually("it has ended", || async { order(&shop, &late).await["status"] == "EXPIRED" }).await;
+    pay(&shop, &late, "pm_ok").await.expect_problem(410, "order_expired");
+    assert_eq!(provider.api.report().await["charges"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_cannot_be_committed_is_unknown_and_is_charged_once() {
+    let provider = provider().await;
+    let world = world(PaymentSettings { ask_after: Duration::from_secs(1), ..provider.settings() }).await;
+    let shop = world.start().await;
+    let (code, _) = buy(&shop, "1").await;
+    let refused = "ALTER TABLE payments ADD CONSTRAINT none_succeeds CHECK (state <> 'SUCCEEDED')";
+    sqlx::query(refused).execute(&world.database).await.expect("no payment has succeeded");
+    let unknown = pay(&shop, &code, "pm_ok").await.expect_problem(503, "unavailable");
+    assert_eq!(unknown["outcome"], "unknown");
+    assert_eq!(order(&shop, &code).await["status"], "PAYMENT_PENDING");
+    let repeated = pay(&shop, &code, "pm_ok").await.expect(202);
+    assert_eq!(repeated.header("location"), Some(format!("/orders/{code}").as_str()));
+    let allowed = "ALTER TABLE payments DROP CONSTRAINT none_succeeds";
+    sqlx::query(allowed).execute(&world.database).await.expect("it exists");
+    eventually("it is paid", || async { order(&shop, &code).await["status"] == "PAID" }).await;
+    pay(&shop, &code, "pm_ok").await.expect(200);
+    let report = provider.api.report().await;
+    assert_eq!((&report["charges"], &report["double_charges"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_provider_no_payment_begins() {
+    let world = world(PaymentSettings::NONE).await;
+    let shop = world.start().await;
+    let (code, _) = buy(&shop, "1").await;
+    let refused = pay(&shop, &code, "pm_ok").await.expect_problem(503, "unavailable");
+    assert_eq!(refused.get("outcome"), None, "nothing was begun");
+    assert_eq!(
+        (&order(&shop, &code).await["status"], &order(&shop, &code).await["version"]),
+        (&json!("RESERVED"), &json!(1))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_to_an_older_version_of_an_order_is_refused_and_counted() {
+    let world = world(PaymentSettings::NONE).await;
+    let shop = world.start().await;
+    let (_, id) = buy(&shop, "1").await;
+    let archive = PgArchive::connect(&world.database_url, 2).await.expect("PostgreSQL answers");
+    let read = async || archive.orders(&[id]).await.expect("it answers").remove(&id).expect("it exists");
+    let refused = async || {
+        let text = String::from_utf8(shop.client.get("/metrics").await.expect(200).body.to_vec()).expect("text");
+        let series = text.lines().find_map(|line| line.strip_prefix("flashsale_order_transitions_refused_total "));
+        series.and_then(|count| count.parse::<f64>().ok()).expect("it is counted")
+    };
+    let new = NewAttempt {
+        method: "pm_ok".parse().expect("a method"),
+        amount: MinorUnits(1),
+        currency: Currency::EUR,
+        patience: Duration::from_secs(600),
+        ask_after: Duration::from_secs(600),
+    };
+    let older = |order: &Order| Order { version: Version(order.version.0 - 1), ..order.clone() };
+    let end = End { status: OrderStatus::Expired, reason: OrderReason::ReservationTtl, note: None };
+
+    let before = refused().await;
+    let reserved = read().await;
+    assert_eq!(archive.begin(&older(&reserved), &new).await.expect("it answers"), None);
+    assert!(refused().await > before, "a payment of an older version");
+    let before = refused().await;
+    assert_eq!(archive.end(&older(&reserved), &end, None).await.expect("it answers"), None);
+    assert!(refused().await > before, "an end of an older version");
+    assert_eq!(read().await, reserved);
+
+    let attempt = archive.begin(&reserved, &new).await.expect("it answers").expect("it is reserved");
+    let (pending, before) = (read().await, refused().await);
+    let paid = (&attempt, AttemptState::Succeeded);
+    let settled = archive.settle(None, None, (&older(&pending), Some(&OrderChange::Paid)), paid).await;
+    assert_eq!(settled.expect("it answers"), Commit::Moved);
+    assert!(refused().await > before, "a settlement of an older version");
+    assert_eq!(read().await, pending);
+    let (_, attempt) = archive.latest(id).await.expect("it answers").expect("it has begun");
+    assert_eq!(attempt.state, AttemptState::Pending, "the attempt is as before");
+}
