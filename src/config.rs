@@ -9,14 +9,13 @@ use std::time::Duration;
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Command};
-use hyper::Uri;
 
 use crate::application::sale::Settings;
 use crate::domain::sale::PaymentWindow;
 use crate::domain::shared::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
 use crate::infrastructure::http::{AdminToken, HttpSettings, Rate, TrustedProxies, TrustedProxy};
 use crate::infrastructure::local;
-use crate::infrastructure::payment::{PaymentSettings, ProviderKey, WebhookSecret};
+use crate::infrastructure::payment::{PaymentSettings, ProviderKey, ProviderUrl, WebhookSecret};
 use crate::infrastructure::telemetry::LogFormat;
 
 pub use crate::infrastructure::telemetry::TraceConfig;
@@ -180,7 +179,7 @@ pub struct HttpConfig {
     #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 0)]
     pub max_connections_per_address: usize,
 
-    /// Requests of a class (purchase, checkout, read, admin) that are processed at the same time; more are refused with 503
+    /// Requests of a class (purchase, checkout, read, admin, webhook) that are processed at the same time; more are refused with 503
     #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 10_000)]
     pub max_in_flight: usize,
 
@@ -200,15 +199,15 @@ pub struct HttpConfig {
 /// The payments of orders.
 #[derive(Debug, Clone, Args)]
 pub struct PaymentConfig {
-    /// Payment provider: http://host:port; without it orders cannot be paid
+    /// Payment provider: https://host; without it orders cannot be paid
     #[arg(long, env = "PAYMENT_PROVIDER_URL", requires_all = ["payment_provider_key", "payment_webhook_secret"])]
-    pub payment_provider_url: Option<Uri>,
+    pub payment_provider_url: Option<ProviderUrl>,
 
     /// Key of this service at the payment provider
     #[arg(long, env = "PAYMENT_PROVIDER_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub payment_provider_key: Option<String>,
 
-    /// Secret with which the payment provider signs its events
+    /// Secret with which the payment provider signs its events; while it is changed, both: old,new
     #[arg(long, env = "PAYMENT_WEBHOOK_SECRET", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub payment_webhook_secret: Option<String>,
 

@@ -11,10 +11,10 @@ use crate::application::payment::Payments;
 use crate::application::sale::{Settings, Shop};
 use crate::config::{HttpConfig, StoreUrls};
 use crate::infrastructure::http::{self, HttpSettings, Surface};
-use crate::infrastructure::payment::PaymentSettings;
+use crate::infrastructure::payment::{PaymentSettings, RootCertificateError};
 use crate::infrastructure::postgres::{self, PgArchive};
 use crate::infrastructure::redis::{self, RedisStore};
-use crate::infrastructure::{accept_queue, background, metrics, open_files};
+use crate::infrastructure::{accept_queue, background, metrics, open_files, payment};
 
 /// Longest wait for stores that are not up yet when the service starts.
 const STORES_PATIENCE: Duration = Duration::from_secs(30);
@@ -37,6 +37,8 @@ pub enum ServiceError {
     Invalid(#[from] crate::domain::shared::Invalid),
     #[error("cannot listen on {0}: choose another address, or stop the program that uses it")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
+    #[error(transparent)]
+    RootCertificate(#[from] RootCertificateError),
     #[error("a background task has lost its supervisor, so the service stopped: start it again")]
     Unsupervised,
 }
@@ -76,7 +78,7 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, 
     let requests = Arc::new(archive.for_requests());
     let shop = Arc::new(Shop::new(redis, archive.clone(), requests.clone(), settings));
     let orders = Arc::new(Orders::new(requests.clone(), archive.clone(), shop.clone()));
-    let payments = payments_through(&PaymentSettings::NONE, &requests, orders);
+    let payments = payments_through(&PaymentSettings::NONE, &requests, orders)?;
     Ok(Service { shop, payments, archive, requests })
 }
 
@@ -108,10 +110,10 @@ async fn connect_redis(url: &str) -> Result<RedisStore, redis::ConnectError> {
 }
 
 impl Service {
-    /// The same service with payments through this provider.
-    pub fn paid_through(self, settings: &PaymentSettings) -> Self {
-        let payments = payments_through(settings, &self.requests, self.payments.orders.clone());
-        Service { payments, ..self }
+    /// The same service with payments through this provider. Fails if its certificates cannot be read.
+    pub fn paid_through(self, settings: &PaymentSettings) -> Result<Self, ServiceError> {
+        let payments = payments_through(settings, &self.requests, self.payments.orders.clone())?;
+        Ok(Service { payments, ..self })
     }
 
     /// Serves until `shutdown`. Then it answers the requests in flight, waits for the ledger to be archived, and stops
@@ -151,8 +153,12 @@ impl Service {
     }
 }
 
-fn payments_through(settings: &PaymentSettings, archive: &Arc<PgArchive>, orders: Arc<Orders>) -> Arc<Payments> {
-    Arc::new(Payments::new(archive.clone(), settings.provider(), orders, settings.times()))
+fn payments_through(
+    settings: &PaymentSettings,
+    archive: &Arc<PgArchive>,
+    orders: Arc<Orders>,
+) -> Result<Arc<Payments>, ServiceError> {
+    Ok(Arc::new(Payments::new(archive.clone(), settings.provider()?, orders, settings.times())))
 }
 
 async fn serve_http(
@@ -176,6 +182,7 @@ fn register_metrics() {
     metrics::install();
     background::metrics::register();
     http::register_metrics();
+    payment::metrics::register();
     postgres::metrics::register();
     redis::metrics::register();
 }

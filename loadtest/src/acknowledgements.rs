@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
-use crate::api::Receipt;
+use chrono::{DateTime, Utc};
+
+use crate::api::{OrderStatus, Receipt};
 
 /// All acknowledged purchases, and all items that were refused as sold.
 #[derive(Debug, Default)]
 pub struct Acknowledgements {
     purchases: HashMap<String, AcknowledgedPurchase>,
     refused: HashSet<String>,
+    /// Items of which an order gave units back.
+    returned: HashSet<String>,
 }
 
 /// One acknowledged purchase.
@@ -20,6 +24,17 @@ struct AcknowledgedPurchase {
     user: String,
     units: u64,
     items: Vec<(String, u32)>,
+    /// Set if the purchase is an order that must be paid.
+    pay_by: Option<DateTime<Utc>>,
+    /// The end of the order, as the service told it first.
+    end: Option<OrderStatus>,
+}
+
+impl AcknowledgedPurchase {
+    /// Returns true unless its units are for sale again.
+    fn is_owned(&self) -> bool {
+        !matches!(self.end, Some(OrderStatus::Cancelled | OrderStatus::Expired))
+    }
 }
 
 /// A receipt compared with earlier receipts for the same code.
@@ -55,9 +70,26 @@ impl Acknowledgements {
         self.refused.extend(items);
     }
 
-    /// Returns true if this item was refused as sold.
+    /// Returns true if this item was refused as sold, and no order gave a unit of it back.
     pub fn was_refused(&self, item: &str) -> bool {
-        self.refused.contains(item)
+        self.refused.contains(item) && !self.returned.contains(item)
+    }
+
+    /// Returns the code of every order that must be paid, and the last time by which one must be.
+    pub fn orders(&self) -> (Vec<String>, Option<DateTime<Utc>>) {
+        let orders = self.purchases.iter().filter_map(|(code, purchase)| Some((code.clone(), purchase.pay_by?)));
+        let (codes, times): (Vec<String>, Vec<DateTime<Utc>>) = orders.unzip();
+        (codes, times.into_iter().max())
+    }
+
+    /// Notes that the service told this end of an order. Returns false if it told another end before.
+    pub fn note_end(&mut self, code: &str, end: OrderStatus) -> bool {
+        let Some(purchase) = self.purchases.get_mut(code) else { return true };
+        let told = *purchase.end.get_or_insert(end);
+        if !purchase.is_owned() {
+            self.returned.extend(purchase.items.iter().map(|(item, _)| item.clone()));
+        }
+        told == end
     }
 
     /// Returns the code of every acknowledged purchase.
@@ -70,16 +102,17 @@ impl Acknowledgements {
         self.purchases.get(code).is_some_and(|purchase| purchase.digest == digest(body))
     }
 
-    /// Returns the acknowledged units of each sale.
-    pub fn units_by_sale(&self) -> BTreeMap<String, u64> {
-        let mut units = BTreeMap::new();
+    /// Returns the acknowledged units of each sale: those that are owned, and those that orders gave back.
+    pub fn units_by_sale(&self) -> BTreeMap<String, (u64, u64)> {
+        let mut units: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for purchase in self.purchases.values() {
-            *units.entry(purchase.sale.clone()).or_default() += purchase.units;
+            let (owned, returned) = units.entry(purchase.sale.clone()).or_default();
+            *if purchase.is_owned() { owned } else { returned } += purchase.units;
         }
         units
     }
 
-    /// Returns the acknowledged units of each item of a sale.
+    /// Returns the owned units of each item of a sale.
     pub fn units_by_item(&self, sale: &str) -> HashMap<String, u32> {
         let mut units = HashMap::new();
         for (item, quantity) in self.purchases_of(sale).flat_map(|purchase| &purchase.items) {
@@ -88,7 +121,7 @@ impl Acknowledgements {
         units
     }
 
-    /// Returns the highest number of acknowledged units of one user in this sale, and the number of users with more
+    /// Returns the highest number of owned units of one user in this sale, and the number of users with more
     /// than `limit`.
     pub fn ownership(&self, sale: &str, limit: u32) -> (u64, u64) {
         let mut units: HashMap<&str, u64> = HashMap::new();
@@ -99,8 +132,9 @@ impl Acknowledgements {
         (units.into_values().max().unwrap_or(0), over as u64)
     }
 
+    /// Iterates over the purchases of a sale whose units are owned.
     fn purchases_of(&self, sale: &str) -> impl Iterator<Item = &AcknowledgedPurchase> {
-        self.purchases.values().filter(move |purchase| purchase.sale == sale)
+        self.purchases.values().filter(move |purchase| purchase.sale == sale && purchase.is_owned())
     }
 }
 
@@ -109,8 +143,15 @@ fn parse(body: &[u8]) -> Option<(String, AcknowledgedPurchase)> {
     let items: Vec<_> =
         receipt.purchased_items.into_iter().filter(|line| line.sold).map(|line| (line.id, line.quantity)).collect();
     let units: u64 = items.iter().map(|(_, quantity)| u64::from(*quantity)).sum();
-    let purchase =
-        AcknowledgedPurchase { digest: digest(body), sale: receipt.sale_id, user: receipt.user_id, units, items };
+    let purchase = AcknowledgedPurchase {
+        digest: digest(body),
+        sale: receipt.sale_id,
+        user: receipt.user_id,
+        units,
+        items,
+        pay_by: receipt.pay_by,
+        end: None,
+    };
     (units == receipt.total_purchased && units > 0).then_some((receipt.code, purchase))
 }
 
@@ -166,11 +207,31 @@ pub mod tests {
         acknowledgements.record(receipt("c2", "ann", &["s-2"]).as_bytes());
         let missed = receipt("c3", "bob", &["s-3", "s-4"]).replacen("true},{", "false},{", 1);
         acknowledgements.record(missed.replace("total_purchased\":2", "total_purchased\":1").as_bytes());
-        assert_eq!(acknowledgements.units_by_sale(), [("s".to_owned(), 4)].into());
+        assert_eq!(acknowledgements.units_by_sale(), [("s".to_owned(), (4, 0))].into());
         assert_eq!(
             acknowledgements.units_by_item("s"),
             [("s-1", 1), ("s-2", 2), ("s-4", 1)].map(|(item, units)| (item.to_owned(), units)).into()
         );
         assert_eq!((acknowledgements.ownership("s", 3), acknowledgements.ownership("s", 2)), ((3, 0), (3, 1)));
+    }
+
+    #[test]
+    fn units_of_an_order_that_ended_without_payment_are_owned_by_nobody() {
+        let mut acknowledgements = Acknowledgements::default();
+        for (code, items) in [("c1", ["s-1", "s-2"]), ("c2", ["s-3", "s-4"])] {
+            let order = receipt(code, "ann", &items)
+                .replace("true,\"order_id", r#"true,"pay_by":"2026-11-20T09:00:00Z","order_id"#);
+            assert_eq!(acknowledgements.record(order.as_bytes()), Acknowledgement::First(2));
+        }
+        assert_eq!(acknowledgements.orders().0.len(), 2);
+        acknowledgements.record_refused(["s-1", "s-3", "s-9"].map(str::to_owned));
+        assert!(
+            acknowledgements.note_end("c1", OrderStatus::Expired) && acknowledgements.note_end("c2", OrderStatus::Paid)
+        );
+        assert!(!acknowledgements.note_end("c1", OrderStatus::Paid));
+        assert_eq!(acknowledgements.units_by_sale(), [("s".to_owned(), (2, 2))].into());
+        assert_eq!(acknowledgements.units_by_item("s").len(), 2);
+        assert_eq!(acknowledgements.ownership("s", 2), (2, 0));
+        assert_eq!(["s-1", "s-3", "s-9"].map(|item| acknowledgements.was_refused(item)), [false, true, true]);
     }
 }

@@ -13,6 +13,8 @@ use crate::acknowledgements::Acknowledgement;
 use crate::api::{Items, Sale};
 use crate::context::RunContext;
 use crate::monitor::ObservedSales;
+use crate::order_audit::{OrderAudit, audit_orders};
+use crate::private_service::ProviderAccess;
 use crate::purchase::{PurchaseOutcome, PurchaseRequest};
 
 /// Concurrent requests.
@@ -34,9 +36,15 @@ pub struct SaleAudit {
     pub total_units: u64,
     pub sold_before: u64,
     pub sold_after: u64,
+    /// Acknowledged units, without those that orders gave back.
     #[serde(rename = "told")]
-    pub units_acknowledged: u64,
-    /// Items with more acknowledged units than stock.
+    pub units_owned: u64,
+    /// Acknowledged units that orders gave back.
+    pub units_returned: u64,
+    /// The stock of all items, and what is left of it according to their pages.
+    pub stock: u64,
+    pub units_free: u64,
+    /// Items with more owned units than stock.
     pub oversold: u64,
     /// Items that were refused as sold and are still available.
     #[serde(rename = "refused_and_there")]
@@ -60,21 +68,25 @@ pub struct Audit {
     pub missing: u64,
     /// Acknowledged purchases with another receipt than before.
     pub different: u64,
+    /// The orders, if purchases had to be paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orders: Option<OrderAudit>,
     /// Errors of the audit itself.
     pub failures: Vec<String>,
 }
 
-/// Audits all purchases and sales of a run.
-pub async fn audit(context: &Rc<RunContext>, sales: &ObservedSales) -> Audit {
+/// Audits all purchases, orders and sales of a run.
+pub async fn audit(context: &Rc<RunContext>, sales: &ObservedSales, provider: Option<&ProviderAccess>) -> Audit {
     sleep(DRAIN_WAIT).await;
     let mut audit = Audit::default();
     resolve_outcomes(context, &mut audit).await;
+    audit.orders = audit_orders(context, provider, &mut audit.failures).await;
     check_acknowledged(context, &mut audit).await;
     let units_by_sale = context.acknowledgements.borrow().units_by_sale();
     let ids: BTreeSet<String> = units_by_sale.keys().cloned().chain(sales.ids()).collect();
     for id in ids {
-        let units_acknowledged = units_by_sale.get(&id).copied().unwrap_or(0);
-        match audit_sale(context, sales, id, units_acknowledged).await {
+        let units = units_by_sale.get(&id).copied().unwrap_or_default();
+        match audit_sale(context, sales, id, units).await {
             Ok(sale) => audit.sales.push(sale),
             Err(error) => audit.failures.push(error),
         }
@@ -133,7 +145,7 @@ async fn check_acknowledged(context: &Rc<RunContext>, audit: &mut Audit) {
 }
 
 /// Runs `act` for every element, [`CONCURRENCY`] at a time.
-async fn for_each_concurrently<T: 'static, C: Clone + 'static>(
+pub async fn for_each_concurrently<T: 'static, C: Clone + 'static>(
     elements: Vec<T>,
     context: &C,
     act: impl AsyncFn(C, T) + Copy + 'static,
@@ -155,51 +167,67 @@ async fn audit_sale(
     context: &RunContext,
     sales: &ObservedSales,
     id: String,
-    units_acknowledged: u64,
+    (units_owned, units_returned): (u64, u64),
 ) -> Result<SaleAudit, String> {
     let deadline = Instant::now() + CATCH_UP_TIMEOUT;
     let sold_before = sales.sold_before(&id);
+    let expected = sold_before + units_owned;
     let sale = loop {
         let sale: Sale = context.client.get_json(&format!("/sales/{id}")).await?;
-        if sale.units_sold >= sold_before + units_acknowledged || Instant::now() > deadline {
+        let has_caught_up = sale.units_sold >= expected && (units_returned == 0 || sale.units_sold == expected);
+        if has_caught_up || Instant::now() > deadline {
             break sale;
         }
         sleep(Duration::from_millis(100)).await;
     };
-    let (oversold, refused_but_available) = audit_items(context, &id).await?;
+    let items = audit_items(context, &id).await?;
     let (most_owned, owners_over_limit) = context.acknowledgements.borrow().ownership(&id, sale.per_user_limit);
     Ok(SaleAudit {
         id,
         total_units: sale.units_sold + sale.units_remaining,
         sold_before,
         sold_after: sale.units_sold,
-        units_acknowledged,
-        oversold,
-        refused_but_available,
+        units_owned,
+        units_returned,
+        stock: items.stock,
+        units_free: items.free,
+        oversold: items.oversold,
+        refused_but_available: items.refused_but_available,
         owners_over_limit,
         most_owned,
         limit: sale.per_user_limit,
     })
 }
 
-/// Counts the items with more acknowledged units than stock, and the available items that were refused as sold.
-async fn audit_items(context: &RunContext, sale: &str) -> Result<(u64, u64), String> {
-    let (mut oversold, mut refused_but_available) = (0, 0);
+/// The items of a sale.
+#[derive(Debug, Default)]
+struct ItemAudit {
+    stock: u64,
+    free: u64,
+    /// Items with more owned units than stock.
+    oversold: u64,
+    refused_but_available: u64,
+}
+
+async fn audit_items(context: &RunContext, sale: &str) -> Result<ItemAudit, String> {
+    let mut audit = ItemAudit::default();
     let mut owned = context.acknowledgements.borrow().units_by_item(sale);
     for page in 1.. {
         let path = format!("/sales/{sale}/items?per_page={ITEMS_PER_PAGE}&page={page}");
         let shown: Items = context.client.get_json(&path).await?;
         let acknowledgements = context.acknowledgements.borrow();
         for item in &shown.items {
-            oversold += u64::from(owned.remove(&item.id).is_some_and(|units| units > item.stock));
-            refused_but_available += u64::from(item.remaining > 0 && acknowledgements.was_refused(&item.id));
+            audit.stock += u64::from(item.stock);
+            audit.free += u64::from(item.remaining);
+            audit.oversold += u64::from(owned.remove(&item.id).is_some_and(|units| units > item.stock));
+            audit.refused_but_available += u64::from(item.remaining > 0 && acknowledgements.was_refused(&item.id));
         }
         if page * ITEMS_PER_PAGE >= shown.total {
             break;
         }
     }
     match owned.keys().next() {
-        None => Ok((oversold, refused_but_available)),
+        None => Ok(audit),
         Some(item) => Err(format!("sale {sale} does not list {} items that were sold, such as {item}", owned.len())),
     }
 }

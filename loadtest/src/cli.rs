@@ -46,6 +46,9 @@ pub struct Cli {
     /// Number of items in the sale of a private service
     #[arg(long, env = "ITEMS", conflicts_with = "base_url", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     items: Option<u32>,
+    /// Time in which purchases from a private service must be paid, such as 20s [default: nothing is to be paid]
+    #[arg(long, env = "PAYMENT_WINDOW", conflicts_with = "base_url", value_parser = positive)]
+    pub payment_window: Option<Duration>,
     /// Seed of all random decisions: the same seed gives the same decisions
     #[arg(long, env = "SEED", default_value_t = 1)]
     pub seed: u64,

@@ -45,7 +45,7 @@ pub struct Request {
     path: String,
     body: Option<String>,
     idempotency_key: Option<String>,
-    bearer: Option<&'static str>,
+    bearer: Option<String>,
 }
 
 /// A classified response, or the lack of one.
@@ -76,8 +76,8 @@ impl Request {
     }
 
     /// Authorizes the request with this token.
-    pub fn bearer(self, token: &'static str) -> Self {
-        Request { bearer: Some(token), ..self }
+    pub fn bearer(self, token: impl Into<String>) -> Self {
+        Request { bearer: Some(token.into()), ..self }
     }
 }
 
@@ -156,10 +156,15 @@ impl Client {
 
     /// Reads the JSON at this path. Not counted, because no shopper asks.
     pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
-        let (status, _, body) = self.exchange(&Request::get(path)).await?;
+        self.read_json(&Request::get(path)).await
+    }
+
+    /// Reads the JSON in the response to a request. Not counted, because no shopper asks.
+    pub async fn read_json<T: DeserializeOwned>(&self, request: &Request) -> Result<T, String> {
+        let (status, _, body) = self.exchange(request).await?;
         match status {
-            StatusCode::OK => serde_json::from_slice(&body).map_err(|error| format!("GET {path}: {error}")),
-            _ => Err(format!("GET {path}: {status} {}", String::from_utf8_lossy(&body))),
+            StatusCode::OK => serde_json::from_slice(&body).map_err(|error| request.describe(&error.to_string())),
+            _ => Err(request.describe(&format!("{status} {}", String::from_utf8_lossy(&body)))),
         }
     }
 
@@ -202,7 +207,7 @@ impl Client {
         if let Some(key) = &request.idempotency_key {
             builder = builder.header("idempotency-key", key);
         }
-        if let Some(token) = request.bearer {
+        if let Some(token) = &request.bearer {
             builder = builder.header(AUTHORIZATION, format!("Bearer {token}"));
         }
         builder.body(Full::from(request.body.clone().unwrap_or_default())).map_err(|error| error.to_string())

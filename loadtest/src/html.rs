@@ -14,7 +14,15 @@ const UNKNOWN: &str = "unknown";
 /// Returns the page.
 pub fn page(report: &Report) -> String {
     let title = format!("{} {}", report.mode, report.started_at.format("%Y-%m-%d %H:%M UTC"));
-    let body = [head(report), figures(report), checks(&report.checks), charts(report), tables(report), facts(report)];
+    let body = [
+        head(report),
+        figures(report),
+        checks(&report.checks),
+        charts(report),
+        tables(report),
+        orders(report),
+        facts(report),
+    ];
     document(&title, &body)
 }
 
@@ -121,6 +129,28 @@ fn tables(report: &Report) -> String {
     )
 }
 
+/// Returns how the orders ended, if purchases had to be paid.
+fn orders(report: &Report) -> String {
+    let Some(orders) = &report.audit.orders else { return String::new() };
+    let all = (orders.paid + orders.cancelled + orders.expired + orders.open).max(1);
+    let row = |name: &str, count: u64| {
+        let bar = bar(count as f64 / all as f64);
+        format!("<tr><td>{name}</td>{}<td style=\"width:50%\">{bar}</td></tr>", number(thousands(count)))
+    };
+    let ends = [
+        row("paid", orders.paid),
+        row("cancelled", orders.cancelled),
+        row("expired", orders.expired),
+        row("not ended", orders.open),
+    ];
+    let charged = orders.provider.as_ref().map_or(String::new(), |provider| {
+        let counts = [("charges", provider.charges), ("refunds", provider.refunds), ("declined", provider.declined)];
+        counts.map(|(name, count)| format!("<tr><td>{name}</td>{}<td></td></tr>", number(thousands(count)))).concat()
+    });
+    let note = "Ends of the orders, and what the payment provider did. Units of unpaid orders were sold again";
+    section("Orders", note, &format!("<table>{}{charged}</table>", ends.concat()))
+}
+
 fn profiles(profiles: &[ProfileReport]) -> String {
     let row = |profile: &ProfileReport| {
         let funnel = profile.funnel;
@@ -210,6 +240,7 @@ pub fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::order_audit::OrderAudit;
     use crate::report::tests::report;
 
     use super::*;
@@ -233,6 +264,15 @@ mod tests {
         let shown = page(&report);
         assert!(shown.contains(r#"<span class="badge fail">FAIL</span>"#));
         assert!(shown.contains(r#"<td class="result fail">FAIL</td><td>shoppers bought something</td>"#), "{shown}");
+    }
+
+    #[test]
+    fn the_page_shows_how_orders_ended() {
+        let mut report = report();
+        assert!(!page(&report).contains("<h2>Orders</h2>"));
+        report.audit.orders = Some(OrderAudit { paid: 4_321, ..OrderAudit::default() });
+        let shown = page(&report);
+        assert!(shown.contains(r#"<td>paid</td><td class="number">4,321</td>"#), "{shown}");
     }
 
     #[test]

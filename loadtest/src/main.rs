@@ -4,11 +4,11 @@
 //! | modules | contents |
 //! |---|---|
 //! | `modes`, `profiles` | tables: the load, and how shoppers behave |
-//! | `visit`, `cart`, `purchase`, `popularity` | the behaviour of one shopper |
+//! | `visit`, `cart`, `purchase`, `order`, `popularity` | the behaviour of one shopper |
 //! | `load_generator` | closed loop (realistic tests) and open loop (rush) |
 //! | `client`, `api`, `outcome` | requests to the service, and the expected responses |
 //! | `context`, `recorder`, `latency`, `acknowledgements`, `monitor` | measurements and state during a run |
-//! | `audit`, `verify`, `verdict` | checks after a run: PASS or FAIL |
+//! | `audit`, `order_audit`, `verify`, `verdict` | checks after a run: PASS or FAIL |
 //! | `report`, `html`, `plots`, `chart`, `machine` | the report |
 //! | `cli`, `run`, `private_service` | the command, one run, and a service started for it |
 //! | `chaos` | another program: real processes under faults, `loadtest chaos` |
@@ -30,6 +30,8 @@ mod load_generator;
 mod machine;
 mod modes;
 mod monitor;
+mod order;
+mod order_audit;
 mod outcome;
 mod plots;
 mod popularity;

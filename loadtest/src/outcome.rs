@@ -18,16 +18,25 @@ pub enum Operation {
     BuyNow,
     /// Reads the receipt of a purchase that was "confirming".
     Receipt,
+    /// Pays an order.
+    Pay,
+    /// Cancels an order.
+    CancelOrder,
+    /// Reads an order whose payment is under way.
+    ReadOrder,
 }
 
 impl Operation {
-    pub const ALL: [Operation; 6] = [
+    pub const ALL: [Operation; 9] = [
         Operation::Look,
         Operation::Checkout,
         Operation::Review,
         Operation::Purchase,
         Operation::BuyNow,
         Operation::Receipt,
+        Operation::Pay,
+        Operation::CancelOrder,
+        Operation::ReadOrder,
     ];
 
     /// Returns the name in the report.
@@ -39,6 +48,9 @@ impl Operation {
             Operation::Purchase => "purchase",
             Operation::BuyNow => "buy now",
             Operation::Receipt => "receipt",
+            Operation::Pay => "pay",
+            Operation::CancelOrder => "cancel order",
+            Operation::ReadOrder => "read order",
         }
     }
 }
@@ -54,10 +66,13 @@ pub enum Refusal {
     CartFull,
     UserLimitReached,
     SaleEnded,
+    PaymentDeclined,
+    OrderExpired,
+    OrderInvalidState,
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 7] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::ItemSold,
         Refusal::ItemsSold,
         Refusal::CartEmpty,
@@ -65,6 +80,9 @@ impl Refusal {
         Refusal::CartFull,
         Refusal::UserLimitReached,
         Refusal::SaleEnded,
+        Refusal::PaymentDeclined,
+        Refusal::OrderExpired,
+        Refusal::OrderInvalidState,
     ];
 
     /// Returns the problem code of the API contract.
@@ -77,6 +95,9 @@ impl Refusal {
             Refusal::CartFull => "cart_full",
             Refusal::UserLimitReached => "user_limit_reached",
             Refusal::SaleEnded => "sale_ended",
+            Refusal::PaymentDeclined => "payment_declined",
+            Refusal::OrderExpired => "order_expired",
+            Refusal::OrderInvalidState => "order_invalid_state",
         }
     }
 }
@@ -86,7 +107,7 @@ impl Refusal {
 pub enum Outcome {
     /// The service did what was requested.
     Done,
-    /// The purchase is decided, but not confirmed as durable yet.
+    /// The purchase is decided, but not confirmed as durable yet. Or a payment is under way.
     Confirming,
     /// The service refused, for a reason that shoppers expect.
     Refused(Refusal),
@@ -98,11 +119,12 @@ pub enum Outcome {
 
 /// Classifies a response by its status and problem code. It is `Unexpected` if no shopper could have caused it.
 pub fn classify(operation: Operation, status: StatusCode, code: &str) -> Outcome {
-    use Operation::{BuyNow, Checkout, Purchase, Receipt, Review};
+    use Operation::{BuyNow, CancelOrder, Checkout, Pay, Purchase, Receipt, Review};
     use Refusal::{CartEmpty, CartFull, ItemSold, ItemsSold, SaleEnded, SoldOut, UserLimitReached};
+    use Refusal::{OrderExpired, OrderInvalidState, PaymentDeclined};
     match (operation, status.as_u16(), code) {
         (_, 200, _) => Outcome::Done,
-        (Purchase | BuyNow | Receipt, 202, _) => Outcome::Confirming,
+        (Purchase | BuyNow | Receipt | Pay, 202, _) => Outcome::Confirming,
         (Checkout, 409, "item_sold") => Outcome::Refused(ItemSold),
         (Checkout, 409, "cart_full") => Outcome::Refused(CartFull),
         (Purchase, 409, "items_sold") => Outcome::Refused(ItemsSold),
@@ -113,6 +135,10 @@ pub fn classify(operation: Operation, status: StatusCode, code: &str) -> Outcome
         (Checkout | Purchase | BuyNow, 410, "sale_ended") => Outcome::Refused(SaleEnded),
         // A cart ends with its sale. If one is lost earlier, its purchase fails with an unexpected error.
         (Review, 404, "checkout_not_found") => Outcome::Refused(SaleEnded),
+        (Pay, 402, "payment_declined") => Outcome::Refused(PaymentDeclined),
+        (Pay, 410, "order_expired") => Outcome::Refused(OrderExpired),
+        // The order expired before.
+        (CancelOrder, 409, "order_invalid_state") => Outcome::Refused(OrderInvalidState),
         (_, 503, "unavailable") | (_, 429, "rate_limited") => Outcome::TurnedAway,
         _ => Outcome::Unexpected,
     }
@@ -134,6 +160,9 @@ mod tests {
             (Operation::BuyNow, 422, "request_mismatch"),
             (Operation::BuyNow, 409, "duplicate_request"),
             (Operation::Receipt, 404, "checkout_not_found"),
+            (Operation::Pay, 404, "order_not_found"),
+            (Operation::Pay, 409, "order_invalid_state"),
+            (Operation::CancelOrder, 202, ""),
             (Operation::Purchase, 500, "internal_error"),
             (Operation::Purchase, 503, ""),
         ] {
@@ -146,7 +175,7 @@ mod tests {
     fn every_refusal_is_classified_by_its_code() {
         for refusal in Refusal::ALL {
             let is_classified = Operation::ALL.iter().any(|operation| {
-                [StatusCode::CONFLICT, StatusCode::GONE]
+                [StatusCode::PAYMENT_REQUIRED, StatusCode::CONFLICT, StatusCode::GONE]
                     .iter()
                     .any(|status| classify(*operation, *status, refusal.code()) == Outcome::Refused(refusal))
             });

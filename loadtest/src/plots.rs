@@ -5,7 +5,8 @@ use crate::latency::Summary;
 use crate::outcome::{Operation, Refusal};
 use crate::recorder::Second;
 
-const COLOURS: [&str; 7] = ["#2563eb", "#0d9488", "#a855f7", "#dc2626", "#ea9216", "#64748b", "#65a30d"];
+const COLOURS: [&str; 10] =
+    ["#2563eb", "#0d9488", "#a855f7", "#dc2626", "#ea9216", "#64748b", "#65a30d", "#db2777", "#0891b2", "#78350f"];
 
 /// Plots the responses per second, by operation.
 pub fn requests(timeline: &[Second]) -> String {

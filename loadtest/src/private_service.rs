@@ -36,6 +36,8 @@ pub struct State {
     pub service: Service,
     pub redis: Store,
     pub postgres: Store,
+    /// Present if the service has a stand-in payment provider.
+    pub provider: Option<ProviderAccess>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +50,13 @@ pub struct Service {
 pub struct Store {
     pub pid: u32,
     pub url: String,
+}
+
+/// The way to the payment provider.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ProviderAccess {
+    pub url: String,
+    pub key: String,
 }
 
 /// An error that prevents the start of a private service.
@@ -79,11 +88,6 @@ impl PrivateService {
         let mut command = command(&self.program, self.data_dir.path());
         command.args(["serve", "--listen", address]).envs(settings.iter().copied());
         spawn(command, &self.program, log_file)
-    }
-
-    /// Waits until the service listens. Returns its origin, `http://host:port`.
-    pub async fn origin(&mut self) -> Result<String, Error> {
-        Ok(format!("http://{}", self.state().await?.service.listen))
     }
 
     /// Waits until the service listens. Returns its processes and addresses.

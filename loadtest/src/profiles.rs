@@ -44,6 +44,15 @@ pub const HANGS_UP: f64 = 0.02;
 /// The share of acknowledged purchases that the shopper repeats.
 pub const REPEATS: f64 = 0.05;
 
+/// The share of buyers who never pay an order that must be paid.
+pub const WALKS_AWAY: f64 = 0.1;
+/// The share of the others who cancel it.
+pub const CANCELS: f64 = 0.05;
+/// The share of the others whose means of payment is declined.
+pub const IS_DECLINED: f64 = 0.1;
+/// The share of shoppers who try another means of payment after that.
+pub const TRIES_AGAIN: f64 = 0.7;
+
 /// Returns a random index into [`ALL`], weighted by the shares.
 pub fn choose(rng: &mut impl Rng) -> usize {
     let mut point = rng.random_range(0..ALL.iter().map(|profile| profile.share).sum());

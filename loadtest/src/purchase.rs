@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::acknowledgements::Acknowledgement;
-use crate::api::Problem;
+use crate::api::{Problem, Receipt};
 use crate::client::{Request, Response};
 use crate::context::RunContext;
 use crate::outcome::{Operation, Outcome, Refusal};
@@ -138,10 +138,12 @@ impl Shopper {
 
     async fn accept_receipt(&mut self, purchase: &PurchaseRequest, body: &Bytes, due: Instant) -> Option<()> {
         let acknowledgement = self.context.acknowledgements.borrow_mut().record(body);
+        let mut is_new = false;
         match acknowledgement {
             Acknowledgement::First(units) => {
                 self.context.recorder.record_acknowledged(units, due.elapsed());
                 self.update_funnel(|funnel| funnel.units += units);
+                is_new = true;
             }
             Acknowledgement::Repeated => {}
             Acknowledgement::Contradictory | Acknowledgement::Invalid => {
@@ -151,6 +153,11 @@ impl Shopper {
         if self.rng.random_bool(profiles::REPEATS) {
             self.due = Instant::now();
             self.repeat(purchase, body).await;
+        }
+        if let Some(order) = serde_json::from_slice(body).ok().filter(|receipt: &Receipt| receipt.pay_by.is_some())
+            && is_new
+        {
+            self.settle(&order).await;
         }
         Some(())
     }

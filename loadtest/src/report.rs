@@ -221,7 +221,8 @@ pub mod tests {
         assert_eq!(fields(&json["audit"]), "acknowledged different doubtful failures missing sales unknown");
         assert_eq!(
             fields(&json["audit"]["sales"][0]),
-            "id limit most_owned oversold owners_over_limit refused_and_there sold_after sold_before told total_units"
+            "id limit most_owned oversold owners_over_limit refused_and_there sold_after sold_before stock told \
+             total_units units_free units_returned"
         );
         assert_eq!(
             fields(&json["timeline"][0]),

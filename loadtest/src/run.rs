@@ -20,7 +20,7 @@ use crate::machine::Machine;
 use crate::modes::{Arrivals, Mode};
 use crate::monitor::{ObservedSales, monitor};
 use crate::outcome::{Operation, Refusal};
-use crate::private_service::{self, PrivateService};
+use crate::private_service::{self, PrivateService, ProviderAccess};
 use crate::recorder::Recorder;
 use crate::report::{self, Report};
 use crate::verdict::{self, Evidence};
@@ -49,6 +49,7 @@ struct Run<'a> {
     cli: &'a Cli,
     mode: Mode,
     base: String,
+    provider: Option<ProviderAccess>,
     private: Option<&'a PrivateService>,
     started_at: DateTime<Utc>,
 }
@@ -68,7 +69,12 @@ pub async fn run(cli: &Cli, mode: Mode) -> Result<Report, Error> {
     let mut private = match cli.base_url {
         Some(_) => None,
         None => {
-            let settings = [("SALE_ITEMS", &*mode.sale_items.to_string())];
+            let window = cli.payment_window.map(|window| humantime::format_duration(window).to_string());
+            let items = mode.sale_items.to_string();
+            let settings: Vec<(&str, &str)> = [("SALE_ITEMS", &*items)]
+                .into_iter()
+                .chain(window.as_deref().map(|it| ("PAYMENT_WINDOW", it)))
+                .collect();
             Some(PrivateService::start(&cli.program()?, &settings, &directory.join("service.log"))?)
         }
     };
@@ -90,11 +96,14 @@ async fn measure(
     mut private: Option<&mut PrivateService>,
     started_at: DateTime<Utc>,
 ) -> Result<Report, Error> {
-    let base = match private.as_mut() {
-        Some(private) => private.origin().await?,
-        None => cli.base_url.clone().expect("there is a base URL if there is no private service"),
+    let (base, provider) = match private.as_mut() {
+        Some(private) => {
+            let state = private.state().await?;
+            (format!("http://{}", state.service.listen), state.provider)
+        }
+        None => (cli.base_url.clone().expect("there is a base URL if there is no private service"), None),
     };
-    Run { cli, mode, base, private: private.as_deref(), started_at }.measure().await
+    Run { cli, mode, base, provider, private: private.as_deref(), started_at }.measure().await
 }
 
 impl Run<'_> {
@@ -131,7 +140,7 @@ impl Run<'_> {
             eprintln!("\nthe timeline has gaps: {count} polls of the sale failed, the last one with: {error}");
         }
         println!("\nauditing: comparing the acknowledged purchases with what the service shows");
-        let audit = audit(&context, &sales).await;
+        let audit = audit(&context, &sales, self.provider.as_ref()).await;
         let verified = self.verify().await;
         Ok(self.report(&context, audit, verified, took, service_version))
     }
@@ -171,6 +180,17 @@ impl Run<'_> {
         }
     }
 
+    fn describe_service(&self) -> String {
+        match (self.private, self.cli.payment_window) {
+            (None, _) => self.base.clone(),
+            (Some(_), None) => format!("private, {} items", self.mode.sale_items),
+            (Some(_), Some(window)) => {
+                let window = humantime::format_duration(window);
+                format!("private, {} items, to be paid within {window}", self.mode.sale_items)
+            }
+        }
+    }
+
     fn report(
         &self,
         context: &RunContext,
@@ -190,11 +210,7 @@ impl Run<'_> {
                 seconds: took.as_secs_f64(),
                 command: command_line(),
                 seed: self.cli.seed,
-                service: if is_private {
-                    format!("private, {} items", self.mode.sale_items)
-                } else {
-                    self.base.clone()
-                },
+                service: self.describe_service(),
                 service_version,
                 machine: Machine::detect(),
                 checks,
@@ -220,7 +236,7 @@ impl Run<'_> {
 
 /// Returns the command line, with the settings from the environment before it, so that it can be run again.
 fn command_line() -> String {
-    let settings = ["BASE_URL", "USERS", "RATE", "DURATION", "GOAL_P99", "ITEMS", "SEED"];
+    let settings = ["BASE_URL", "USERS", "RATE", "DURATION", "GOAL_P99", "ITEMS", "PAYMENT_WINDOW", "SEED"];
     let set = settings.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
     let program = std::env::args().next().unwrap_or_default();
     let program = Path::new(&program).file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use crate::api::ProviderReport;
 use crate::audit::{Audit, SaleAudit};
 use crate::modes::{Arrivals, Mode};
+use crate::order_audit::OrderAudit;
 use crate::outcome::Operation;
 use crate::recorder::Totals;
 use crate::verify::Findings;
@@ -55,6 +57,7 @@ pub fn checks(evidence: &Evidence) -> Vec<Check> {
         purchases_are_shown(evidence),
         outcomes_are_known(evidence),
         units_match(evidence),
+        free_and_owned_units_equal_the_stock(evidence),
         expect_zero("no item is oversold", sum_over_sales(evidence, |sale| sale.oversold), "items oversold"),
         no_user_exceeds_the_limit(evidence),
         expect_zero(
@@ -72,6 +75,10 @@ pub fn checks(evidence: &Evidence) -> Vec<Check> {
     if let Arrivals::Rush { .. } = evidence.mode.arrivals {
         checks.push(sale_sold_out(evidence));
         checks.push(expect_zero("no arrivals were dropped", evidence.totals.dropped_arrivals, "arrivals dropped"));
+    }
+    if let Some(orders) = &evidence.audit.orders {
+        checks.push(expect_zero("every order has ended", orders.open, "orders open"));
+        checks.push(charges_match_the_paid_orders(orders));
     }
     checks
 }
@@ -115,17 +122,18 @@ fn outcomes_are_known(evidence: &Evidence) -> Check {
 fn units_match(evidence: &Evidence) -> Check {
     let sales = &evidence.audit.sales;
     let sold = |sale: &SaleAudit| sale.sold_after.saturating_sub(sale.sold_before);
-    let (acknowledged, all_sold): (u64, u64) =
-        sales.iter().fold((0, 0), |sum, sale| (sum.0 + sale.units_acknowledged, sum.1 + sold(sale)));
-    let complete = acknowledged == evidence.totals.units_acknowledged;
-    let found = format!("{acknowledged} units acknowledged, {all_sold} sold");
+    let (owned, returned) = (owned_units(evidence), sum_over_sales(evidence, |sale| sale.units_returned));
+    let complete = owned + returned == evidence.totals.units_acknowledged;
+    let all_sold: u64 = sales.iter().map(sold).sum();
+    let gave_back = if returned > 0 { format!(", of which orders gave {returned} back") } else { String::new() };
+    let found = format!("{} units acknowledged{gave_back}, {all_sold} sold", owned + returned);
     match evidence.is_private {
         true => {
-            let holds = complete && sales.iter().all(|sale| sale.units_acknowledged == sold(sale));
+            let holds = complete && sales.iter().all(|sale| sale.units_owned == sold(sale));
             check("the units sold match the units acknowledged", "as many units sold as acknowledged", found, holds)
         }
         false => {
-            let holds = complete && sales.iter().all(|sale| sale.units_acknowledged <= sold(sale));
+            let holds = complete && sales.iter().all(|sale| sale.units_owned <= sold(sale));
             check(
                 "the units sold match the units acknowledged",
                 "at least as many units sold as acknowledged",
@@ -134,6 +142,45 @@ fn units_match(evidence: &Evidence) -> Check {
             )
         }
     }
+}
+
+/// On another service than a private one others own units too.
+fn free_and_owned_units_equal_the_stock(evidence: &Evidence) -> Check {
+    let (mut stock, mut free, mut owned) = (0, 0, 0);
+    for sale in &evidence.audit.sales {
+        stock += sale.stock;
+        free += sale.units_free;
+        owned += sale.sold_before + sale.units_owned;
+    }
+    let holds = if evidence.is_private { free + owned == stock } else { free + owned <= stock };
+    let expected = if evidence.is_private { format!("{stock} units") } else { format!("at most {stock} units") };
+    check("free and owned units equal the stock", expected, format!("{free} free, {owned} owned"), holds)
+}
+
+/// A provider whose report is not known proves nothing.
+fn charges_match_the_paid_orders(orders: &OrderAudit) -> Check {
+    const NAME: &str = "the charges equal the totals of the paid orders";
+    let expected = format!("{} for {} orders, 0 charged twice", money(orders.paid_minor as i64), orders.paid);
+    let Some(report) = &orders.provider else {
+        let found = "not run: the payment provider is not known".to_owned();
+        return Check { name: NAME, expected, found, result: CheckResult::NotRun };
+    };
+    let ProviderReport { charges, refunds, double_charges, .. } = report;
+    let net = money(report.net());
+    let found = format!("{net} in {charges} charges less {refunds} refunds, {double_charges} charged twice");
+    let holds = u64::try_from(report.net()) == Ok(orders.paid_minor)
+        && charges - refunds == orders.paid
+        && *double_charges == 0;
+    check(NAME, expected, found, holds)
+}
+
+/// Returns an amount in minor units as people write it.
+fn money(minor: i64) -> String {
+    format!("{}.{:02}", minor / 100, minor % 100)
+}
+
+fn owned_units(evidence: &Evidence) -> u64 {
+    sum_over_sales(evidence, |sale| sale.units_owned)
 }
 
 fn no_user_exceeds_the_limit(evidence: &Evidence) -> Check {
@@ -163,7 +210,7 @@ fn few_requests_are_turned_away(evidence: &Evidence) -> Check {
 
 fn verify_reports_no_problems(evidence: &Evidence) -> Check {
     const NAME: &str = "`flashsale verify` finds no problems";
-    let expected = "lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0";
+    let expected = "lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0 unsettled=0";
     match &evidence.verified {
         None => Check {
             name: NAME,
@@ -174,10 +221,10 @@ fn verify_reports_no_problems(evidence: &Evidence) -> Check {
         Some(Err(error)) => check(NAME, expected, format!("it failed: {error}"), false),
         Some(Ok(findings)) => {
             let (sold, sound) = (findings.sold, findings.is_sound());
-            let acknowledged = evidence.totals.units_acknowledged;
-            let complete = if evidence.is_private { sold == acknowledged } else { sold >= acknowledged };
+            let owned = owned_units(evidence);
+            let complete = if evidence.is_private { sold == owned } else { sold >= owned };
             let at_least = if evidence.is_private { "" } else { ">" };
-            check(NAME, format!("sold{at_least}={acknowledged} {expected}"), findings.to_string(), sound && complete)
+            check(NAME, format!("sold{at_least}={owned} {expected}"), findings.to_string(), sound && complete)
         }
     }
 }
@@ -204,7 +251,8 @@ fn load_generator_keeps_up(evidence: &Evidence) -> Check {
 fn sale_sold_out(evidence: &Evidence) -> Check {
     let left: Vec<u64> =
         evidence.audit.sales.iter().map(|sale| sale.total_units.saturating_sub(sale.sold_after)).collect();
-    let sold_out = left.contains(&0);
+    // Orders may have given units back since.
+    let sold_out = left.contains(&0) || evidence.totals.timeline.iter().any(|second| second.units_remaining == 0);
     let found = left.iter().min().map_or("no sale audited".to_owned(), |units| format!("{units} units left"));
     check("the sale sold out", "0 units left", found, sold_out)
 }
@@ -228,6 +276,7 @@ mod tests {
         unreturned: 0,
         overdue: 0,
         paid_and_released: 0,
+        unsettled: 0,
     };
 
     /// The evidence of a run. A sound run sold all 10 units without an error.
@@ -248,7 +297,10 @@ mod tests {
                 total_units: 10,
                 sold_before: 0,
                 sold_after: 10,
-                units_acknowledged: 10,
+                units_owned: 10,
+                units_returned: 0,
+                stock: 10,
+                units_free: 0,
                 oversold: 0,
                 refused_but_available: 0,
                 owners_over_limit: 0,
@@ -300,6 +352,9 @@ mod tests {
         fails("the units sold match the units acknowledged", |run| run.audit.sales[0].sold_after = 9);
         fails("the units sold match the units acknowledged", |run| run.audit.sales[0].sold_after = 11);
         fails("the units sold match the units acknowledged", |run| run.audit.sales.clear());
+        fails("the units sold match the units acknowledged", |run| run.audit.sales[0].units_returned = 1);
+        fails("free and owned units equal the stock", |run| run.audit.sales[0].units_free = 1);
+        fails("free and owned units equal the stock", |run| run.audit.sales[0].stock = 11);
         fails("no item is oversold", |run| run.audit.sales[0].oversold = 1);
         fails("no user exceeds the limit", |run| run.audit.sales[0].owners_over_limit = 1);
         fails("no available item was refused as sold", |run| run.audit.sales[0].refused_but_available = 1);
@@ -338,6 +393,7 @@ mod tests {
             Findings { unreturned: 1, ..SOUND },
             Findings { overdue: 1, ..SOUND },
             Findings { paid_and_released: 1, ..SOUND },
+            Findings { unsettled: 1, ..SOUND },
         ] {
             fails(NAME, |run| run.verified = Some(Ok(wrong)));
         }
@@ -348,7 +404,7 @@ mod tests {
     fn on_a_shared_service_others_may_buy_and_verify_may_be_missing() {
         let others_bought = Run::with(|run| {
             run.is_private = false;
-            run.audit.sales[0].units_acknowledged = 10;
+            run.audit.sales[0].units_owned = 10;
             (run.audit.sales[0].sold_after, run.audit.sales[0].total_units) = (12, 12);
             run.verified = None;
         });
@@ -359,6 +415,38 @@ mod tests {
             run.is_private = false;
             run.audit.sales[0].sold_before = 1;
         });
+    }
+
+    /// Changes a sound run into one of which 4 orders are paid, and one was given back and bought again.
+    fn with_orders(change: impl FnOnce(&mut OrderAudit)) -> impl FnOnce(&mut Run) {
+        |run| {
+            run.recorder.update(|totals| totals.units_acknowledged += 2);
+            run.audit.sales[0].units_returned = 2;
+            let provider = ProviderReport {
+                charges: 6,
+                refunds: 1,
+                net_minor: [("EUR".to_owned(), 1_234)].into(),
+                ..ProviderReport::default()
+            };
+            let mut orders = OrderAudit { paid: 5, expired: 1, paid_minor: 1_234, ..OrderAudit::default() };
+            orders.provider = Some(provider);
+            change(&mut orders);
+            run.audit.orders = Some(orders);
+        }
+    }
+
+    #[test]
+    fn orders_must_end_and_be_charged_once() {
+        const CHARGES: &str = "the charges equal the totals of the paid orders";
+        let checks = Run::with(with_orders(|_| ())).checks();
+        assert!(is_passed(&checks), "{checks:#?}");
+        fails("every order has ended", with_orders(|orders| orders.open = 1));
+        fails(CHARGES, with_orders(|orders| orders.paid_minor += 1));
+        fails(CHARGES, with_orders(|orders| orders.paid += 1));
+        fails(CHARGES, with_orders(|orders| orders.provider.as_mut().unwrap().double_charges = 1));
+        let unknown = Run::with(with_orders(|orders| orders.provider = None)).checks();
+        let result = unknown.iter().find(|check| check.name == CHARGES).unwrap().result;
+        assert_eq!(result, CheckResult::NotRun);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 /// The result of a verification, summed over all sales.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Findings {
     pub sold: u64,
     pub lost: u64,
@@ -19,23 +19,25 @@ pub struct Findings {
     pub overdue: u64,
     /// Orders that are paid, and whose units were released.
     pub paid_and_released: u64,
+    /// Orders whose payment is not settled long after it should be, or settled against the state of the order.
+    pub unsettled: u64,
 }
 
 impl Findings {
     /// Returns true if nothing but sold units was found.
     pub fn is_sound(&self) -> bool {
-        let Findings { sold: _, lost, oversold, over_limit, drift, unreturned, overdue, paid_and_released } = *self;
-        [lost, oversold, over_limit, drift, unreturned, overdue, paid_and_released] == [0; 7]
+        *self == Findings { sold: self.sold, ..Findings::default() }
     }
 }
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Findings { sold, lost, oversold, over_limit, drift, unreturned, overdue, paid_and_released } = self;
+        let Findings { sold, lost, oversold, over_limit, drift, unreturned, overdue, paid_and_released, unsettled } =
+            self;
         write!(
             f,
             "sold={sold} lost={lost} oversold={oversold} over_limit={over_limit} drift={drift} \
-             unreturned={unreturned} overdue={overdue} paid_and_released={paid_and_released}"
+             unreturned={unreturned} overdue={overdue} paid_and_released={paid_and_released} unsettled={unsettled}"
         )
     }
 }

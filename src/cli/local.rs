@@ -1,5 +1,6 @@
 //! `flashsale local`
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::application::sale::Shop;
 use crate::config::{DataDirConfig, HttpConfig, PaymentConfig, PoolConfig, SaleConfig, StoreUrls};
-use crate::infrastructure::local::Stores;
+use crate::infrastructure::local::{ProviderAccess, Stores};
 use crate::startup::{self, Listeners};
 
 use super::Failure;
@@ -34,12 +35,18 @@ pub struct Local {
 }
 
 impl Local {
-    pub async fn run(self) -> Result<ExitCode, Failure> {
+    pub async fn run(mut self) -> Result<ExitCode, Failure> {
         let shutdown = until_signal()?;
         let listeners = Listeners::bind(&self.http)?;
         let data_dir = self.data_dir.path()?;
         println!("starting Redis and PostgreSQL with their data in {}", data_dir.display());
-        let stores = Arc::new(Stores::start(&data_dir, self.fresh).await?);
+        let mut stores = Stores::start(&data_dir, self.fresh).await?;
+        if self.wants_provider() {
+            let provider = stores.start_provider(webhook_url(listeners.shopping.local_addr()?)).await?;
+            println!("the stand-in payment provider listens on {}", provider.url);
+            self.pay_through(provider)?;
+        }
+        let stores = Arc::new(stores);
         let supervised = stores.clone();
         let supervisor = tokio::spawn(async move { supervised.supervise().await });
         let served = self.serve(&stores, listeners, shutdown).await;
@@ -48,6 +55,17 @@ impl Local {
         served?;
         println!("stopped; the next `flashsale local` continues with these data");
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn wants_provider(&self) -> bool {
+        self.sales.payment_window.is_some() && self.payments.payment_provider_url.is_none()
+    }
+
+    fn pay_through(&mut self, provider: ProviderAccess) -> Result<(), Failure> {
+        self.payments.payment_provider_url = Some(provider.url.parse()?);
+        self.payments.payment_provider_key = Some(provider.key);
+        self.payments.payment_webhook_secret = Some(provider.webhook_secret);
+        Ok(())
     }
 
     async fn serve(self, stores: &Stores, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Failure> {
@@ -67,14 +85,22 @@ impl Local {
         let announcing = tokio::spawn(announce(service.shop.clone(), address));
         let payments = self.payments.settings();
         let http = self.http.settings().told_with(payments.webhook_secret.clone());
-        let served = service.paid_through(&payments).serve(http, listeners, shutdown).await;
+        let served = service.paid_through(&payments)?.serve(http, listeners, shutdown).await;
         announcing.abort();
         Ok(served?)
     }
 }
 
+/// Returns the URL at which a service that listens on this address takes the events of the provider.
+fn webhook_url(mut listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{listen}/payments/webhook")
+}
+
 /// Prints the open sale and the address as soon as there is a sale.
-async fn announce(shop: Arc<Shop>, address: std::net::SocketAddr) {
+async fn announce(shop: Arc<Shop>, address: SocketAddr) {
     let sale = loop {
         match shop.current_sale() {
             Ok(sale) => break sale.sale(),

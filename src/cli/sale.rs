@@ -108,7 +108,7 @@ impl SaleCommand {
         match self.action {
             Action::Create(create) => create.window.make(Offer::Generated(create.items)).await?,
             Action::Import(import) => {
-                let items = read_items(&import.file)?;
+                let items = read_items(&import.file, import.currency)?;
                 import.window.make(Offer::Listed(import.currency, items)).await?;
             }
             Action::List(list) => {
@@ -123,7 +123,8 @@ impl SaleCommand {
                     .end_sale(end.id)
                     .await?
                     .ok_or_else(|| format!("sale {} does not exist: see `flashsale sale list`", end.id))?;
-                print(&sale, shop.clock.now());
+                // Redis set the end, and its clock may be ahead of the estimate of this process.
+                print(&sale, shop.clock.now().max(sale.window.ends_at));
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -142,13 +143,14 @@ impl WindowArgs {
     }
 }
 
-fn read_items(file: &PathBuf) -> Result<Vec<Item>, Failure> {
+fn read_items(file: &PathBuf, currency: Currency) -> Result<Vec<Item>, Failure> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file)?;
     let mut items = Vec::new();
     for row in reader.deserialize() {
         let Row { name, image_url, price, stock } = row?;
         let line = items.len() + 2;
-        let price: Money = price.parse().map_err(|error| format!("line {line}: price {error}"))?;
+        let price = price.parse().and_then(|price: Money| currency.check(price).map(|()| price));
+        let price = price.map_err(|error| format!("line {line}: price {error}"))?;
         let item = Item::new(name, image_url, price, stock.unwrap_or(1));
         items.push(item.map_err(|error| format!("line {line}: {error}"))?);
     }

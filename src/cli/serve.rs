@@ -34,7 +34,7 @@ impl Serve {
         }
         let payments = self.payments.settings();
         let http = self.http.settings().told_with(payments.webhook_secret.clone());
-        service.paid_through(&payments).serve(http, listeners, shutdown).await?;
+        service.paid_through(&payments)?.serve(http, listeners, shutdown).await?;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }

@@ -1,7 +1,7 @@
 //! Bytes that a client sends to the HTTP interface: no answer is `500`, and every answer is one of HTTP.
 //!
-//! The first byte chooses where the other bytes go: onto the connection as they are, into a query, into a path or into a
-//! JSON body.
+//! The first byte chooses where the other bytes go: onto the connection as they are, into a query, into a path, into a
+//! JSON body or into an event that the payment provider has signed.
 
 #![no_main]
 
@@ -15,53 +15,106 @@ use flashsale::application::ordering::memory::MemoryOrders;
 use flashsale::application::payment::Payments;
 use flashsale::application::payment::memory::NoPayments;
 use flashsale::application::sale::memory::{MemoryArchive, MemoryStore};
+use flashsale::application::sale::persist::LedgerWriter;
+use flashsale::application::sale::purchase::PurchaseOutcome;
 use flashsale::application::sale::{Settings, Shop};
+use flashsale::domain::ordering::{Order, OrderStatus, Version};
+use flashsale::domain::sale::{PaymentWindow, Quantity};
+use flashsale::domain::shared::CheckoutCode;
 use flashsale::infrastructure::http::{self, AdminToken, HttpSettings, Surface};
-use flashsale::infrastructure::payment::{NoProvider, PaymentSettings};
+use flashsale::infrastructure::payment::{self, NoProvider, PaymentSettings};
+use flashsale::infrastructure::provider;
 use libfuzzer_sys::fuzz_target;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 const ADMIN_TOKEN: &str = "the-token-of-the-administrator";
+const WEBHOOK_SECRET: &str = "the-secret-of-the-webhooks";
 
-/// A service over stores in memory, with an open sale.
-static SERVICE: LazyLock<(Runtime, SocketAddr)> = LazyLock::new(|| {
+/// A service over stores in memory, with an open sale and an order.
+struct Service {
+    address: SocketAddr,
+    order: CheckoutCode,
+    _runtime: Runtime,
+}
+
+static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("a runtime starts");
-    let address = runtime.block_on(async {
+    let (address, order) = runtime.block_on(async {
         let (store, archive) = (Arc::new(MemoryStore::new(chrono::Utc::now())), Arc::new(MemoryArchive::default()));
         let settings = Settings {
             sale_every: Duration::from_secs(86_400),
             sale_lead: Duration::from_secs(60),
             sale_items: 20,
             user_limit: 4,
-            payment_window: None,
+            payment_window: PaymentWindow::try_from(86_400).ok(),
             ack_timeout: Duration::from_millis(1),
+            cart_idle: Duration::from_secs(86_400),
             lag_limit: Duration::from_secs(86_400),
         };
         let shop = Arc::new(Shop::new(store, archive.clone(), archive, settings));
         shop.keep_schedule().await.expect("a sale is created");
         shop.recover().await.expect("it is restored");
-        shop.current_sale().expect("a sale is open");
         let archive = Arc::new(MemoryOrders::default());
+        let order = bought(&shop, &archive).await;
         let orders = Arc::new(Orders::new(archive.clone(), archive, shop));
         let payments = Payments::new(Arc::new(NoPayments), Arc::new(NoProvider), orders, PaymentSettings::NONE.times());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
-        let http = HttpSettings { admin_token: AdminToken::new(ADMIN_TOKEN.into()), ..HttpSettings::default() };
+        let http = HttpSettings {
+            admin_token: AdminToken::new(ADMIN_TOKEN.into()),
+            webhook_secret: payment::WebhookSecret::new(WEBHOOK_SECRET.into()),
+            ..HttpSettings::default()
+        };
         tokio::spawn(http::serve(listener, Arc::new(payments), http, Surface::Everything, CancellationToken::new()));
-        address
+        (address, order)
     });
-    (runtime, address)
+    Service { address, order, _runtime: runtime }
 });
 
+/// Buys an item, so that there is an order. Returns its code.
+async fn bought(shop: &Shop, orders: &MemoryOrders) -> CheckoutCode {
+    let sale = shop.current_sale().expect("a sale is open");
+    let item = format!("{}-00001", sale.id()).parse().expect("the id of an item");
+    let owner = "owner".parse().expect("the id of a user");
+    let code = shop.checkout(&owner, &[(item, Quantity::ONE)]).await.expect("a cart").cart.code;
+    shop.purchase(code, false).await.expect("it is bought");
+    let epoch = sale.fence.epoch().expect("the sale is open");
+    LedgerWriter::new(epoch).step(shop, &sale).await.expect("it is archived");
+    let Ok(Some(PurchaseOutcome::Durable { receipt, .. })) = shop.receipt(code).await else { panic!("no receipt") };
+    orders.put(Order {
+        id: receipt.order_id,
+        status: OrderStatus::Reserved,
+        version: Version(1),
+        pay_by: receipt.pay_by.expect("it must be paid"),
+        deadline: receipt.pay_by,
+        reason: None,
+        declines: 0,
+        returned_at: None,
+    });
+    code
+}
+
 fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    post_with(&format!("Authorization: Bearer {ADMIN_TOKEN}"), path, body)
+}
+
+fn post_with(header: &str, path: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n{header}\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()
+}
+
+/// An event with a valid signature.
+fn event(body: &[u8]) -> Vec<u8> {
+    let body = String::from_utf8_lossy(body);
+    let secret = provider::WebhookSecret::new(WEBHOOK_SECRET.into()).expect("it is not empty");
+    let signature = secret.sign(chrono::Utc::now().timestamp(), &body);
+    post_with(&format!("Payment-Signature: {signature}"), "/payments/webhook", body.as_bytes())
 }
 
 fn line(method: &str, path: &str, rest: &[u8]) -> Vec<u8> {
@@ -70,7 +123,8 @@ fn line(method: &str, path: &str, rest: &[u8]) -> Vec<u8> {
 }
 
 fn request(place: u8, bytes: &[u8]) -> Vec<u8> {
-    match place % 14 {
+    let order = SERVICE.order;
+    match place % 19 {
         0 => post("/checkout", bytes),
         1 => post("/purchase", bytes),
         2 => post("/api/purchase", bytes),
@@ -84,6 +138,11 @@ fn request(place: u8, bytes: &[u8]) -> Vec<u8> {
         10 => line("GET", "/users/ann/purchases?", bytes),
         11 => line("GET", "/items/", bytes),
         12 => line("DELETE", "/checkout/", bytes),
+        13 => post(&format!("/orders/{order}/pay"), bytes),
+        14 => post(&format!("/orders/{order}/cancel"), bytes),
+        15 => event(bytes),
+        16 => line("GET", "/users/owner/orders?", bytes),
+        17 => line("GET", "/orders/", bytes),
         _ => bytes.to_vec(),
     }
 }
@@ -101,7 +160,7 @@ fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
 fuzz_target!(|input: &[u8]| {
     let Some((place, bytes)) = input.split_first() else { return };
     // The service may reset a connection that sends no HTTP.
-    let Ok(answer) = exchange(SERVICE.1, &request(*place, bytes)) else { return };
+    let Ok(answer) = exchange(SERVICE.address, &request(*place, bytes)) else { return };
     let answer = String::from_utf8_lossy(&answer);
     assert!(!answer.contains("HTTP/1.1 500"), "{answer}");
     let is_http_2 = bytes.starts_with(b"PRI");

@@ -37,7 +37,16 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("infrastructure/telemetry", &["domain/shared"]),
-    ("infrastructure/payment", &["application/payment", "domain/payment"]),
+    (
+        "infrastructure/payment",
+        &[
+            "application/payment",
+            "domain/payment",
+            "domain/shared",
+            "infrastructure/metrics",
+            "infrastructure/telemetry",
+        ],
+    ),
     ("infrastructure/backoff", &[]),
     ("infrastructure/accept_queue", &[]),
     ("infrastructure/open_files", &[]),
@@ -48,6 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "infrastructure/metrics",
         &[
             "application/ordering",
+            "application/payment",
             "application/sale",
             "application/shared",
             "domain/ordering",

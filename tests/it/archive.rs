@@ -46,6 +46,7 @@ contract! {
     guards::a_rejected_entry_is_filed_and_the_cursor_moves_past_it,
     guards::a_rejected_purchase_gives_back_only_units_and_slots_without_an_owner,
     guards::a_release_frees_units_and_slots_once,
+    guards::a_batch_frees_units_and_sells_them_again_or_does_neither,
     guards::a_release_of_a_purchase_that_owns_nothing_is_rejected,
     guards::a_lock_has_one_holder_until_it_is_dropped,
     guards::attempts_are_archived_exactly_once,

@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use flashsale::domain::sale::PaymentWindow;
 use flashsale::infrastructure::payment::PaymentSettings;
 use futures::future::join_all;
-use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::harness::client::Answer;
-use crate::harness::provider::{Provider, signature};
+use crate::harness::provider::Provider;
 use crate::harness::service::{Instance, World};
 use crate::harness::{eventually, stores};
 
 /// A world whose orders are paid through a provider, which tells nothing by itself.
-async fn world(change: impl FnOnce(&mut PaymentSettings)) -> (World, Provider, String) {
+pub async fn world(change: impl FnOnce(&mut PaymentSettings)) -> (World, Provider, String) {
     let database = stores::empty_database().await;
     let provider = Provider::start(&database, &[]).await;
     let world = World::new().await.with(|world| {
@@ -26,13 +24,13 @@ async fn world(change: impl FnOnce(&mut PaymentSettings)) -> (World, Provider, S
     (world, provider, database)
 }
 
-async fn buy(shop: &Instance, user: &str, items: &[&str]) -> String {
+pub async fn buy(shop: &Instance, user: &str, items: &[&str]) -> String {
     let code = shop.client.cart(user, items).await;
     shop.client.purchase(&code).await.expect(200);
     code
 }
 
-async fn pay(shop: &Instance, code: &str, method: &str) -> Answer {
+pub async fn pay(shop: &Instance, code: &str, method: &str) -> Answer {
     shop.client.post_json(&format!("/orders/{code}/pay"), json!({ "payment_method": method })).await
 }
 
@@ -40,16 +38,16 @@ async fn cancel(shop: &Instance, code: &str) -> Answer {
     shop.client.post_json(&format!("/orders/{code}/cancel"), json!({ "user_id": "ann" })).await
 }
 
-async fn order(shop: &Instance, code: &str) -> Value {
+pub async fn order(shop: &Instance, code: &str) -> Value {
     shop.client.get(&format!("/orders/{code}")).await.expect(200).json()
 }
 
-async fn becomes(shop: &Instance, code: &str, status: &str) {
+pub async fn becomes(shop: &Instance, code: &str, status: &str) {
     eventually(status, || async { order(shop, code).await["status"] == status }).await;
 }
 
 /// Returns the charges, the refunds and the double charges of the provider.
-async fn report(provider: &Provider) -> (i64, i64, i64) {
+pub async fn report(provider: &Provider) -> (i64, i64, i64) {
     let report = provider.api.report().await;
     let count = |name: &str| report[name].as_i64().expect("a number");
     (count("charges"), count("refunds"), count("double_charges"))
@@ -60,9 +58,14 @@ async fn an_order_is_charged_once_however_often_it_is_paid() {
     let (world, provider, _) = world(|_| {}).await;
     let (shop, other) = (world.start().await, world.start().await);
     let code = buy(&shop, "ann", &["1", "2"]).await;
+    let receipt = shop.client.purchase(&code).await.expect(200).body;
     let answers = join_all([&shop, &other, &shop, &other].map(|instance| pay(instance, &code, "pm_ok"))).await;
     assert!(answers.iter().all(|answer| [200, 202].contains(&answer.status.as_u16())), "{answers:?}");
     becomes(&other, &code, "PAID").await;
+    for instance in [&shop, &other] {
+        let again = instance.client.purchase(&code).await.expect(200);
+        assert_eq!((again.header("order-status"), &again.body), (Some("PAID"), &receipt));
+    }
     let paid = pay(&shop, &code, "pm_declined").await.expect(200).json();
     assert_eq!((&paid["status"], &paid["version"]), (&json!("PAID"), &json!(3)));
     cancel(&shop, &code).await.expect_problem(409, "order_invalid_state");
@@ -149,40 +152,6 @@ async fn money_that_comes_after_the_end_of_the_order_is_given_back_once() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(report(&provider).await, (1, 1, 0));
     assert_eq!(world.count("SELECT count(*) FROM payments WHERE state = 'REFUNDED'").await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_of_the_provider_counts_once_and_only_with_its_signature() {
-    let (world, provider, _) = world(|payment| payment.ask_after = Duration::from_secs(600)).await;
-    let shop = world.start().await;
-    let code = buy(&shop, "ann", &["1"]).await;
-    pay(&shop, &code, "pm_slow").await.expect(202);
-    let intent = "SELECT intent FROM payments";
-    let intent: String = sqlx::query_scalar(intent).fetch_one(&world.database).await.expect("its name is kept");
-    eventually("it is charged", || async { provider.api.status(&intent).await == "succeeded" }).await;
-    assert_eq!(order(&shop, &code).await["status"], "PAYMENT_PENDING");
-
-    let event = |id: &str, intent: &str| {
-        json!({ "id": id, "type": "payment_intent.succeeded", "payment_intent": { "id": intent, "status": "succeeded" } })
-            .to_string()
-    };
-    let tell = async |body: &str, signed: &str, time: i64| {
-        let request = shop.client.request(Method::POST, "/payments/webhook").header("content-type", "application/json");
-        shop.client.send(request.header("payment-signature", signature(signed, time)), body).await
-    };
-    let (now, real) = (Utc::now().timestamp(), event("evt_1", &intent));
-    tell(&real, "another body", now).await.expect_problem(400, "invalid_request");
-    tell(&real, &real, now - 400).await.expect_problem(400, "invalid_request");
-    shop.client.post_json("/payments/webhook", json!({})).await.expect_problem(400, "invalid_request");
-    assert_eq!(order(&shop, &code).await["status"], "PAYMENT_PENDING");
-    let strange = event("evt_0", "pi_of_somebody_else");
-    tell(&strange, &strange, now).await.expect(200);
-    for _ in 0..3 {
-        tell(&real, &real, now).await.expect(200);
-        assert_eq!(order(&shop, &code).await["version"], 3);
-    }
-    assert_eq!(order(&shop, &code).await["status"], "PAID");
-    assert_eq!(world.count("SELECT count(*) FROM payment_events").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,7 @@ impl Local {
     /// Does the same with a change of the command.
     pub async fn start_with(data_dir: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut command = program(data_dir);
-        command.args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"]).args(patient_settings());
+        command.args(["local", "--listen", "127.0.0.1:0", "--sale-items", "50"]).envs(patient_settings());
         // The time zone of the host must not change the start of a sale.
         command.env("TZ", "Pacific/Auckland");
         change(&mut command);
@@ -132,7 +132,7 @@ async fn a_local_service_keeps_its_data_when_it_is_stopped_or_killed() {
     let verified = succeed(dir.path(), &["verify"]).await;
     assert_eq!(
         verified.trim(),
-        "sold=3 lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0"
+        "sold=3 lost=0 oversold=0 over_limit=0 drift=0 unreturned=0 overdue=0 paid_and_released=0 unsettled=0"
     );
     let redis_url = local.state["redis"]["url"].as_str().expect("text");
     let pong = Command::new("redis-cli").args(["--no-auth-warning", "-u", redis_url, "PING"]).output();
@@ -149,6 +149,7 @@ async fn a_local_service_keeps_its_data_when_it_is_stopped_or_killed() {
 
     local.stop().await;
     assert!(local.is_gone("redis") && local.is_gone("postgres"));
+    assert!(local.state["provider"].is_null(), "nothing is to be paid");
 
     let mut local = Local::start(dir.path()).await;
     assert_eq!(local.client.purchase(&code).await.expect(200).body, receipt);
@@ -162,6 +163,63 @@ async fn a_local_service_keeps_its_data_when_it_is_stopped_or_killed() {
     let local = Local::start(dir.path()).await;
     assert_eq!(local.client.purchase(&code).await.expect(200).body, receipt);
     succeed(dir.path(), &["verify"]).await;
+}
+
+/// Starts a local service whose purchases must be paid.
+async fn start_with_orders(data_dir: &Path) -> Local {
+    Local::start_with(data_dir, |command| {
+        command.env("PAYMENT_WINDOW", "1h").stdout(Stdio::null());
+    })
+    .await
+}
+
+/// Returns the report of the payment provider of a local service.
+async fn provider_report(local: &Local) -> Option<Value> {
+    let text = |field: &str| local.state["provider"][field].as_str().expect("text").to_owned();
+    let provider = Client::new(text("url"));
+    let request = provider.request(hyper::Method::GET, "/report");
+    let answer = provider.try_send(request.header("authorization", format!("Bearer {}", text("key"))), "").await?;
+    (answer.status == 200).then(|| answer.json())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_service_with_a_payment_window_has_a_provider_that_keeps_its_charges() {
+    let dir = tempfile::tempdir().expect("a directory is created");
+    let mut local = start_with_orders(dir.path()).await;
+    let code = local.client.cart("ann", &["1"]).await;
+    local.client.purchase(&code).await.expect(200);
+    let path = format!("/orders/{code}");
+    eventually("a payment begins", async || {
+        let payment = serde_json::json!({ "payment_method": "pm_slow" });
+        let answer = local.client.post_json(&format!("{path}/pay"), payment).await;
+        assert!(answer.status.is_success() || answer.status == 503, "{answer:?}");
+        answer.status != 503
+    })
+    .await;
+    let status = async |local: &Local| local.client.get(&path).await.expect(200).json()["status"].take();
+    eventually("it is paid", async || status(&local).await == "PAID").await;
+    let report = async || provider_report(&local).await.unwrap_or_default();
+    eventually("an event was delivered", async || report().await["webhooks"]["delivered"] == 1).await;
+
+    let pid = local.state["provider"]["pid"].clone();
+    let process = pid.as_i64().and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)).expect("a pid");
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("the provider runs");
+    let state_file = dir.path().join("local.json");
+    let state =
+        || -> Value { serde_json::from_slice(&std::fs::read(&state_file).unwrap_or_default()).unwrap_or_default() };
+    eventually("its new pid is published", async || {
+        let now = state()["provider"]["pid"].clone();
+        now.is_number() && now != pid
+    })
+    .await;
+    assert_eq!(report().await["charges"], 1);
+
+    local.state = state();
+    local.stop().await;
+    assert!(local.is_gone("provider") && local.is_gone("postgres"));
+    let local = start_with_orders(dir.path()).await;
+    assert_eq!(status(&local).await, "PAID");
+    assert_eq!(provider_report(&local).await.expect("a report")["charges"], 1);
 }
 
 /// Returns the value of a series in the metrics of the service.
@@ -255,6 +313,8 @@ async fn items_are_imported_from_a_file_and_a_bad_line_is_reported() {
     let refused = run(dir.path(), &["sale", "import", path]);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("line 3: price"), "{refused:?}");
+    let refused = run(dir.path(), &["sale", "import", path, "--currency", "JPY"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("line 2: price"), "{refused:?}");
     let ended = succeed(dir.path(), &["sale", "end", id]).await;
     assert!(ended.contains(" ended "), "{ended}");
     local.client.checkout("ann", &format!("{id}-00001")).await.expect_problem(410, "sale_ended");

@@ -184,7 +184,12 @@ async fn an_administrator_creates_and_ends_a_sale() {
     two.client.buy_now("eve", "r", &item).await.expect_problem(410, "sold_out");
 
     let left = two.client.checkout("eve", &format!("{id}-00002")).await.expect(200).json();
-    one.client.send(admin(&format!("/admin/sales/{id}/end"), Some("s3cret")), "").await.expect(200);
+    for _ in 0..2 {
+        // The estimate of an instance may be behind the clock that ends the sale.
+        one.shop.clock.set(Utc::now() - TimeDelta::milliseconds(200));
+        let ended = one.client.send(admin(&format!("/admin/sales/{id}/end"), Some("s3cret")), "").await.expect(200);
+        assert_eq!(ended.json()["status"], "ended");
+    }
     let code = left["code"].as_str().expect("a code");
     two.client.purchase(code).await.expect_problem(410, "sale_ended");
     let sale = one.shop.archive.sale(id.parse().expect("a sale id")).await.expect("PostgreSQL answers");

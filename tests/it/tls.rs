@@ -1,18 +1,29 @@
-//! TLS towards the stores, with certificates of a private authority.
+//! TLS towards the stores and the payment provider, with certificates of a private authority.
 
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use flashsale::domain::sale::PaymentWindow;
+use flashsale::infrastructure::payment::{PaymentSettings, ProviderKey};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::harness::program::refusal_to_serve;
+use crate::harness::provider::{PROVIDER_KEY, Provider};
 use crate::harness::service::World;
-use crate::harness::stores::{Postgres, Redis, migrate, service_url};
+use crate::harness::stores::{Postgres, Redis, empty_database, migrate, service_url};
 use crate::harness::until_ok;
+use crate::payments::{buy, pay, report};
 
 /// An authority that signs certificates. Its own certificate is a file.
 struct Authority {
@@ -144,4 +155,53 @@ async fn stores_whose_certificates_are_not_trusted_are_refused() {
     refused(&trusted, &(redis_url.clone() + "?sslrootcert=/nowhere.pem"), &["/nowhere.pem", "cannot be read"]);
     secure_postgres(&mut postgres, &authority, "another.example").await;
     refused(&trusted, &redis_url, &[&of_postgres, "not valid for name"]);
+}
+
+/// Takes TLS, with a certificate for this name, and passes the bytes on to an address. Returns the URL.
+async fn tls_before(address: &str, authority: &Authority, name: &str) -> String {
+    let (certificate, key) = authority.certify(name);
+    let chain =
+        CertificateDer::pem_file_iter(certificate).expect("it is PEM").map(|found| found.expect("a certificate"));
+    let key = PrivateKeyDer::from_pem_file(key).expect("it is a key");
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain.collect(), key);
+    let acceptor = TlsAcceptor::from(Arc::new(config.expect("they belong together")));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("https://{}/", listener.local_addr().expect("a listener has an address"));
+    let address = address.to_owned();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, address) = (acceptor.clone(), address.clone());
+            tokio::spawn(async move {
+                let Ok(mut inside) = acceptor.accept(stream).await else { return };
+                let mut outside = TcpStream::connect(address).await.expect("the provider listens");
+                let _ended = copy_bidirectional(&mut inside, &mut outside).await;
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_paid_over_tls_only_at_a_provider_whose_certificate_is_trusted() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let provider = Provider::start(&empty_database().await, &[]).await;
+    let address = provider.program.client.base().trim_start_matches("http://");
+    let (right, other) =
+        (tls_before(address, &authority, NAME).await, tls_before(address, &authority, "another.example").await);
+    let mut world = World::new().await.with(|world| world.settings.payment_window = PaymentWindow::try_from(600).ok());
+    let key = ProviderKey::new(PROVIDER_KEY.into()).expect("a key");
+    for (item, url, status, charges) in [
+        ("1", trusting(&right, &authority), 200, 1),
+        ("2", trusting(&right, &stranger), 202, 1),
+        ("3", right.clone(), 202, 1),
+        ("4", trusting(&other, &authority), 202, 1),
+    ] {
+        let provider_url = url.parse().expect("a URL");
+        world.payment = PaymentSettings { provider: Some((provider_url, key.clone())), ..PaymentSettings::NONE };
+        let shop = world.start().await;
+        let code = buy(&shop, "ann", &[item]).await;
+        pay(&shop, &code, "pm_ok").await.expect(status);
+        assert_eq!(report(&provider).await, (charges, 0, 0), "{url}");
+        shop.stop().await;
+    }
 }

@@ -20,6 +20,8 @@ use super::traffic::{code_in, numbered, repeated};
 /// The highest rates that a load is prepared for. A faster service ends the load early, and loses nothing by that.
 const PURCHASES_PER_SECOND: f64 = 40_000.0;
 const PURCHASES_PER_SECOND_AND_CONNECTION: f64 = 3_000.0;
+const PAYMENTS_PER_SECOND: f64 = 4_000.0;
+const PAYMENTS_PER_SECOND_AND_CONNECTION: f64 = 400.0;
 const CHECKOUTS_PER_SECOND: f64 = 200_000.0;
 const ITEMS_OF_A_CROWD_PER_SECOND: f64 = 10_000.0;
 /// Requests that are repeated in turn.
@@ -63,8 +65,9 @@ impl Loads {
                 repeated(connections, refused, |_, response| shopping::is_sold(response))
             }
             Row::Checkout => self.checkouts(shop, connections).await?,
-            Row::Purchase => self.purchases_of(shop, connections, purchases, 1).await?,
+            Row::Purchase | Row::PurchaseOrder => self.purchases_of(shop, connections, purchases, 1).await?,
             Row::Purchase10 => self.purchases_of(shop, connections, purchases, 10).await?,
+            Row::Pay => self.payments(shop, connections).await?,
             Row::BuyNow => {
                 let items = shop.items(purchases).await?;
                 let users = shop.users(items.count);
@@ -84,7 +87,8 @@ impl Loads {
                 repeated(connections, pages, |_, response| response.status == 200)
             }
             Row::Crowd => self.crowd(shop, connections).await?,
-            Row::SellOut | Row::Opening | Row::Recovery | Row::Memory | Row::Burst | Row::Hostile => Vec::new(),
+            Row::SellOut | Row::Expiry | Row::Opening | Row::Recovery => Vec::new(),
+            Row::Memory | Row::Burst | Row::Hostile => Vec::new(),
         })
     }
 
@@ -125,6 +129,16 @@ impl Loads {
         let codes = Rc::new(RefCell::new(Vec::new()));
         shop.prepare(|connections| filling_carts(connections, items, units, users, codes.clone())).await?;
         Ok(buying_carts(connections, codes.take(), units, shop.sold.clone()))
+    }
+
+    /// Pays orders that were bought before, each once.
+    async fn payments(&self, shop: &mut Shop<'_>, connections: usize) -> Result<Vec<Box<dyn Traffic>>, Error> {
+        let rate = PAYMENTS_PER_SECOND.min(PAYMENTS_PER_SECOND_AND_CONNECTION * connections as f64);
+        let items = shop.items((rate * self.plan.length.as_secs_f64()) as u64 + 1).await?;
+        let codes = shop.buy(items).await?;
+        let count = codes.len() as u64;
+        let write = move |number: u64, request: &mut Vec<u8>| shopping::pay(request, &codes[number as usize]);
+        Ok(numbered(connections, count, write, |_, response| response.status == 200))
     }
 
     async fn hot_item(&self, shop: &mut Shop<'_>, connections: usize) -> Result<Vec<Box<dyn Traffic>>, Error> {

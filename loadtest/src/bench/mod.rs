@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `cli`, `plan`, `run` | the command, the sizes of a bench, and its course |
 //! | `row`, `loads`, `shopping` | the rows that are measured by connections, and their requests |
-//! | `sell_out`, `opening`, `recovery`, `memory`, `burst`, `hostile` | the other rows, one each |
+//! | `sell_out`, `expiry`, `opening`, `recovery`, `memory`, `burst`, `hostile` | the other rows, one each |
 //! | `growth` | the cost of a request with more items, sales, instances and connections |
 //! | `flood`, `open_loop` | several times the capacity, and what is still sold |
 //! | `engine`, `connection`, `requests`, `traffic` | the client |
@@ -17,6 +17,7 @@ mod burst;
 pub mod cli;
 mod connection;
 mod engine;
+mod expiry;
 mod flood;
 mod growth;
 mod hostile;
@@ -55,6 +56,8 @@ pub enum Error {
     Private(#[from] private_service::Error),
     #[error("Redis: {0}")]
     Redis(#[from] redis::RedisError),
+    #[error("PostgreSQL: {0}")]
+    Postgres(#[from] sqlx::Error),
     #[error("an unexpected response: {0}")]
     Unexpected(String),
     #[error("no response within {0:?} after the end of a load")]

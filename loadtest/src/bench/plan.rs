@@ -22,6 +22,12 @@ pub struct Plan {
     /// Items of the sales that are sold out, and sold before a recovery.
     pub sold_items: u64,
     pub sell_outs: usize,
+    /// Orders that expire at once.
+    pub expiring: u64,
+    /// Purchases per second beside them, and how long they are made before and after.
+    pub beside_per_second: f64,
+    pub before_expiry: Duration,
+    pub after_expiry: Duration,
     /// Items of the sales that are opened.
     pub opened: Vec<u64>,
     /// Idle connections at which the memory is read.
@@ -46,6 +52,10 @@ impl Plan {
             hot_stock: 100_000,
             sold_items: 10_000,
             sell_outs: 3,
+            expiring: 10_000,
+            beside_per_second: 1_000.0,
+            before_expiry: Duration::from_secs(5),
+            after_expiry: Duration::from_secs(10),
             opened: vec![10_000, 100_000],
             idle: vec![1_500, 10_000],
             bursts: vec![500, 1_000, 2_000, 4_000],
@@ -65,6 +75,10 @@ impl Plan {
             hot_stock: 1_000,
             sold_items: 200,
             sell_outs: 1,
+            expiring: 200,
+            beside_per_second: 100.0,
+            before_expiry: Duration::from_millis(500),
+            after_expiry: Duration::from_secs(2),
             opened: vec![200],
             idle: vec![50],
             bursts: vec![50],

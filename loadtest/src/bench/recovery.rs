@@ -6,19 +6,18 @@ use std::time::Instant;
 
 use super::Error;
 use super::connection::{Connection, Response};
-use super::items::Items;
 use super::plan::Plan;
 use super::requests;
 use super::results::Figure;
 use super::row::Row;
 use super::shop::{START_TIMEOUT, Shop};
-use super::shopping::{buy_now, buying};
-use super::traffic::{code_in, numbered};
+use super::shopping::buy_now;
+use super::traffic::numbered;
 
 pub async fn measure(shop: &mut Shop<'_>, plan: &Plan) -> Result<Vec<Figure>, Error> {
     let spare = shop.items(1).await?;
     let items = shop.items(plan.sold_items).await?;
-    let codes = buy(shop, items).await?;
+    let codes = shop.buy(items).await?;
     let before = receipts(shop, &codes).await?;
 
     shop.redis.lose_everything()?;
@@ -41,16 +40,6 @@ pub async fn measure(shop: &mut Shop<'_>, plan: &Plan) -> Result<Vec<Figure>, Er
     }
     let what = format!("{} sold, all receipts the same bytes, time until it sells", plan.sold_items);
     Ok(vec![Figure::new(Row::Recovery, what, took.as_secs_f64(), "s")])
-}
-
-/// Buys the items. Returns the codes of the purchases.
-async fn buy(shop: &mut Shop<'_>, items: Items) -> Result<Vec<String>, Error> {
-    let users = shop.users(items.count);
-    let codes = Rc::new(RefCell::new(Vec::new()));
-    let (sold, kept) = (shop.sold.clone(), codes.clone());
-    let keep = move |_, response: Response<'_>| kept.borrow_mut().extend(code_in(response));
-    shop.prepare(|connections| buying(connections, items, users, sold, keep)).await?;
-    Ok(codes.take())
 }
 
 /// Returns the receipts of these codes.

@@ -16,7 +16,7 @@ use super::results::{Figure, LoadResult, Results, Second};
 use super::row::Row;
 use super::services::Services;
 use super::shop::Shop;
-use super::{Error, burst, flood, growth, hostile, memory, opening, recovery, sell_out, table};
+use super::{Error, burst, expiry, flood, growth, hostile, memory, opening, recovery, sell_out, table};
 use crate::machine::Machine;
 use crate::report;
 
@@ -100,7 +100,7 @@ impl Bench<'_> {
 
     async fn rows(&mut self, plan: &Plan) -> Result<(), Error> {
         let mut shared = match plan.shares_service {
-            true => Some(Shop::open(self.services, 1, plan.sale_items).await?),
+            true => Some(Shop::open_with_provider(self.services, 1, plan.sale_items).await?),
             false => None,
         };
         for row in &plan.rows {
@@ -125,14 +125,20 @@ impl Bench<'_> {
             Some(shop) => self.row_of(row, plan, shop).await,
             None => {
                 let sale_items = if row == Row::SellOut { plan.sold_items } else { plan.sale_items };
-                self.row_of(row, plan, &mut Shop::open(self.services, 1, sale_items).await?).await
+                let mut shop = match row.needs_provider() {
+                    true => Shop::open_with_provider(self.services, 1, sale_items).await?,
+                    false => Shop::open(self.services, 1, sale_items).await?,
+                };
+                self.row_of(row, plan, &mut shop).await
             }
         }
     }
 
     async fn row_of(&mut self, row: Row, plan: &Plan, shop: &mut Shop<'_>) -> Result<Vec<Figure>, Error> {
+        shop.sell_with(row.payment_window());
         let figures = match row {
             Row::SellOut => sell_out::measure(shop, plan).await?,
+            Row::Expiry => expiry::measure(shop, plan).await?,
             Row::Opening => opening::measure(shop, plan).await?,
             Row::Recovery => recovery::measure(shop, plan).await?,
             Row::Burst => burst::measure(shop, plan).await?,
@@ -143,11 +149,22 @@ impl Bench<'_> {
                     let load = Load { shop, loads: &mut loads, connections: *connections, plan };
                     self.load(load, row.name(), row.title()).await?;
                 }
-                Vec::new()
+                if row == Row::PurchaseOrder { self.shares_with_orders() } else { Vec::new() }
             }
         };
         self.check(shop, row.name()).await?;
         Ok(figures)
+    }
+
+    /// Returns the throughput of purchases with orders as a share of that without, where both were measured.
+    fn shares_with_orders(&self) -> Vec<Figure> {
+        let of = |row: Row| self.loads.iter().filter(move |load| load.name == row.name());
+        let share = |with: &LoadResult| {
+            let without = of(Row::Purchase).find(|without| without.connections == with.connections)?;
+            let what = format!("{} connections, share of purchases without (goal: 0.8)", with.connections);
+            Some(Figure::new(Row::PurchaseOrder, what, with.ratio / without.ratio, ""))
+        };
+        of(Row::PurchaseOrder).filter_map(share).collect()
     }
 
     /// Verifies what was sold, and notes what held Redis.

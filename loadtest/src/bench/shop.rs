@@ -1,6 +1,6 @@
 //! A private service with sales, as the rows need it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::Error;
-use super::connection::Connection;
+use super::connection::{Connection, Response};
 use super::engine::{Connections, Measured, RETRY_AFTER, Traffic};
 use super::items::Items;
 use super::processes::Processes;
 use super::redis_server::{Pauses, RedisServer};
 use super::requests;
 use super::services::Services;
+use super::shopping::buying;
+use super::traffic::code_in;
 use crate::verify::{self, Findings};
 
 /// Time for a new sale or instance to serve.
@@ -31,17 +33,25 @@ fn settings(token: &str) -> [(&str, &str); 3] {
     [("SALE_ITEMS", "1"), ("SALE_EVERY", "365days"), ("ADMIN_TOKEN", token)]
 }
 
+/// The setting that makes the service start a payment provider. No sale of a bench is created with it, for those of an
+/// administrator have windows of their own.
+const WITH_PROVIDER: (&str, &str) = ("PAYMENT_WINDOW", "1h");
+
 /// A running service.
 pub struct Shop<'a> {
     services: &'a Services,
     pub addresses: Vec<SocketAddr>,
     pub processes: Processes,
     pub redis: RedisServer,
+    /// URL of a user of PostgreSQL who may do everything.
+    pub postgres_url: String,
     token: String,
     /// Items of a new sale.
     sale_items: u64,
     /// Sales that are created together and share the load.
     sales: usize,
+    /// The time in which purchases in new sales must be paid, if they must be.
+    payment_window: Option<Duration>,
     rest: Items,
     users: u64,
     /// Units sold, as the service acknowledged them.
@@ -51,16 +61,32 @@ pub struct Shop<'a> {
 impl<'a> Shop<'a> {
     /// Starts a service. Its items will come from `sales` sales at a time, each with `sale_items` items.
     pub async fn open(services: &'a Services, sales: usize, sale_items: u64) -> Result<Self, Error> {
+        Self::open_with(services, sales, sale_items, &[]).await
+    }
+
+    /// Does the same with a payment provider.
+    pub async fn open_with_provider(services: &'a Services, sales: usize, sale_items: u64) -> Result<Self, Error> {
+        Self::open_with(services, sales, sale_items, &[WITH_PROVIDER]).await
+    }
+
+    async fn open_with(
+        services: &'a Services,
+        sales: usize,
+        sale_items: u64,
+        more: &[(&str, &str)],
+    ) -> Result<Self, Error> {
         let token = format!("{:032x}", rand::random::<u128>());
-        let state = services.start(&settings(&token)).await?;
+        let state = services.start(&[&settings(&token), more].concat()).await?;
         let shop = Shop {
             services,
             addresses: vec![state.service.listen],
             processes: Processes::new(&state),
             redis: RedisServer::connect(&state.redis.url)?,
+            postgres_url: state.postgres.url,
             token,
             sale_items,
             sales,
+            payment_window: None,
             rest: Items::all(vec![String::new()], 0),
             users: 0,
             sold: Rc::default(),
@@ -90,6 +116,29 @@ impl<'a> Shop<'a> {
         }
     }
 
+    /// Lets further items come from sales in which purchases must be paid within this time, or from sales without orders.
+    pub fn sell_with(&mut self, payment_window: Option<Duration>) {
+        if self.payment_window != payment_window {
+            self.payment_window = payment_window;
+            self.leave_sales();
+        }
+    }
+
+    /// Lets further items come from new sales.
+    pub fn leave_sales(&mut self) {
+        self.rest = Items::all(vec![String::new()], 0);
+    }
+
+    /// Buys items, each for a new user. Returns the codes of the purchases.
+    pub async fn buy(&mut self, items: Items) -> Result<Vec<String>, Error> {
+        let users = self.users(items.count);
+        let codes = Rc::new(RefCell::new(Vec::new()));
+        let (sold, kept) = (self.sold.clone(), codes.clone());
+        let keep = move |_, response: Response<'_>| kept.borrow_mut().extend(code_in(response));
+        self.prepare(|connections| buying(connections, items, users, sold, keep)).await?;
+        Ok(codes.take())
+    }
+
     /// Takes `wanted` items that are not sold, or all items of new sales if these have fewer.
     pub async fn items(&mut self, wanted: u64) -> Result<Items, Error> {
         let (items, rest) = self.first_unsold(wanted).await?;
@@ -108,9 +157,11 @@ impl<'a> Shop<'a> {
         if let Some(split) = self.rest.split(wanted) {
             return Ok(split);
         }
+        let window = self.payment_window.map(|window| format!(r#","payment_window_seconds":{}"#, window.as_secs()));
+        let body = format!(r#"{{"total_items":{}{}}}"#, self.sale_items, window.unwrap_or_default());
         let mut sales = Vec::with_capacity(self.sales);
         for _ in 0..self.sales {
-            sales.push(self.create_sale(&format!(r#"{{"total_items":{}}}"#, self.sale_items)).await?);
+            sales.push(self.create_sale(&body).await?);
         }
         self.rest = Items::all(sales, self.sale_items);
         self.rest.split(wanted).ok_or(Error::NotRunning)

@@ -35,6 +35,11 @@ pub fn purchase(code: &str) -> Vec<u8> {
     request
 }
 
+/// Writes a payment that succeeds.
+pub fn pay(request: &mut Vec<u8>, code: &str) {
+    requests::post_json(request, &format!("/orders/{code}/pay"), "", r#"{"payment_method":"pm_ok"}"#);
+}
+
 /// Returns the pages of the available items of a sale.
 pub fn pages(sale: &str, items: u64) -> Vec<Vec<u8>> {
     let page = |page| requests::get(&format!("/sales/{sale}/items?page={page}&per_page={PAGE}&available=true"));

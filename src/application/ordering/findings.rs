@@ -15,6 +15,8 @@ pub struct OrderCounts {
     pub overdue: u64,
     /// Time since the oldest end whose stock is not returned; zero if there is none.
     pub return_lag: Duration,
+    /// Payments of orders that had ended, whose money is not given back yet.
+    pub refunds_pending: u64,
 }
 
 /// The findings about the orders of a sale. All should be zero.
@@ -26,6 +28,8 @@ pub struct OrderFindings {
     pub overdue: u64,
     /// Orders that are paid, and whose units were released.
     pub paid_and_released: u64,
+    /// Orders whose payment is not settled long after it should be, or settled against the state of the order.
+    pub unsettled: u64,
 }
 
 impl OrderFindings {
@@ -37,8 +41,11 @@ impl OrderFindings {
 
 impl fmt::Display for OrderFindings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OrderFindings { unreturned, overdue, paid_and_released } = self;
-        write!(f, "unreturned={unreturned} overdue={overdue} paid_and_released={paid_and_released}")
+        let OrderFindings { unreturned, overdue, paid_and_released, unsettled } = self;
+        write!(
+            f,
+            "unreturned={unreturned} overdue={overdue} paid_and_released={paid_and_released} unsettled={unsettled}"
+        )
     }
 }
 
@@ -47,5 +54,6 @@ impl std::ops::AddAssign for OrderFindings {
         self.unreturned += other.unreturned;
         self.overdue += other.overdue;
         self.paid_and_released += other.paid_and_released;
+        self.unsettled += other.unsettled;
     }
 }

@@ -3,12 +3,12 @@
 use crate::application::ordering::OrderView;
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{OrderReason, OrderStatus};
-use crate::domain::payment::{Attempt, IntentState, PaymentMethod};
+use crate::domain::payment::{Attempt, IntentState, MinorUnits, PaymentMethod};
 use crate::domain::shared::CheckoutCode;
 use crate::sabotage::{Sabotage, is_on};
 
 use super::payments::Payments;
-use super::ports::{NewAttempt, ProviderError};
+use super::ports::{CircuitState, NewAttempt, ProviderError};
 
 /// Attempts to begin a payment while the order changes at the same time.
 const ATTEMPTS: usize = 5;
@@ -61,10 +61,12 @@ impl Payments {
                 OrderStatus::Reserved => {}
             }
             // Nothing has begun yet, so nothing is unknown.
-            self.provider.check().map_err(|_| RESTING)?;
+            if matches!(self.provider.circuit(), None | Some(CircuitState::Open)) {
+                return Err(RESTING.into());
+            }
             let new = NewAttempt {
                 method: method.clone(),
-                amount: view.receipt.total.into(),
+                amount: MinorUnits::of(view.receipt.total, view.receipt.currency),
                 currency: view.receipt.currency,
                 patience: self.times.patience,
                 ask_after: self.times.ask_after,

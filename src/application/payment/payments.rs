@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::application::ordering::Orders;
 
-use super::ports::{PaymentArchive, Provider};
+use super::ports::{CircuitState, PaymentArchive, Provider};
 
 /// The use cases of the payment context.
 pub struct Payments {
@@ -36,5 +36,10 @@ impl Payments {
         times: PaymentTimes,
     ) -> Self {
         Payments { archive, provider, orders, times }
+    }
+
+    /// Returns the state of the circuit to the provider; `None` without a provider.
+    pub fn circuit(&self) -> Option<CircuitState> {
+        self.provider.circuit()
     }
 }

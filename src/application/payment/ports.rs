@@ -27,11 +27,21 @@ pub enum ProviderError {
     Unknown(String),
 }
 
+/// The state of the circuit to a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CircuitState {
+    Closed,
+    /// The next request is sent, to find out whether the provider answers again.
+    HalfOpen,
+    /// No request is sent.
+    Open,
+}
+
 /// The provider. Each operation may be repeated: the attempt makes it the same request.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// Fails if a request would not even be sent.
-    fn check(&self) -> Result<(), ProviderError>;
+    /// Returns the state of the circuit to it; `None` without a provider.
+    fn circuit(&self) -> Option<CircuitState>;
 
     /// Creates the intent of an attempt.
     async fn create(&self, attempt: &Attempt) -> Result<IntentId, ProviderError>;

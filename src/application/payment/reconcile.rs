@@ -47,8 +47,10 @@ impl Payments {
             }
             _ => self.ask(attempt).await?,
         };
-        if let Err(error) = looked {
-            tracing::warn!(order = %order.id, %error, "a payment is still unknown");
+        match looked {
+            // The circuit has logged that it is open.
+            Ok(()) | Err(ProviderError::Resting) => {}
+            Err(error) => tracing::warn!(order = %order.id, %error, "a payment is still unknown"),
         }
         Ok(())
     }

@@ -84,6 +84,10 @@ impl Shop {
         // A sale id holds the start to the second, so sales start on one.
         let starts_at = starts_at.with_nanosecond(0).unwrap_or_else(|| unreachable!("every second has a beginning"));
         let window = Window::new(starts_at, wanted.ends_at.unwrap_or_else(|| starts_at + self.settings.period()))?;
+        // Its JSON would have a year of five digits, which RFC 3339 does not know.
+        if window.ends_at.year() > SaleId::LAST_YEAR {
+            return Err(Invalid::new(format!("a sale ends in the year {} at the latest", SaleId::LAST_YEAR)).into());
+        }
         if window.ends_at <= now {
             return Err(Invalid::new("the end of a sale must lie in the future").into());
         }

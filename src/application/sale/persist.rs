@@ -55,8 +55,7 @@ impl LedgerWriter {
 
     /// Archives one batch of entries after the cursor, and wakes the purchases that wait for them.
     ///
-    /// A batch ends before an entry of another kind: a release needs the rows of its purchase, and a purchase may need
-    /// the units of a release. While a batch commits, the next accumulates. A batch that the archive rejects is written
+    /// A batch ends before the release of one of its own purchases, whose rows it needs. While a batch commits, the next accumulates. A batch that the archive rejects is written
     /// entry by entry, so that only entries that are rejected for themselves are affected. Two writers at once are safe:
     /// the cursor moves only from where it was read.
     pub async fn step(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
@@ -64,7 +63,7 @@ impl LedgerWriter {
         let reading = self.next_entries(shop, sale, after);
         // The watermark is announced while the next batch is read.
         let (entries, ()) = tokio::join!(reading, announce(shop, unannounced));
-        let entries = of_one_kind(entries?);
+        let entries = applicable_together(entries?);
         if !entries.is_empty() {
             // After a failure the cursor is read again.
             self.cursor = None;
@@ -222,11 +221,13 @@ async fn announce(shop: &Shop, watermark: Option<Watermark>) {
     }
 }
 
-/// Returns the entries before the first of another kind.
-fn of_one_kind(mut entries: Vec<LedgerEntry>) -> Vec<LedgerEntry> {
-    let kind = entries.first().is_some_and(LedgerEntry::is_release);
-    let other = entries.iter().position(|entry| entry.is_release() != kind);
-    entries.truncate(other.unwrap_or(entries.len()));
+/// Cuts a batch off before the first release of a purchase that is in it. All other releases may be applied before all
+/// purchases: what they free can only be needed by later entries.
+fn applicable_together(mut entries: Vec<LedgerEntry>) -> Vec<LedgerEntry> {
+    let Some(first) = entries.first().map(|entry| entry.id) else { return entries };
+    let of_this_batch = |entry: &LedgerEntry| matches!(&entry.event, LedgerEvent::Released(release) if entry.is_release() && release.purchase >= first);
+    let end = entries.iter().position(of_this_batch);
+    entries.truncate(end.unwrap_or(entries.len()));
     entries
 }
 

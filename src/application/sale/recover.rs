@@ -77,11 +77,12 @@ impl Shop {
         result
     }
 
-    /// Closes the fence of a sale if Redis no longer holds its state.
+    /// Closes the fence of a sale if Redis no longer holds its state, or if another Redis does: that one has begun a newer
+    /// epoch, and nothing here tells of it.
     pub(super) async fn check_sale(&self, sale: &LiveSale) -> Result<(), StoreError> {
         let epoch = self.enter(sale)?;
         let stored = self.store.stored(epoch.number(), sale.id(), sale.confirmations.persisted()).await?;
-        if !stored.is_intact(epoch.number()) {
+        if !stored.is_intact(epoch.number()) || self.archive.cursors(sale.id()).await?.epoch > epoch.number() {
             epoch.note_loss();
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::application::shared::StoreError;
-use crate::domain::sale::{Receipt, Release, ReleaseReason, ReleaseRefusal};
+use crate::domain::sale::{LedgerEntry, LedgerEvent, Receipt, Release, ReleaseReason, ReleaseRefusal};
 use crate::domain::shared::{LedgerId, OrderId, SaleId};
 
 use super::ports::DecideError;
@@ -28,9 +28,14 @@ impl Shop {
             releases
                 .extend(reasons.get(&recorded.id).map(|reason| Release::of(recorded.id, &recorded.purchase, *reason)));
         }
+        let live = &live;
         let releasing = stream::iter(releases).map(|release| async move {
             match epoch.check(self.store.release(epoch.number(), sale, &release).await) {
-                Ok(_) | Err(DecideError::Refused(ReleaseRefusal::ReleasedBefore(_))) => Ok(()),
+                Ok(id) => {
+                    live.note(epoch.number(), vec![LedgerEntry { id, event: LedgerEvent::Released(release) }]);
+                    Ok(())
+                }
+                Err(DecideError::Refused(ReleaseRefusal::ReleasedBefore(_))) => Ok(()),
                 // PostgreSQL has it, so Redis has lost it.
                 Err(DecideError::Refused(refusal)) => {
                     Err(StoreError::corrupt(format!("{} was not released: {refusal:?}", release.purchase)))

@@ -24,8 +24,10 @@ impl Item {
             let limit = format!("image_url must be at most {IMAGE_URL_CHARS_MAX} visible ASCII characters");
             return Err(Invalid::new(limit));
         }
-        if !["https://", "http://", "/"].iter().any(|start| image_url.starts_with(start)) {
-            return Err(Invalid::new("image_url must start with https://, http:// or /"));
+        // A browser reads // and /\ as the beginning of another host.
+        let is_path = image_url.starts_with('/') && !["//", "/\\"].iter().any(|start| image_url.starts_with(start));
+        if !is_path && !["https://", "http://"].iter().any(|start| image_url.starts_with(start)) {
+            return Err(Invalid::new("image_url must start with https://, http:// or a single /"));
         }
         if !(1..=ITEM_STOCK_MAX).contains(&stock) {
             return Err(Invalid::new(format!("stock must be 1 to {ITEM_STOCK_MAX}")));
@@ -67,6 +69,9 @@ mod tests {
         assert!(item(&"n".repeat(201), "/1.jpg", 1).is_err());
         assert!(item("Lamp", "javascript:alert(1)", 1).is_err());
         assert!(item("Lamp", "/1 .jpg", 1).is_err());
+        assert!(item("Lamp", "//img.example/1.jpg", 1).is_err());
+        assert!(item("Lamp", "/\\img.example/1.jpg", 1).is_err());
+        assert!(item("Lamp", "/", 1).is_ok());
         assert!(item("Lamp", "/1.jpg", 0).is_err());
         assert!(item("Lamp", "/1.jpg", 100_001).is_err());
     }

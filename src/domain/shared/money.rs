@@ -100,6 +100,25 @@ impl Currency {
     /// The currency of a sale that names none.
     pub const EUR: Currency = Currency(*b"EUR");
 
+    /// Returns the number of decimals of its minor unit (ISO 4217).
+    pub fn decimals(self) -> u32 {
+        match &self.0 {
+            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF" | b"UGX"
+            | b"UYI" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
+            b"BHD" | b"IQD" | b"JOD" | b"KWD" | b"LYD" | b"OMR" | b"TND" => 3,
+            b"CLF" | b"UYW" => 4,
+            _ => 2,
+        }
+    }
+
+    /// Fails if an amount has more decimals than the currency.
+    pub fn check(self, amount: Money) -> Result<(), Invalid> {
+        if amount.0.normalize().scale() <= self.decimals() {
+            return Ok(());
+        }
+        Err(Invalid::new(format!("must have at most {} decimal places in {self}", self.decimals())))
+    }
+
     /// Returns the three letters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_else(|_| unreachable!("capital letters are UTF-8"))
@@ -147,6 +166,14 @@ mod tests {
             assert!(text.parse::<Money>().is_err(), "{text}");
         }
         assert_eq!("999999999999.99".parse::<Money>().unwrap().to_string(), "999999999999.99");
+    }
+
+    #[test]
+    fn an_amount_has_no_more_decimals_than_its_currency() {
+        let is_allowed =
+            |amount: &str, currency: &str| currency.parse::<Currency>().unwrap().check(amount.parse().unwrap()).is_ok();
+        assert!(is_allowed("1990", "JPY") && is_allowed("1990.00", "JPY") && !is_allowed("1990.50", "JPY"));
+        assert!(is_allowed("19.99", "EUR") && is_allowed("19.99", "KWD") && is_allowed("0.01", "USD"));
     }
 
     #[test]

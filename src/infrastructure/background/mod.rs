@@ -1,13 +1,14 @@
 //! The background tasks: one file for each, and their supervisor.
 //!
 //! A task is a loop around a step of the application: it waits for a signal or a timer and takes the step. Errors of
-//! the stores are logged, and the step is retried. A task that panics or returns is restarted by its supervisor.
+//! the stores are logged, those that repeat once in a while, and the step is retried. A task that panics or returns is restarted by its supervisor.
 
 mod attempts;
 mod auditor;
 mod carts;
 mod catch_up;
 mod follower;
+mod log;
 pub mod metrics;
 mod orders;
 mod payments;
@@ -31,7 +32,8 @@ use crate::application::payment::Payments;
 use crate::application::sale::Shop;
 
 use super::postgres::PgArchive;
-use super::telemetry::Chain;
+
+use log::log;
 
 pub use supervisor::Supervisor;
 pub use task_name::TaskName;
@@ -84,11 +86,4 @@ fn start_with<S: Send + Sync + 'static, T>(
 {
     let subject = subject.clone();
     supervisor.start(name, move || run(subject.clone()));
-}
-
-/// Logs an error with its causes.
-fn log<T, E: std::error::Error>(result: Result<T, E>, what: &str) {
-    if let Err(error) = result {
-        tracing::warn!(causes = %Chain(&error), "{what}");
-    }
 }

@@ -17,13 +17,22 @@ use super::{AFTER_ERROR, CHECK_EVERY, LOCK_EVERY, log};
 /// Interval between batches of checkout attempts.
 const ATTEMPTS_EVERY: Duration = Duration::from_millis(100);
 
+/// Checks in a row that find the fence closed before the lock is given up.
+const FENCED_CHECKS: u32 = 2;
+
 pub async fn run(shop: Arc<Shop>, sale: Arc<LiveSale>) {
     loop {
+        // Who may not write leaves the lock to others.
+        if sale.fence.epoch().is_none() {
+            sleep(LOCK_EVERY).await;
+            continue;
+        }
         match shop.archive.try_lock(LockName::Writer(sale.id())).await {
             Ok(Some(lock)) => {
                 let _audited = AuditDuty::begin(&sale, shop.clock.now());
                 tokio::select! {
                     () = until_lost(lock) => tracing::warn!(sale = %sale.id(), "lost the lock of the ledger writer"),
+                    () = until_fenced(&sale) => tracing::warn!(sale = %sale.id(), "this instance may not write: others may"),
                     () = write_ledger(&shop, &sale) => {}
                     () = write_attempts(&shop, &sale) => {}
                 }
@@ -59,6 +68,15 @@ impl Drop for AuditDuty<'_> {
 async fn until_lost(mut lock: Box<dyn Lock>) {
     while lock.is_held().await {
         sleep(CHECK_EVERY).await;
+    }
+}
+
+/// Waits until the fence has been closed for longer than a recovery takes: another Redis may decide now.
+async fn until_fenced(sale: &LiveSale) {
+    let mut closed = 0;
+    while closed < FENCED_CHECKS {
+        sleep(CHECK_EVERY).await;
+        closed = if sale.fence.epoch().is_none() { closed + 1 } else { 0 };
     }
 }
 

@@ -3,12 +3,13 @@
 //!
 //! - [`RedisServer`] and [`PostgresServer`]: one server each, to start, stop, kill and restart. They block and need no
 //!   async runtime, so tests can share one between runtimes.
-//! - [`Stores`]: both servers in one locked data directory, restarted when one dies.
+//! - [`Stores`]: both servers in one locked data directory, and a stand-in payment provider if one is wanted. They are
+//!   restarted when they die.
 //! - [`default_data_dir`]: the data directory if none is set.
 //!
 //! Below them: `programs` finds the installed programs, `account` is the user that PostgreSQL runs as, `child` starts
 //! children that end with this process, `process` starts and stops a server, `leftover` ends the servers of an earlier
-//! process, `port` finds a free port, `directory` protects the data, `state_file` is `local.json`.
+//! process, `provider` is the payment provider, `port` finds a free port, `directory` protects the data, `state_file` is `local.json`.
 
 mod account;
 mod child;
@@ -19,6 +20,7 @@ mod port;
 mod postgres;
 mod process;
 mod programs;
+mod provider;
 mod redis;
 mod state_file;
 mod stores;
@@ -29,6 +31,7 @@ pub use directory::default_data_dir;
 pub use error::Error;
 pub use port::free_port;
 pub use postgres::PostgresServer;
+pub use provider::ProviderAccess;
 pub use redis::RedisServer;
 pub use state_file::{Urls, running};
 pub use stores::Stores;

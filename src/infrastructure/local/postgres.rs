@@ -22,8 +22,8 @@ const GOODBYE: Goodbye = &[(Signal::INT, Duration::from_secs(20)), (Signal::QUIT
 const DATA: &str = "data";
 const PID_FILE: &str = "postmaster.pid";
 
-/// Name of its superuser and of its database.
-const NAME: &str = "flashsale";
+/// Name of its superuser and of the database of the service.
+pub(super) const NAME: &str = "flashsale";
 
 /// Settings on the command line, where they take precedence over the files in the data directory. `fsync` is never off:
 /// an acknowledged purchase is on the disk. No Unix socket, because its directory would have to be shared.
@@ -80,12 +80,12 @@ impl PostgresServer {
 
     /// Returns `postgres://flashsale:<password>@127.0.0.1:<port>/flashsale`.
     pub fn url(&self) -> String {
-        self.url_of(NAME, &self.setup.password)
+        self.url_of(NAME, &self.setup.password, NAME)
     }
 
-    /// Returns the URL of a role.
-    pub(super) fn url_of(&self, role: &str, password: &str) -> String {
-        format!("postgres://{role}:{password}@{}:{}/{NAME}", Ipv4Addr::LOCALHOST, self.port)
+    /// Returns the URL of a role in a database.
+    pub(super) fn url_of(&self, role: &str, password: &str, database: &str) -> String {
+        format!("postgres://{role}:{password}@{}:{}/{database}", Ipv4Addr::LOCALHOST, self.port)
     }
 
     /// Returns the pid of the main process of the server, or of the last one if it has ended.

@@ -127,7 +127,7 @@ impl ServerProcess {
                 return;
             }
         }
-        tracing::warn!(pid = self.pid(), "a store did not stop in time: killing it");
+        tracing::warn!(pid = self.pid(), "a server did not stop in time: killing it");
         self.kill();
     }
 

@@ -14,6 +14,8 @@ pub(super) struct State<'a> {
     pub service: Service,
     pub redis: Store<'a>,
     pub postgres: Postgres<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Provider<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -37,6 +39,15 @@ pub(super) struct Postgres<'a> {
     pub store: Store<'a>,
     /// Of the role that owns the tables.
     pub owner_url: &'a str,
+}
+
+/// The stand-in payment provider.
+#[derive(Debug, Serialize)]
+pub(super) struct Provider<'a> {
+    pub pid: u32,
+    pub url: &'a str,
+    pub key: &'a str,
+    pub webhook_secret: &'a str,
 }
 
 /// The URLs for the commands of the service.

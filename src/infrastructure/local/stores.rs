@@ -1,4 +1,5 @@
-//! The two stores of `flashsale local` in one data directory, kept running.
+//! The servers of `flashsale local` in one data directory, kept running: two stores, and a payment provider if one is
+//! wanted.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -15,22 +16,25 @@ use crate::infrastructure::backoff::Backoff;
 use crate::infrastructure::postgres::roles;
 
 use super::directory::{self, Lock};
+use super::provider::{self, ProviderAccess, ProviderServer};
 use super::state_file::{self, Service, State};
 use super::{Error, PostgresServer, RedisServer, postgres, programs, random_password, redis};
 
-/// Interval between checks that a store runs.
+/// Interval between checks that a server runs.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
 /// A private Redis and PostgreSQL with their data in `<data-dir>/redis` and `<data-dir>/postgres`. The data directory
-/// is locked against other processes. Dropping this stops both; [`Stores::stop`] does so without blocking the runtime.
+/// is locked against other processes. Dropping this stops them; [`Stores::stop`] does so without blocking the runtime.
 #[derive(Debug)]
 pub struct Stores {
     data_dir: PathBuf,
     pub(super) redis: Kept<RedisServer>,
     pub(super) postgres: Kept<PostgresServer>,
+    /// After [`Stores::start_provider`].
+    provider: Option<(Kept<ProviderServer>, ProviderAccess)>,
     /// URL of the role that owns the tables.
     owner_url: String,
-    /// If set, no store is started.
+    /// If set, no server is started.
     stopping: Arc<AtomicBool>,
     /// Address of the service, after [`Stores::publish`].
     listen: Mutex<Option<SocketAddr>>,
@@ -63,11 +67,26 @@ impl Stores {
             data_dir,
             redis: Kept::new(redis.url(), redis.service_url(), redis),
             postgres: Kept::new(postgres.url(), service_url, postgres),
+            provider: None,
             owner_url,
             stopping: Arc::default(),
             listen: Mutex::default(),
             _lock: lock,
         })
+    }
+
+    /// Starts a stand-in payment provider, which posts its events to `webhook_url`. Its data are a database of its own in
+    /// the private PostgreSQL, and new secrets protect it.
+    pub async fn start_provider(&mut self, webhook_url: String) -> Result<ProviderAccess, Error> {
+        let (postgres, log) = (self.postgres.server.clone(), self.data_dir.join("provider.log"));
+        let start = move || {
+            let database_url = Handle::current().block_on(provider::create_database(&lock(&postgres)))?;
+            ProviderServer::start(database_url, &log, webhook_url)
+        };
+        let server = spawn_blocking(start).await.expect("starting the provider does not panic")?;
+        let access = server.access();
+        self.provider = Some((Kept::new(access.url.clone(), access.url.clone(), server), access.clone()));
+        Ok(access)
     }
 
     /// Returns the URL of Redis for the service. A restart does not change it.
@@ -85,39 +104,52 @@ impl Stores {
         &self.owner_url
     }
 
-    /// Writes `<data-dir>/local.json`, readable by its owner only: this process, its address, and both stores.
-    /// [`Stores::supervise`] updates it when a store gets another pid, and [`Stores::stop`] deletes it.
+    /// Writes `<data-dir>/local.json`, readable by its owner only: this process, its address, and all servers.
+    /// [`Stores::supervise`] updates it when a server gets another pid, and [`Stores::stop`] deletes it.
     pub fn publish(&self, listen: SocketAddr) -> Result<(), Error> {
         *lock(&self.listen) = Some(listen);
         self.write_state()
     }
 
-    /// Restarts a store whenever it has died, on the same port, with the same password and data. The pause before a
-    /// restart grows if a store keeps dying. Ends after [`Stores::stop`]. May be dropped at any time.
+    /// Restarts a server whenever it has died, on the same port, with the same secrets and data. The pause before a
+    /// restart grows if a server keeps dying. Ends after [`Stores::stop`]. May be dropped at any time.
     pub async fn supervise(&self) {
-        tokio::join!(self.keep_running(&self.redis), self.keep_running(&self.postgres));
+        let keep_provider = async {
+            if let Some((provider, _)) = &self.provider {
+                self.keep_running(provider).await;
+            }
+        };
+        tokio::join!(self.keep_running(&self.redis), self.keep_running(&self.postgres), keep_provider);
     }
 
-    /// Stops both cleanly and deletes `local.json`.
+    /// Stops all servers cleanly and deletes `local.json`.
     pub async fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+        // It needs PostgreSQL to end its requests.
+        if let Some((provider, _)) = &self.provider {
+            provider.stop().await;
+        }
         tokio::join!(self.redis.stop(), self.postgres.stop());
         let _nobody_is_writing_it = lock(&self.listen);
         remove_state(&self.data_dir);
     }
 
-    async fn keep_running<S: Store>(&self, store: &Kept<S>) {
+    async fn keep_running<S: Server>(&self, server: &Kept<S>) {
         let mut backoff = Backoff::default();
         while !self.stopping.load(Ordering::SeqCst) {
             tokio::time::sleep(WATCH_EVERY).await;
-            if store.is_running() {
+            if server.is_running() {
                 continue;
             }
-            tracing::warn!(store = S::NAME, pid = store.pid.load(Ordering::SeqCst), "a store has died: restarting it");
+            tracing::warn!(
+                server = S::NAME,
+                pid = server.pid.load(Ordering::SeqCst),
+                "a server has died: restarting it"
+            );
             tokio::time::sleep(backoff.pause(Instant::now())).await;
-            match store.restart(self.stopping.clone()).await.and_then(|()| self.write_state()) {
-                Ok(()) => tracing::info!(store = S::NAME, pid = store.pid.load(Ordering::SeqCst), "store restarted"),
-                Err(error) => tracing::error!(store = S::NAME, %error, "a store was not restarted"),
+            match server.restart(self.stopping.clone()).await.and_then(|()| self.write_state()) {
+                Ok(()) => tracing::info!(server = S::NAME, pid = server.pid.load(Ordering::SeqCst), "server restarted"),
+                Err(error) => tracing::error!(server = S::NAME, %error, "a server was not restarted"),
             }
         }
     }
@@ -131,7 +163,13 @@ impl Stores {
         }
         let service = Service { pid: process::id(), listen: listen.to_string() };
         let postgres = state_file::Postgres { store: self.postgres.state(), owner_url: &self.owner_url };
-        State { service, redis: self.redis.state(), postgres }.write(&self.data_dir)
+        let provider = self.provider.as_ref().map(|(server, access)| state_file::Provider {
+            pid: server.pid.load(Ordering::SeqCst),
+            url: &access.url,
+            key: &access.key,
+            webhook_secret: &access.webhook_secret,
+        });
+        State { service, redis: self.redis.state(), postgres, provider }.write(&self.data_dir)
     }
 }
 
@@ -140,11 +178,12 @@ impl Stores {
 fn create_roles(postgres: &PostgresServer) -> Result<(String, String), Error> {
     let (owner, service) = (random_password(), random_password());
     Handle::current().block_on(roles::create(&postgres.url(), &owner, &service))?;
-    Ok((postgres.url_of(roles::OWNER, &owner), postgres.url_of(roles::SERVICE, &service)))
+    let url = |role, password: &str| postgres.url_of(role, password, postgres::NAME);
+    Ok((url(roles::OWNER, &owner), url(roles::SERVICE, &service)))
 }
 
-/// A store server. Its methods block.
-pub(super) trait Store: Send + 'static {
+/// A server. Its methods block.
+pub(super) trait Server: Send + 'static {
     const NAME: &'static str;
 
     fn pid(&self) -> u32;
@@ -153,9 +192,9 @@ pub(super) trait Store: Send + 'static {
     fn stop(&mut self);
 }
 
-macro_rules! store {
+macro_rules! server {
     ($server:ident, $name:literal) => {
-        impl Store for $server {
+        impl Server for $server {
             const NAME: &'static str = $name;
 
             fn pid(&self) -> u32 {
@@ -177,8 +216,9 @@ macro_rules! store {
     };
 }
 
-store!(RedisServer, "redis");
-store!(PostgresServer, "postgres");
+server!(RedisServer, "redis");
+server!(PostgresServer, "postgres");
+server!(ProviderServer, "provider");
 
 /// A server, with its pid and URLs, which can be read while the server is locked.
 #[derive(Debug)]
@@ -190,7 +230,7 @@ pub(super) struct Kept<S> {
     service_url: String,
 }
 
-impl<S: Store> Kept<S> {
+impl<S: Server> Kept<S> {
     fn new(url: String, service_url: String, server: S) -> Self {
         Kept { pid: Arc::new(server.pid().into()), server: Arc::new(Mutex::new(server)), url, service_url }
     }
@@ -221,12 +261,12 @@ impl<S: Store> Kept<S> {
             pid.store(server.pid(), Ordering::SeqCst);
             Ok(())
         };
-        spawn_blocking(restart).await.expect("restarting a store does not panic")
+        spawn_blocking(restart).await.expect("restarting a server does not panic")
     }
 
     async fn stop(&self) {
         let server = self.server.clone();
-        spawn_blocking(move || lock(&server).stop()).await.expect("stopping a store does not panic");
+        spawn_blocking(move || lock(&server).stop()).await.expect("stopping a server does not panic");
     }
 }
 

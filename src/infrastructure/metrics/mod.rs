@@ -9,7 +9,7 @@ mod labels;
 mod readings;
 mod recorder;
 
-use crate::application::ordering::Orders;
+use crate::application::payment::Payments;
 
 pub use ::metrics::{Counter, Gauge, Histogram};
 
@@ -25,6 +25,6 @@ pub fn install() {
 }
 
 /// Returns the text of `GET /metrics`.
-pub fn render(orders: &Orders) -> String {
-    recorder::render() + &readings::render(orders)
+pub fn render(payments: &Payments) -> String {
+    recorder::render() + &readings::render(payments)
 }

@@ -12,7 +12,9 @@ use metrics_process::Collector;
 use strum::VariantArray;
 use tokio::runtime::{Handle as Runtime, RuntimeMetrics};
 
-use crate::application::ordering::{OrderCounts, Orders};
+use crate::application::ordering::OrderCounts;
+use crate::application::payment::Payments;
+use crate::application::payment::ports::CircuitState;
 use crate::application::sale::Shop;
 use crate::application::sale::findings::Findings;
 use crate::application::sale::last_audit::LastAudit;
@@ -110,6 +112,12 @@ metrics! {
 
     /// Time since the oldest end of an order whose stock is not returned; 0 if there is none.
     static STOCK_RETURN_LAG: Reading<Gauge> = "flashsale_stock_return_lag_seconds";
+
+    /// Payments of orders that had ended, whose money is not given back yet.
+    static REFUNDS_PENDING: Reading<Gauge> = "flashsale_refunds_pending";
+
+    /// State of a circuit: 0 closed, 1 half-open, 2 open. Without a payment provider, 0.
+    static CIRCUIT_STATE: Reading<Gauge> = "flashsale_circuit_state" by "circuit";
 
     /// End of the last audit; before the first one, the time since which this instance audits the sale.
     static AUDIT_TIME: OfSale = "flashsale_audit_timestamp_seconds";
@@ -215,17 +223,26 @@ fn state_word(state: SaleStatus) -> &'static str {
 }
 
 /// Returns the present readings as text.
-pub fn render(orders: &Orders) -> String {
+pub fn render(payments: &Payments) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     ::metrics::with_local_recorder(&recorder, || {
         register();
         of_process();
-        of_shop(&orders.shop);
-        if let Some(counts) = orders.counts.load_full() {
+        of_shop(&payments.orders.shop);
+        CIRCUIT_STATE.set_with(&["payment_provider"], circuit_number(payments.circuit()));
+        if let Some(counts) = payments.orders.counts.load_full() {
             of_orders(&counts);
         }
     });
     recorder.handle().render()
+}
+
+fn circuit_number(circuit: Option<CircuitState>) -> f64 {
+    match circuit {
+        None | Some(CircuitState::Closed) => 0.0,
+        Some(CircuitState::HalfOpen) => 1.0,
+        Some(CircuitState::Open) => 2.0,
+    }
 }
 
 fn of_process() {
@@ -275,6 +292,7 @@ fn of_orders(counts: &OrderCounts) {
     }
     ORDERS_OVERDUE.set(counts.overdue as f64);
     STOCK_RETURN_LAG.set(counts.return_lag.as_secs_f64());
+    REFUNDS_PENDING.set(counts.refunds_pending as f64);
 }
 
 fn of_sale(live: &LiveSale, now: DateTime<Utc>) {

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::application::payment::ports::CircuitState;
+
 /// Failures in a row that open the circuit.
 const FAILURES_MAX: u32 = 5;
 
@@ -36,9 +38,13 @@ impl Circuit {
         }
     }
 
-    /// Returns true if requests are refused at `now`, and takes no probe.
-    pub fn is_open(&self, now: Instant) -> bool {
-        self.state().open.is_some_and(|(probe_at, _)| now < probe_at)
+    /// Returns the state at `now`, and takes no probe.
+    pub fn state_at(&self, now: Instant) -> CircuitState {
+        match self.state().open {
+            None => CircuitState::Closed,
+            Some((probe_at, _)) if now < probe_at => CircuitState::Open,
+            Some(_) => CircuitState::HalfOpen,
+        }
     }
 
     /// Notes the result of a request that was sent.
@@ -73,14 +79,15 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         for has_answered in [false, false, false, false, true, false, false, false, false] {
             circuit.note(has_answered, at(0));
-            assert!(circuit.admits(at(0)) && !circuit.is_open(at(0)));
+            assert!(circuit.admits(at(0)) && circuit.state_at(at(0)) == CircuitState::Closed);
         }
         circuit.note(false, at(0));
-        assert!(circuit.is_open(at(0)) && !circuit.admits(at(0)));
+        assert!(circuit.state_at(at(0)) == CircuitState::Open && !circuit.admits(at(0)));
+        assert_eq!(circuit.state_at(at(1)), CircuitState::HalfOpen);
         assert!(circuit.admits(at(1)), "one probe");
-        assert!(!circuit.admits(at(1)), "and no other");
+        assert!(circuit.state_at(at(1)) == CircuitState::Open && !circuit.admits(at(1)), "and no other");
         circuit.note(true, at(1));
-        assert!(circuit.admits(at(1)) && !circuit.is_open(at(1)));
+        assert!(circuit.admits(at(1)) && circuit.state_at(at(1)) == CircuitState::Closed);
     }
 
     #[test]
@@ -89,7 +96,9 @@ mod tests {
         (0..FAILURES_MAX).for_each(|_| circuit.note(false, now));
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            let waited = (1..).find(|seconds| !circuit.is_open(now + Duration::from_secs(*seconds))).unwrap();
+            let waited =
+                (1..).find(|seconds| circuit.state_at(now + Duration::from_secs(*seconds)) != CircuitState::Open);
+            let waited = waited.unwrap();
             now += Duration::from_secs(waited);
             assert!(circuit.admits(now));
             circuit.note(false, now);

@@ -7,17 +7,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::application::payment::ports::{Provider, ProviderError};
+use crate::application::payment::ports::{CircuitState, Provider, ProviderError};
 use crate::domain::payment::{Attempt, IntentId, IntentState};
+use crate::infrastructure::telemetry::Chain;
 
 use super::circuit::Circuit;
+use super::metrics::{Operation, Outcome};
+use super::url::{ProviderUrl, RootCertificateError};
 
 /// Longest wait for an answer.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -50,7 +54,7 @@ impl fmt::Debug for ProviderKey {
 pub struct HttpProvider {
     base: String,
     key: ProviderKey,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     circuit: Circuit,
 }
 
@@ -69,10 +73,10 @@ struct Reply {
 
 impl HttpProvider {
     /// The provider at this URL.
-    pub fn new(base: &Uri, key: ProviderKey) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let base = base.to_string().trim_end_matches('/').to_owned();
-        HttpProvider { base, key, client, circuit: Circuit::default() }
+    pub fn new(url: &ProviderUrl, key: ProviderKey) -> Result<Self, RootCertificateError> {
+        let connector = HttpsConnectorBuilder::new().with_tls_config(url.tls()?).https_or_http().enable_http1().build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(HttpProvider { base: url.base().to_owned(), key, client, circuit: Circuit::default() })
     }
 
     /// Posts a request, and repeats it at once if the provider fails: the key makes it the same request.
@@ -150,13 +154,13 @@ pub fn state(word: &str) -> Option<IntentState> {
 }
 
 fn unknown(error: impl std::error::Error) -> ProviderError {
-    ProviderError::Unknown(error.to_string())
+    ProviderError::Unknown(Chain(&error).to_string())
 }
 
 #[async_trait]
 impl Provider for HttpProvider {
-    fn check(&self) -> Result<(), ProviderError> {
-        if self.circuit.is_open(Instant::now()) { Err(ProviderError::Resting) } else { Ok(()) }
+    fn circuit(&self) -> Option<CircuitState> {
+        Some(self.circuit.state_at(Instant::now()))
     }
 
     async fn create(&self, attempt: &Attempt) -> Result<IntentId, ProviderError> {
@@ -165,36 +169,47 @@ impl Provider for HttpProvider {
             "currency": attempt.currency,
             "order_id": attempt.order,
         });
-        let reply = self.post("/payment_intents", attempt.idempotency_key("create"), body).await?;
-        reply.intent()?.id.parse().map_err(unknown)
+        let creating = async {
+            let reply = self.post("/payment_intents", attempt.idempotency_key("create"), body).await?;
+            reply.intent()?.id.parse().map_err(unknown)
+        };
+        Operation::Create.measured(|_| Outcome::Unconfirmed, creating).await
     }
 
     async fn confirm(&self, intent: &IntentId, attempt: &Attempt) -> Result<IntentState, ProviderError> {
         let (path, body) =
             (format!("/payment_intents/{intent}/confirm"), json!({ "payment_method": attempt.method.as_str() }));
-        let reply = self.post(&path, attempt.idempotency_key("confirm"), body).await?;
-        match reply.status {
-            StatusCode::BAD_REQUEST => Err(ProviderError::UnknownMethod),
-            _ => reply.state(),
-        }
+        let confirming = async {
+            let reply = self.post(&path, attempt.idempotency_key("confirm"), body).await?;
+            match reply.status {
+                StatusCode::BAD_REQUEST => Err(ProviderError::UnknownMethod),
+                _ => reply.state(),
+            }
+        };
+        Operation::Confirm.measured(Outcome::of_state, confirming).await
     }
 
     async fn cancel(&self, intent: &IntentId, attempt: &Attempt) -> Result<IntentState, ProviderError> {
         let path = format!("/payment_intents/{intent}/cancel");
-        self.post(&path, attempt.idempotency_key("cancel"), json!({})).await?.state()
+        let cancelling = async { self.post(&path, attempt.idempotency_key("cancel"), json!({})).await?.state() };
+        Operation::Cancel.measured(Outcome::of_state, cancelling).await
     }
 
     async fn refund(&self, intent: &IntentId, attempt: &Attempt) -> Result<(), ProviderError> {
         let body = json!({ "payment_intent": intent.as_str() });
-        let reply = self.post("/refunds", attempt.idempotency_key("refund"), body).await?;
-        match reply.status.is_success() {
-            true => Ok(()),
-            false => Err(ProviderError::Unknown(format!("the refund was answered {}", reply.status))),
-        }
+        let refunding = async {
+            let reply = self.post("/refunds", attempt.idempotency_key("refund"), body).await?;
+            match reply.status.is_success() {
+                true => Ok(()),
+                false => Err(ProviderError::Unknown(format!("the refund was answered {}", reply.status))),
+            }
+        };
+        Operation::Refund.measured(|()| Outcome::Refunded, refunding).await
     }
 
     async fn get(&self, intent: &IntentId) -> Result<IntentState, ProviderError> {
         let path = format!("/payment_intents/{intent}");
-        self.send(Method::GET, &path, None, String::new()).await?.state()
+        let getting = async { self.send(Method::GET, &path, None, String::new()).await?.state() };
+        Operation::Get.measured(Outcome::of_state, getting).await
     }
 }

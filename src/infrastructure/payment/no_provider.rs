@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::application::payment::ports::{Provider, ProviderError};
+use crate::application::payment::ports::{CircuitState, Provider, ProviderError};
 use crate::domain::payment::{Attempt, IntentId, IntentState};
 
 /// A provider that is never asked.
@@ -11,8 +11,8 @@ pub struct NoProvider;
 
 #[async_trait]
 impl Provider for NoProvider {
-    fn check(&self) -> Result<(), ProviderError> {
-        Err(ProviderError::Resting)
+    fn circuit(&self) -> Option<CircuitState> {
+        None
     }
 
     async fn create(&self, _: &Attempt) -> Result<IntentId, ProviderError> {

@@ -3,20 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Uri;
-
 use crate::application::payment::PaymentTimes;
 use crate::application::payment::ports::Provider;
 
 use super::client::{HttpProvider, ProviderKey};
 use super::no_provider::NoProvider;
 use super::signature::WebhookSecret;
+use super::url::{ProviderUrl, RootCertificateError};
 
 /// The provider of a service, if it has one, and its patience.
 #[derive(Debug, Clone)]
 pub struct PaymentSettings {
     /// The URL of the provider, and the key of this service there.
-    pub provider: Option<(Uri, ProviderKey)>,
+    pub provider: Option<(ProviderUrl, ProviderKey)>,
     /// The secret with which the provider signs its events.
     pub webhook_secret: Option<WebhookSecret>,
     /// Longest time in which a payment may be pending.
@@ -42,11 +41,11 @@ impl PaymentSettings {
         PaymentTimes { patience: self.patience, ask_after: self.ask_after, silence: self.silence }
     }
 
-    /// Returns the provider.
-    pub fn provider(&self) -> Arc<dyn Provider> {
-        match &self.provider {
-            Some((url, key)) => Arc::new(HttpProvider::new(url, key.clone())),
+    /// Returns the provider. Fails if the certificates to trust cannot be read.
+    pub fn provider(&self) -> Result<Arc<dyn Provider>, RootCertificateError> {
+        Ok(match &self.provider {
+            Some((url, key)) => Arc::new(HttpProvider::new(url, key.clone())?),
             None => Arc::new(NoProvider),
-        }
+        })
     }
 }

@@ -8,9 +8,9 @@ use sha2::Sha256;
 /// Longest time, in seconds, between the signature and its arrival, in both directions.
 const TOLERANCE: i64 = 300;
 
-/// The secret that the provider shares with this service. It is never printed.
+/// The secret that the provider shares with this service, or several while it is changed. They are never printed.
 #[derive(Clone)]
-pub struct WebhookSecret(String);
+pub struct WebhookSecret(Vec<String>);
 
 /// A signature that proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,9 +24,10 @@ pub enum SignatureError {
 }
 
 impl WebhookSecret {
-    /// A secret; `None` for an empty text, which is none.
+    /// A secret, or several with commas between them; `None` for an empty text, which is none.
     pub fn new(text: String) -> Option<Self> {
-        (!text.is_empty()).then_some(WebhookSecret(text))
+        let secrets: Vec<String> = text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        (!secrets.is_empty()).then_some(WebhookSecret(secrets))
     }
 
     /// Checks the header `Payment-Signature` of these bytes at this time, in seconds since the Unix epoch. The time that
@@ -36,14 +37,20 @@ impl WebhookSecret {
             header.strip_prefix("t=").and_then(|rest| rest.split_once(",v1=")).ok_or(SignatureError::Unreadable)?;
         let seconds: i64 = time.parse().map_err(|_| SignatureError::Unreadable)?;
         let mac = bytes_of(mac).ok_or(SignatureError::Unreadable)?;
-        let mut expected = Hmac::<Sha256>::new_from_slice(self.0.as_bytes())
-            .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
-        expected.update(time.as_bytes());
-        expected.update(b".");
-        expected.update(body);
-        expected.verify_slice(&mac).map_err(|_| SignatureError::Wrong)?;
+        if !self.0.iter().any(|secret| signed(secret, time, body).verify_slice(&mac).is_ok()) {
+            return Err(SignatureError::Wrong);
+        }
         if now.abs_diff(seconds) > TOLERANCE as u64 { Err(SignatureError::Late) } else { Ok(()) }
     }
+}
+
+fn signed(secret: &str, time: &str, body: &[u8]) -> Hmac<Sha256> {
+    let mut mac =
+        Hmac::new_from_slice(secret.as_bytes()).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+    mac.update(time.as_bytes());
+    mac.update(b".");
+    mac.update(body);
+    mac
 }
 
 fn bytes_of(digits: &str) -> Option<Vec<u8>> {
@@ -85,6 +92,18 @@ mod tests {
         assert_eq!(check("t=1700000000,v1=00", BODY, NOW), Err(SignatureError::Wrong));
         for header in ["", "t=1700000000", "v1=00", "t=x,v1=00", "t=1700000000,v1=0", "t=1700000000,v1=gg"] {
             assert_eq!(check(header, BODY, NOW), Err(SignatureError::Unreadable), "{header}");
+        }
+    }
+
+    #[test]
+    fn while_the_secret_is_changed_both_prove_an_event() {
+        let check = |secrets: &str| WebhookSecret::new(secrets.into()).unwrap().check(HEADER, BODY, NOW);
+        for secrets in ["s3cret,n3w", "0ld,s3cret", "s3cret,"] {
+            assert_eq!(check(secrets), Ok(()), "{secrets}");
+        }
+        assert_eq!(check("0ld,n3w"), Err(SignatureError::Wrong));
+        for none in ["", ",", ",,"] {
+            assert!(WebhookSecret::new(none.into()).is_none(), "{none:?}");
         }
     }
 }

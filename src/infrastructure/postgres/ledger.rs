@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::types::Json;
+use sqlx::{Connection, PgExecutor};
 
 use crate::application::sale::ports::{
     Cursors, LedgerArchive, PersistError, RejectedEntry, Rejection, RejectionReason,
@@ -37,34 +38,21 @@ impl LedgerArchive for PgArchive {
         after: LedgerId,
         entries: &[LedgerEntry],
     ) -> Result<(), PersistError> {
-        let Some(last) = entries.last() else { return Ok(()) };
-        let releases = Releases::of(entries);
-        if !releases.ledger_ids.is_empty() {
-            // The cursor would pass purchases that are not written.
-            assert_eq!(releases.ledger_ids.len(), entries.len(), "a batch mixes purchases and releases");
-            return self.persist_releases(epoch, sale, (after, last.id), &releases).await;
+        let Some(last) = entries.last().map(|entry| entry.id) else { return Ok(()) };
+        let (releases, purchases) = (Releases::of(entries), Batch::of(entries));
+        if releases.ledger_ids.is_empty() {
+            persist_purchases(&self.writers, epoch, sale, (after, last), &purchases).await?;
+        } else if purchases.ledger_ids.is_empty() {
+            persist_releases(&self.writers, epoch, sale, (after, last), &releases).await?;
+        } else {
+            let mut lease = self.writers.lease().await.map_err(store_error)?;
+            let mut transaction = Statement::Begin.run(lease.begin()).await?;
+            persist_releases(&mut *transaction, epoch, sale, (after, last), &releases).await?;
+            // The cursor stands there already.
+            persist_purchases(&mut *transaction, epoch, sale, (last, last), &purchases).await?;
+            Statement::Commit.run(transaction.commit()).await?;
+            lease.end(Ok(())).map_err(store_error)?;
         }
-        let batch = Batch::of(entries);
-        let row = sqlx::query_file!(
-            "src/infrastructure/postgres/queries/persist.sql",
-            epoch.0,
-            sale.to_string(),
-            after.to_i64(),
-            last.id.to_i64(),
-            &batch.ledger_ids,
-            &batch.codes as &[[u8; 16]],
-            &batch.users as &[&str],
-            &batch.requests as &[Option<&str>],
-            &batch.unit_counts,
-            &batch.missed as &[Option<Json<&[CartLine]>>],
-            &batch.unit_ledger_ids,
-            &batch.unit_users as &[&str],
-            &batch.ordinals,
-            &batch.units,
-            &batch.slots,
-        );
-        let row = Statement::Persist.time(row.fetch_one(&self.writers)).await.map_err(persist_error)?;
-        written(row.in_epoch, row.moved)?;
         metrics::LEDGER_BATCH.record(entries.len() as f64);
         Ok(())
     }
@@ -158,30 +146,56 @@ impl LedgerArchive for PgArchive {
     }
 }
 
-impl PgArchive {
-    /// Archives releases and moves the cursor.
-    async fn persist_releases(
-        &self,
-        epoch: Epoch,
-        sale: SaleId,
-        (after, last): (LedgerId, LedgerId),
-        releases: &Releases,
-    ) -> Result<(), PersistError> {
-        let row = sqlx::query_file!(
-            "src/infrastructure/postgres/queries/persist_releases.sql",
-            epoch.0,
-            sale.to_string(),
-            after.to_i64(),
-            last.to_i64(),
-            &releases.ledger_ids,
-            &releases.purchases,
-            &releases.reasons as &[&str],
-        );
-        let row = Statement::PersistReleases.time(row.fetch_one(&self.writers)).await.map_err(persist_error)?;
-        written(row.in_epoch, row.moved)?;
-        metrics::LEDGER_BATCH.record(releases.ledger_ids.len() as f64);
-        Ok(())
-    }
+/// Archives releases and moves the cursor.
+async fn persist_releases(
+    executor: impl PgExecutor<'_>,
+    epoch: Epoch,
+    sale: SaleId,
+    (after, last): (LedgerId, LedgerId),
+    releases: &Releases,
+) -> Result<(), PersistError> {
+    let row = sqlx::query_file!(
+        "src/infrastructure/postgres/queries/persist_releases.sql",
+        epoch.0,
+        sale.to_string(),
+        after.to_i64(),
+        last.to_i64(),
+        &releases.ledger_ids,
+        &releases.purchases,
+        &releases.reasons as &[&str],
+    );
+    let row = Statement::PersistReleases.time(row.fetch_one(executor)).await.map_err(persist_error)?;
+    written(row.in_epoch, row.moved)
+}
+
+/// Archives purchases and moves the cursor.
+async fn persist_purchases(
+    executor: impl PgExecutor<'_>,
+    epoch: Epoch,
+    sale: SaleId,
+    (after, last): (LedgerId, LedgerId),
+    batch: &Batch<'_>,
+) -> Result<(), PersistError> {
+    let row = sqlx::query_file!(
+        "src/infrastructure/postgres/queries/persist.sql",
+        epoch.0,
+        sale.to_string(),
+        after.to_i64(),
+        last.to_i64(),
+        &batch.ledger_ids,
+        &batch.codes as &[[u8; 16]],
+        &batch.users as &[&str],
+        &batch.requests as &[Option<&str>],
+        &batch.unit_counts,
+        &batch.missed as &[Option<Json<&[CartLine]>>],
+        &batch.unit_ledger_ids,
+        &batch.unit_users as &[&str],
+        &batch.ordinals,
+        &batch.units,
+        &batch.slots,
+    );
+    let row = Statement::Persist.time(row.fetch_one(executor)).await.map_err(persist_error)?;
+    written(row.in_epoch, row.moved)
 }
 
 /// The releases of committed purchases in a batch, by column.

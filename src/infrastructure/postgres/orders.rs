@@ -158,7 +158,8 @@ impl OrderArchive for PgArchive {
             r#"SELECT (SELECT count(*) FROM orders WHERE deadline < clock_timestamp() - make_interval(secs => $1))
                           AS "overdue!",
                       (SELECT greatest(extract(epoch FROM clock_timestamp() - min(finished_at)), 0)::float8 FROM orders
-                       WHERE status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL) AS "return_lag!""#,
+                       WHERE status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL) AS "return_lag!",
+                      (SELECT count(*) FROM payments WHERE state = 'REFUNDING') AS "refunds_pending!""#,
             late.as_secs_f64(),
         );
         let late = Statement::LateOrders.run(late.fetch_one(&self.pool)).await?;
@@ -166,6 +167,7 @@ impl OrderArchive for PgArchive {
             by_status,
             overdue: u64::try_from(late.overdue).map_err(StoreError::corrupt)?,
             return_lag: Duration::try_from_secs_f64(late.return_lag).map_err(StoreError::corrupt)?,
+            refunds_pending: u64::try_from(late.refunds_pending).map_err(StoreError::corrupt)?,
         })
     }
 
@@ -181,6 +183,7 @@ impl OrderArchive for PgArchive {
             unreturned: number(found.unreturned)?,
             overdue: number(found.overdue)?,
             paid_and_released: number(found.paid_and_released)?,
+            unsettled: number(found.unsettled)?,
         })
     }
 

@@ -193,6 +193,29 @@ pub async fn a_release_frees_units_and_slots_once(fixture: Fixture) {
     assert_eq!((check().await.sold, fixture.cursor().await), (3, id(8)));
 }
 
+pub async fn a_batch_frees_units_and_sells_them_again_or_does_neither(fixture: Fixture) {
+    let ann = fixture.sold(id(1), "ann", &[(1, 1, 1)]);
+    fixture.persist(LedgerId::ZERO, std::slice::from_ref(&ann)).await.expect("it is right");
+    let bob = fixture.sold(id(2), "bob", &[(2, 1, 1)]);
+    let batch =
+        [bob.clone(), fixture.released(id(3), &ann, ReleaseReason::Expired), fixture.sold(id(4), "cat", &[(1, 1, 1)])];
+    fixture.persist(id(1), &batch).await.expect("the unit is free when it is sold again");
+    let state = async || {
+        let found = fixture.archive.check(fixture.sale.id).await.expect("it answers");
+        (found, fixture.cursor().await)
+    };
+    let before = (ArchiveFindings { sold: 2, ..ArchiveFindings::default() }, id(4));
+    assert_eq!(state().await, before);
+    let taken = [fixture.released(id(5), &bob, ReleaseReason::Void), fixture.sold(id(6), "dan", &[(1, 1, 1)])];
+    match fixture.persist(id(4), &taken).await {
+        Err(PersistError::Rejected(rejection)) => assert_eq!(rejection.reason, RejectionReason::UnitSold),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(state().await, before);
+    let late = fixture.persist(id(1), &taken).await;
+    assert!(matches!(late, Err(PersistError::CursorMoved)), "{late:?}");
+}
+
 pub async fn a_release_of_a_purchase_that_owns_nothing_is_rejected(fixture: Fixture) {
     let sold = fixture.sold(id(1), "ann", &[(1, 1, 1)]);
     fixture.persist(LedgerId::ZERO, std::slice::from_ref(&sold)).await.expect("it is right");

@@ -48,7 +48,7 @@ impl Drop for HttpProcess {
 
 /// Returns a loopback address that no other process uses: all of 127.0.0.0/8 is local, and outgoing connections start
 /// from 127.0.0.1 and from ports above 32767.
-fn free_address() -> String {
+pub fn free_address() -> String {
     let [a, b, c] = std::array::from_fn(|_| rand::random_range(1..255));
     format!("127.{a}.{b}.{c}:{}", rand::random_range(15_000..32_768))
 }

@@ -8,6 +8,7 @@ pub mod program;
 pub mod prometheus;
 pub mod provider;
 pub mod proxy;
+pub mod replica;
 pub mod service;
 pub mod stores;
 pub mod webhooks;

@@ -24,10 +24,15 @@ pub struct Program {
 impl Program {
     /// Starts the program over these stores with these environment variables, and waits until it sells.
     pub async fn start(world: &World, settings: &[(&str, &str)]) -> Self {
+        Program::start_at("127.0.0.1:0", world, settings).await
+    }
+
+    /// Does the same at this address.
+    pub async fn start_at(address: &str, world: &World, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--sale-items", "50"])
-            .args(patient_settings())
+            .args(["serve", "--listen", address, "--sale-items", "50"])
+            .envs(patient_settings())
             .env("DATABASE_URL", &world.database_url)
             .env("REDIS_URL", &world.redis_url)
             .env_remove("LOG")
@@ -60,10 +65,15 @@ impl Program {
         self.lines.lock().expect("no thread panicked").clone()
     }
 
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("the process runs");
+    }
+
     /// Stops the program with SIGTERM. Returns its whole log.
     pub async fn stop(mut self) -> Vec<String> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the process runs");
+        self.signal(rustix::process::Signal::TERM);
         assert!(ended(&mut self.child).await.success());
         self.reader.take().map(JoinHandle::join).transpose().expect("no thread panicked");
         self.lines()
@@ -75,6 +85,14 @@ impl Drop for Program {
         let _ended = self.child.kill();
         let _waited = self.child.wait();
     }
+}
+
+/// Runs `flashsale verify` over stores. Returns what it prints.
+pub fn verify(database_url: &str, redis_url: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
+    command.arg("verify").env("DATABASE_URL", database_url).env("REDIS_URL", redis_url).env("LOG", "error");
+    let output = tokio::task::block_in_place(|| command.output()).expect("the program runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Runs `flashsale serve` over stores that it refuses. Returns the reason.
@@ -108,11 +126,11 @@ pub async fn ended(child: &mut Child) -> std::process::ExitStatus {
     status.expect("the process has ended")
 }
 
-/// Arguments with which no sale ends during a test, and no purchase is refused or unconfirmed for a slow machine.
-pub fn patient_settings() -> Vec<String> {
+/// Settings with which no sale ends during a test, and no purchase is refused or unconfirmed for a slow machine.
+pub fn patient_settings() -> [(&'static str, String); 4] {
     let period = format!("{}s", long_period().as_secs());
-    let settings = ["--sale-every", &period, "--ack-timeout", "60s", "--lag-limit", "60s", "--request-timeout", "90s"];
-    settings.map(str::to_owned).to_vec()
+    let [minute, longer] = ["60s", "90s"].map(str::to_owned);
+    [("SALE_EVERY", period), ("ACK_TIMEOUT", minute.clone()), ("LAG_LIMIT", minute), ("REQUEST_TIMEOUT", longer)]
 }
 
 /// Reads lines of JSON.

@@ -110,7 +110,8 @@ impl World {
         let payment = self.payment.clone();
         let http = http.told_with(payment.webhook_secret.clone());
         let server = tokio::spawn(async move {
-            service.paid_through(&payment).serve(http, listeners, token).await.expect("the settings are valid");
+            let service = service.paid_through(&payment).expect("its certificates can be read");
+            service.serve(http, listeners, token).await.expect("the settings are valid");
         });
         Instance { client, shop, shutdown, server }
     }

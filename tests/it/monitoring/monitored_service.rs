@@ -8,16 +8,18 @@ use crate::harness::client::Client;
 use crate::harness::eventually;
 use crate::harness::http_process::HttpProcess;
 use crate::harness::prometheus::Prometheus;
+use crate::harness::provider::{PROVIDER_KEY, Provider, WEBHOOK_SECRET};
 use crate::harness::service::long_period;
 use crate::harness::stores::{Postgres, Redis, migrate};
 use crate::program::program;
 
-/// Two instances with their stores, exporters and Prometheus.
+/// Two instances with their stores, payment provider, exporters and Prometheus.
 pub struct MonitoredService {
     pub prometheus: Prometheus,
     pub instances: [HttpProcess; 2],
     pub redis: Redis,
     pub postgres: Postgres,
+    _provider: Provider,
     _exporters: [HttpProcess; 2],
 }
 
@@ -26,7 +28,9 @@ impl MonitoredService {
     pub async fn start(items: u32) -> Self {
         let (redis, postgres) = (Redis::start(), Postgres::start());
         migrate(&postgres.server.url()).await;
-        let instances = [instance(&redis, &postgres, items).await, instance(&redis, &postgres, items).await];
+        let provider = Provider::start(&postgres.server.url(), &[]).await;
+        let start = async || instance(&redis, &postgres, &provider, items).await;
+        let instances = [start().await, start().await];
         for instance in &instances {
             eventually("a sale is open", || async { instance.client.get("/sales/active").await.status == 200 }).await;
         }
@@ -38,7 +42,7 @@ impl MonitoredService {
             ("postgres", vec![address(&exporters[1])]),
         ];
         let prometheus = Prometheus::start(&targets).await;
-        MonitoredService { prometheus, instances, redis, postgres, _exporters: exporters }
+        MonitoredService { prometheus, instances, redis, postgres, _provider: provider, _exporters: exporters }
     }
 
     /// A client of the first instance.
@@ -58,14 +62,16 @@ impl MonitoredService {
     }
 }
 
-async fn instance(redis: &Redis, postgres: &Postgres, items: u32) -> HttpProcess {
+async fn instance(redis: &Redis, postgres: &Postgres, provider: &Provider, items: u32) -> HttpProcess {
     // The process writes nothing to it.
     let dir = tempfile::tempdir().expect("a directory is created");
     HttpProcess::start("/health/ready", |address| {
         let mut command = program(dir.path());
         command.args(["serve", "--listen", address, "--database-url", &postgres.server.url()]);
         command.args(["--redis-url", &redis.url(), "--sale-items", &items.to_string(), "--ack-timeout", "1s"]);
-        command.args(["--sale-every", &format!("{}s", long_period().as_secs())]);
+        command.args(["--sale-every", &format!("{}s", long_period().as_secs()), "--payment-window", "1h"]);
+        command.env("PAYMENT_PROVIDER_URL", provider.program.client.base());
+        command.env("PAYMENT_PROVIDER_KEY", PROVIDER_KEY).env("PAYMENT_WEBHOOK_SECRET", WEBHOOK_SECRET);
         command
     })
     .await

@@ -102,6 +102,7 @@ async fn send_shopper(client: &Client, first: u32) {
         client.purchase(&code).await;
     }
     client.get(&format!("/purchase/{code}")).await;
+    client.post_json(&format!("/orders/{code}/pay"), json!({ "payment_method": "pm_ok" })).await;
     client.purchase(&late).await;
     client.buy_now(&ann, "r", d).await;
     client.checkout(&bob, d).await;

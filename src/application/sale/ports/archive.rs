@@ -202,9 +202,9 @@ pub trait LedgerArchive: Send + Sync {
     /// Reads how far the logs of the sale are archived.
     async fn cursors(&self, sale: SaleId) -> Result<Cursors, StoreError>;
 
-    /// Archives the purchases or the releases among `entries` and moves the cursor to the last of them, in one transaction.
-    /// `entries` are all that the ledger has between `after` and the last of them, so each is applied exactly once. They
-    /// are of one kind: [`LedgerEntry::is_release`] is true for all or for none.
+    /// Archives the releases and then the purchases among `entries`, and moves the cursor to the last of them, in one
+    /// transaction. `entries` are all that the ledger has between `after` and the last of them, so each is applied exactly
+    /// once. None of them releases a purchase that is among them.
     async fn persist(
         &self,
         epoch: Epoch,

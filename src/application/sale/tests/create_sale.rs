@@ -35,7 +35,8 @@ async fn a_sale_that_cannot_be_opened_yet_exists_and_recovery_opens_it() {
 #[tokio::test]
 async fn a_window_that_no_sale_can_have_is_invalid() {
     let world = World::open().await;
-    let year: DateTime<Utc> = "9999-12-31T23:00:00Z".parse().unwrap();
+    let year: DateTime<Utc> = "9999-12-31T22:00:00Z".parse().unwrap();
+    let last_hour: DateTime<Utc> = "9999-12-31T23:00:00Z".parse().unwrap();
     let later: DateTime<Utc> = "+10000-01-01T00:00:00Z".parse().unwrap();
     let days = |days: u32| Some(at("09:30:00") + chrono::TimeDelta::days(days.into()));
     for (starts_at, ends_at) in [
@@ -43,6 +44,8 @@ async fn a_window_that_no_sale_can_have_is_invalid() {
         (Some(at("12:00:00")), Some(at("11:00:00"))),
         (None, days(SALE_DAYS_MAX + 1)),
         (Some(later), None),
+        (Some(last_hour), None),
+        (Some(last_hour), Some(later)),
         (Some(DateTime::<Utc>::MAX_UTC), None),
     ] {
         let result = world.shop.create_sale(wanted(starts_at, ends_at)).await;

@@ -286,6 +286,16 @@ async fn of_two_instances_with_a_store_each_the_one_that_was_passed_by_stops() {
 }
 
 #[tokio::test]
+async fn an_instance_that_was_passed_by_finds_out_while_nobody_buys() {
+    let world = World::open().await;
+    world.sell("ann", &[1]).await;
+    let World { shop: other, .. } = World::over(world.archive.clone(), settings());
+    assert_eq!(start(&other).await, Recovered::Restored(Epoch(2)));
+    world.shop.check_redis().await.unwrap();
+    assert_eq!(world.sale().fence.epoch(), None);
+}
+
+#[tokio::test]
 async fn an_archive_that_forgot_epochs_and_purchases_gets_them_back_from_the_store() {
     let world = World::open().await;
     world.sell("ann", &[1]).await;

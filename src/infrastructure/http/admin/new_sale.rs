@@ -88,7 +88,7 @@ fn name_schema() -> ObjectSchema {
 }
 
 fn image_url_schema() -> ObjectSchema {
-    schema::text_of(1, IMAGE_URL_CHARS_MAX).pattern(Some("^(https://|http://|/)[!-~]*$")).build()
+    schema::text_of(1, IMAGE_URL_CHARS_MAX).pattern(Some(r"^(https?://[!-~]*|/([!-.0-\[\]-~][!-~]*)?)$")).build()
 }
 
 fn stock_schema() -> ObjectSchema {
@@ -161,6 +161,7 @@ fn listed(errors: &mut FieldErrors, lines: Vec<Object<NewItemBody>>) -> Option<O
         if line.currency != currency {
             errors.add(&format!("items[{place}].currency"), "must be the same for all items");
         }
+        errors.take(&format!("items[{place}].price"), line.currency.check(line.price));
         match Item::new(line.name, line.image_url, line.price, line.stock) {
             Ok(item) => items.push(item),
             // The message of an item begins with the field.
@@ -224,8 +225,10 @@ mod tests {
             (&line(r#""currency":"eur""#), "items[0].currency"),
             (r#"{"items":[{"name":"","image_url":"/a","price":"1"}]}"#, "items[0].name"),
             (r#"{"items":[{"name":"a","image_url":"a","price":"1"}]}"#, "items[0].image_url"),
+            (r#"{"items":[{"name":"a","image_url":"//host/a","price":"1"}]}"#, "items[0].image_url"),
             (r#"{"items":[{"name":"a","image_url":"/a","price":"-1"}]}"#, "items[0].price"),
             (r#"{"items":[{"name":"a","image_url":"/a","price":1}]}"#, "items[0].price"),
+            (r#"{"items":[{"name":"a","image_url":"/a","price":"9.90","currency":"JPY"}]}"#, "items[0].price"),
         ] {
             let errors = errors(body).await;
             assert!(errors.get(field).is_some(), "{body}: {errors}");

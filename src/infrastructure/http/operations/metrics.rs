@@ -18,7 +18,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     policy: Policy { audience: Audience::Operators, ..Policy::HEALTH },
     describe,
     handler: |context, _request| {
-        Box::pin(async { Ok(answer::of_type(MEDIA_TYPE, StatusCode::OK, render(&context.orders))) })
+        Box::pin(async { Ok(answer::of_type(MEDIA_TYPE, StatusCode::OK, render(&context.payments))) })
     },
 };
 

@@ -26,7 +26,9 @@ pub static ENDPOINT: Endpoint = Endpoint {
     path: "/payments/webhook",
     policy: Policy {
         accepts: Accepts::Json,
-        load: Load::Bounded(Class::Admin, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
+        // The provider sends all events from one address.
+        is_rate_limited: false,
+        load: Load::Bounded(Class::Webhook, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
         ..Policy::SHOPPING
     },
     describe,

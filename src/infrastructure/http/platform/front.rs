@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use hyper::body::Body;
-use hyper::header::HOST;
+use hyper::header::{HOST, TRANSFER_ENCODING};
 use hyper::{Method, Request, Version};
 use strum::VariantArray;
 use tokio::sync::Semaphore;
@@ -171,6 +171,10 @@ impl Front {
         }
         if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
             return Err(FieldErrors::one("Host", "must be sent exactly once"));
+        }
+        // RFC 9112, 6.1: a transfer coding that is not understood is refused. hyper looks at the last one only.
+        if head.headers.get_all(TRANSFER_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+            return Err(FieldErrors::one("Transfer-Encoding", "must be chunked, without another coding"));
         }
         let endpoint = endpoint?;
         if endpoint.policy.access == Access::AdminToken {

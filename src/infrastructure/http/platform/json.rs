@@ -41,8 +41,19 @@ fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
     }
     // Serde repeats a value of the wrong type, which may be a secret.
     let expected = message.strip_prefix("invalid ").and_then(|message| message.rsplit_once(", expected "));
-    let message = expected.map_or(message.to_owned(), |(_, expected)| format!("must be {expected}"));
+    let message = expected.map_or(message.to_owned(), |(_, expected)| format!("must be {}", in_words(expected)));
     FieldErrors::one(if path == NO_PATH { "body" } else { &path }, &message)
+}
+
+/// Returns what serde expects in words for somebody who does not know Rust.
+fn in_words(expected: &str) -> String {
+    match expected {
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "a Decimal type representing a fixed-point number" => "a decimal number such as \"19.90\"".to_owned(),
+        "a sequence" => "a JSON array".to_owned(),
+        _ if expected.starts_with("struct ") => "a JSON object".to_owned(),
+        _ => expected.to_owned(),
+    }
 }
 
 /// The path of the body itself in errors of serde.
@@ -91,6 +102,7 @@ mod tests {
     use serde_json::Value;
 
     use crate::domain::sale::{ItemRef, Quantity};
+    use crate::domain::shared::Money;
 
     use super::*;
 
@@ -100,6 +112,10 @@ mod tests {
         #[serde(default, deserialize_with = "given")]
         partial: Option<bool>,
         items: Vec<Object<Inner>>,
+        #[serde(default, rename = "price", deserialize_with = "given")]
+        _price: Option<Money>,
+        #[serde(default, rename = "inner", deserialize_with = "given")]
+        _inner: Option<Inner>,
     }
 
     #[derive(Deserialize)]
@@ -127,7 +143,7 @@ mod tests {
     #[tokio::test]
     async fn the_error_names_the_field() {
         for (body, field) in [
-            (r#"{"items":[],"price":"1"}"#, "price"),
+            (r#"{"items":[],"tip":"1"}"#, "tip"),
             (r#"{"partial":null,"items":[]}"#, "partial"),
             (r#"{"partial":"yes","items":[]}"#, "partial"),
             (r#"{}"#, "items"),
@@ -160,5 +176,19 @@ mod tests {
         assert_eq!(errors(r#"{"items":[{"id":"1"}]}"#).await["items[0].quantity"], "is required");
         assert_eq!(errors(r#"{"partial":"s3cret","items":[]}"#).await["partial"], "must be a boolean");
         assert_eq!(errors("[]").await["body"], "must be a JSON object");
+        assert_eq!(errors(r#"{"items":7}"#).await["items"], "must be a JSON array");
+    }
+
+    #[tokio::test]
+    async fn no_error_names_a_type_of_rust() {
+        let number = "must be a whole number from 0 to 4294967295";
+        for wrong in ["-1", "1.5", "1e99", "99999999999999999999", "\"1\"", "true", "[]"] {
+            let errors = errors(&format!(r#"{{"items":[{{"id":"1","quantity":{wrong}}}]}}"#)).await;
+            assert_eq!(errors["items[0].quantity"], number, "{wrong}");
+        }
+        let errors = errors(r#"{"items":[],"price":true}"#).await;
+        assert_eq!(errors["price"], "must be a decimal number such as \"19.90\"");
+        let errors = super::tests::errors(r#"{"items":[],"inner":7}"#).await;
+        assert_eq!(errors["inner"], "must be a JSON object");
     }
 }

@@ -56,6 +56,8 @@ pub enum Class {
     Checkout,
     Read,
     Admin,
+    /// Events of the payment provider.
+    Webhook,
 }
 
 /// The answer to a request that took too long. It is `503` in any case.

@@ -209,6 +209,21 @@ async fn a_request_of_http_1_1_has_one_host(#[case] version: Version, #[case] ho
     assert_eq!(reply.json()["errors"]["Host"].is_string(), status == 400);
 }
 
+#[rstest]
+#[case(&["gzip, chunked"], 400)]
+#[case(&["gzip", "chunked"], 400)]
+#[case(&["chunked, chunked"], 400)]
+#[case(&["Chunked"], 200)]
+#[case(&[], 200)]
+#[tokio::test]
+async fn a_transfer_coding_besides_chunked_is_refused(#[case] codings: &[&str], #[case] status: u16) {
+    let request = Request::get("/sales/active");
+    let request = codings.iter().fold(request, |request, coding| request.header("transfer-encoding", *coding));
+    let reply = Client::open().send(request.body(Full::default()).unwrap()).await;
+    assert_eq!(reply.status.as_u16(), status);
+    assert_eq!(reply.json()["errors"]["Transfer-Encoding"].is_string(), status == 400);
+}
+
 #[tokio::test]
 async fn shopping_and_operations_can_have_a_listener_each() {
     let settings = HttpSettings { admin_token: AdminToken::new("s3cret".into()), ..HttpSettings::default() };

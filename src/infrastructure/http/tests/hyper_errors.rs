@@ -65,6 +65,15 @@ async fn a_request_without_a_host_is_a_problem() {
     assert!(peer.rest().await.starts_with("HTTP/1.0 200"));
 }
 
+#[tokio::test]
+async fn a_body_with_an_unknown_transfer_coding_is_not_waited_for() {
+    let server = Server::start(100).await;
+    let mut peer = server.connect().await;
+    peer.send("POST /checkout HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n").await;
+    let answer = peer.some().await;
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.contains("Transfer-Encoding"), "{answer}");
+}
+
 async fn send_head(peer: &mut Peer, bytes: usize) {
     peer.send(format!("GET /health/live HTTP/1.1\r\nHost: x\r\nA: {}\r\n\r\n", "a".repeat(bytes))).await;
 }

@@ -106,16 +106,14 @@ impl Proxy {
     pub fn connections(&self) -> usize {
         self.shared.open().len()
     }
-}
 
-#[allow(dead_code, reason = "only `loadtest chaos` needs these")]
-impl Proxy {
     /// Begins a fault on the first connection that sends a request with this mark, right before that request.
     pub fn strike_at(&self, mark: &str, fault: Fault) {
         *self.shared.trap() = Some(Trap { mark: mark.as_bytes().to_vec(), fault });
     }
 
     /// Returns true if no such request was sent yet.
+    #[allow(dead_code, reason = "only `loadtest chaos` needs it")]
     pub fn is_armed(&self) -> bool {
         self.shared.trap().is_some()
     }
@@ -128,6 +126,7 @@ impl Proxy {
     }
 
     /// Returns true if the store sees this port at the other end of a connection.
+    #[allow(dead_code, reason = "only `loadtest chaos` needs it")]
     pub fn has_port(&self, port: u16) -> bool {
         self.shared.ports().contains(&port)
     }
@@ -187,9 +186,10 @@ impl Trap {
     }
 }
 
-/// Returns the place of the address in the URL of a store.
+/// Returns the place of the address in a URL.
 fn address_in(url: &str) -> (usize, usize) {
-    let start = url.rfind('@').map(|at| at + 1).or_else(|| url.find("://").map(|at| at + 3)).unwrap_or(0);
+    let after = |mark: &str| url.rfind(mark).map(|at| at + mark.len());
+    let start = after("@").or(after("://")).unwrap_or(0);
     (start, url[start..].find('/').map_or(url.len(), |length| start + length))
 }
 

@@ -35,12 +35,11 @@ impl LedgerArchive for MemoryArchive {
                 return Err(error);
             }
             let Some(last) = entries.last() else { return Ok(()) };
-            let releases = entries.iter().filter(|entry| entry.is_release()).count();
-            assert!([0, entries.len()].contains(&releases), "a batch mixes kinds: {entries:?}");
             let unwanted = state.unwanted.clone();
             let archived = state.at_cursor(epoch, sale, after)?;
             let mut written = archived.clone();
-            for entry in entries {
+            let (releases, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.is_release());
+            for entry in releases.into_iter().chain(others) {
                 match &entry.event {
                     LedgerEvent::Sold(purchase) => {
                         if let Some(reason) = unwanted.get(&purchase.code) {
