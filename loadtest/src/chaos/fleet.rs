@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use tokio::process::Child;
 
 use super::Error;
+use super::clock::SteppedClock;
 use super::provider::{KEY, SECRET};
 use super::proxy::Proxy;
 use super::store::signal;
@@ -79,23 +80,29 @@ impl Instance {
     /// Starts the process.
     pub fn launch(&mut self) -> Result<(), Error> {
         // A build with the feature `sabotage` misbehaves in this way.
-        self.run(self.program.clone(), std::env::var_os("SABOTAGE"))
+        self.run(self.program.clone(), std::env::var_os("SABOTAGE"), None)
+    }
+
+    /// Starts a process with this clock.
+    pub fn launch_with(&mut self, clock: &SteppedClock) -> Result<(), Error> {
+        self.run(self.program.clone(), None, Some(clock))
     }
 
     /// Starts a process that misbehaves in this way.
     pub fn launch_sabotaged(&mut self, way: &str) -> Result<(), Error> {
         let program = self.program.with_file_name(SABOTEUR);
         match program.exists() {
-            true => self.run(program, Some(way.into())),
+            true => self.run(program, Some(way.into()), None),
             false => Err(Error::NotFired(format!("{} is missing: `make chaos` builds it", program.display()))),
         }
     }
 
-    fn run(&mut self, program: PathBuf, sabotage: Option<OsString>) -> Result<(), Error> {
+    fn run(&mut self, program: PathBuf, sabotage: Option<OsString>, clock: Option<&SteppedClock>) -> Result<(), Error> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = bare_command(&program);
         command.args(["serve", "--listen", &self.address.to_string()]).envs(SETTINGS);
         command.envs(sabotage.map(|way| ("SABOTAGE", way)));
+        command.envs(clock.iter().flat_map(|clock| clock.environment()));
         command.env("REDIS_URL", &self.redis.url).env("DATABASE_URL", &self.postgres.url);
         command.env("PAYMENT_PROVIDER_URL", &self.provider.url);
         command.env("PAYMENT_PROVIDER_KEY", KEY).env("PAYMENT_WEBHOOK_SECRET", SECRET);

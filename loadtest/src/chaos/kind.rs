@@ -59,6 +59,7 @@ pub enum Kind {
     OneCode,
     HourBoundary,
     ClockStep,
+    InstanceClockStep,
     FilterFlipped,
     PoisonEntry,
 }
@@ -100,7 +101,7 @@ impl Group {
 }
 
 /// Every kind with its name, its group, and true if a smoke run has it: each of these takes a few seconds at most.
-const TABLE: [(Kind, &str, Group, bool); 56] = [
+const TABLE: [(Kind, &str, Group, bool); 57] = [
     (Kind::InstanceKilled, "instance-killed", Group::Processes, true),
     (Kind::InstanceStopped, "instance-stopped", Group::Processes, true),
     (Kind::RollingRestart, "rolling-restart", Group::Processes, true),
@@ -155,6 +156,7 @@ const TABLE: [(Kind, &str, Group, bool); 56] = [
     (Kind::OneCode, "one-code", Group::Logic, true),
     (Kind::HourBoundary, "hour-boundary", Group::Logic, true),
     (Kind::ClockStep, "clock-step", Group::Logic, true),
+    (Kind::InstanceClockStep, "instance-clock-step", Group::Logic, false),
     (Kind::FilterFlipped, "filter-flipped", Group::Logic, false),
     (Kind::PoisonEntry, "poison-entry", Group::Logic, true),
 ];

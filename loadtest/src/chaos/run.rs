@@ -48,8 +48,8 @@ pub async fn run(plan: Plan, program: &Path, results: &Path) -> Result<Report, E
     );
     let mut world = World::start(program, &directory, &plan).await?;
     let running = async {
-        let began = Instant::now();
         let crowd = open(&mut world).await?;
+        let began = Instant::now();
         let mut shoppers = crowd.enter(plan.shoppers, plan.seed);
         let faults = break_things(&plan, &mut world, &crowd, began).await?;
         crowd.leave();

@@ -93,6 +93,7 @@ pub async fn reach(world: &World, crowd: &Rc<Crowd>) -> Result<Verdict, Error> {
     let open = orders::settled(world).await?;
     let findings = verified(world).await.map_err(Error::Failed)?;
     let archive = Archive::read(&world.postgres.primary).await?;
+    let charges = world.provider.charges().await?;
     let shown = compare_shown(crowd).await;
     let history = &mut *crowd.history.borrow_mut();
     let lost = lost(history, &archive) + shown;
@@ -110,7 +111,7 @@ pub async fn reach(world: &World, crowd: &Rc<Crowd>) -> Result<Verdict, Error> {
         returned_twice: archive.rejected_releases as u64,
         ..Verdict::default()
     };
-    orders::judge(&mut verdict, &archive, &world.provider.charges().await?, history);
+    orders::judge(&mut verdict, &archive, &charges, history);
     if archive.rejections > 0 {
         history.note(format!("PostgreSQL rejected {} ledger entries", archive.rejections));
     }

@@ -1,5 +1,6 @@
-//! The clock of Redis, by which sales open and end, jumps and comes back.
+//! The clock of Redis, by which sales open and end, or that of an instance jumps and comes back.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -8,7 +9,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Scene, Struck};
 use crate::chaos::Error;
+use crate::chaos::clock::SteppedClock;
 use crate::chaos::purchase::{Answer, Purchase};
+use crate::chaos::recovery::sells_again;
 
 /// Longer than the difference that the service tolerates, and than a sale.
 const STEP_S: std::ops::RangeInclusive<i64> = 4..=40;
@@ -21,10 +24,10 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Steps the clock, expects that no instance sells, and steps it back.
 pub async fn step(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    let seconds = scene.rng.random_range(STEP_S) * if scene.rng.random() { 1 } else { -1 };
+    let seconds = any_step(scene);
     set(scene, seconds).await?;
     let stepped = Instant::now();
-    let noticed = expect_no_sale(scene).await;
+    let noticed = expect_no_sale(scene, 0..scene.world.instances.len()).await;
     scene.pause(0..1_000).await;
     set(scene, 0).await?;
     let lasted = stepped.elapsed().as_secs_f64();
@@ -34,6 +37,40 @@ pub async fn step(scene: &mut Scene<'_>) -> Result<Struck, Error> {
         0 => Ok(Struck::now(format!("the clock of Redis was {seconds:+} s off for {lasted:.1} s"))),
         _ => Err(Error::Failed(format!("{early} sales were closed before their end"))),
     }
+}
+
+/// Replaces an instance by one whose clock can be stepped, steps it, expects that this instance does not sell, and steps the
+/// clock back.
+pub async fn step_of_instance(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+    let (place, seconds) = (scene.any_instance(), any_step(scene));
+    let clock = SteppedClock::new(&scene.world.logs)?;
+    let instance = &mut scene.world.instances[place];
+    instance.kill().await?;
+    instance.launch_with(&clock)?;
+    let observed = observe_step(scene, place, &clock, seconds).await;
+    let instance = &mut scene.world.instances[place];
+    instance.kill().await?;
+    instance.launch()?;
+    observed.map(Struck::now)
+}
+
+async fn observe_step(
+    scene: &mut Scene<'_>,
+    place: usize,
+    clock: &SteppedClock,
+    seconds: i64,
+) -> Result<String, Error> {
+    sells_again(scene.world, scene.crowd, Instant::now(), &[]).await?;
+    clock.step(seconds)?;
+    let noticed = expect_no_sale(scene, place..place + 1).await;
+    clock.step(0)?;
+    noticed.map_err(|what| Error::Failed(format!("with its clock {seconds:+} s off, {what}")))?;
+    sells_again(scene.world, scene.crowd, Instant::now(), &[]).await?;
+    Ok(format!("the clock of {} was {seconds:+} s off", scene.world.instances[place].name))
+}
+
+fn any_step(scene: &mut Scene<'_>) -> i64 {
+    scene.rng.random_range(STEP_S) * if scene.rng.random() { 1 } else { -1 }
 }
 
 const CLOSED_EARLY: &str = "SELECT count(*) FROM sales WHERE closed_at < ends_at";
@@ -56,10 +93,10 @@ async fn set(scene: &Scene<'_>, seconds: i64) -> Result<(), Error> {
     }
 }
 
-/// Waits until no instance sells. A refusal would be false: the long sale goes on.
-async fn expect_no_sale(scene: &Scene<'_>) -> Result<(), String> {
+/// Waits until none of the instances at these places sells. A refusal would be false: the long sale goes on.
+async fn expect_no_sale(scene: &Scene<'_>, places: Range<usize>) -> Result<(), String> {
     let deadline = Instant::now() + NOTICED_WITHIN;
-    for (client, instance) in scene.crowd.clients.iter().zip(&scene.world.instances) {
+    for (client, instance) in scene.crowd.clients[places.clone()].iter().zip(&scene.world.instances[places]) {
         loop {
             let user = scene.crowd.new_name();
             let purchase = Purchase::of_item(&user, &format!("{}-00001", scene.crowd.long_sale), user.clone());

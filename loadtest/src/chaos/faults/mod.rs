@@ -148,6 +148,7 @@ pub async fn strike(kind: Kind, scene: &mut Scene<'_>) -> Result<Struck, Error> 
         Kind::OneCode => logic::one_code(scene).await,
         Kind::HourBoundary => logic::hour_boundary(scene).await,
         Kind::ClockStep => clock::step(scene).await,
+        Kind::InstanceClockStep => clock::step_of_instance(scene).await,
         Kind::FilterFlipped => filter::flipped(scene).await,
         Kind::PoisonEntry => logic::poison_entry(scene).await,
     }

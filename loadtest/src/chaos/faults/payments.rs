@@ -78,7 +78,7 @@ pub async fn provider_down(scene: &mut Scene<'_>) -> Result<Struck, Error> {
     Ok(Struck::paying(format!("pid {pid} was gone for {:.0} s", scene.plan.outage.as_secs_f64())))
 }
 
-pub async fn provider_half_open(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+pub async fn provider_half_open(scene: &Scene<'_>) -> Result<Struck, Error> {
     begin_orders(scene, OK);
     Ok(links::hang(scene, PROVIDER).await?.and_pays())
 }
@@ -90,7 +90,7 @@ pub async fn provider_reset(scene: &mut Scene<'_>) -> Result<Struck, Error> {
 }
 
 /// The provider charges, and the answer is lost.
-pub async fn provider_replies_lost(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+pub async fn provider_replies_lost(scene: &Scene<'_>) -> Result<Struck, Error> {
     begin_orders(scene, OK);
     Ok(links::lose_replies(scene, &CHARGE).await?.and_pays())
 }
@@ -162,7 +162,7 @@ pub async fn killed_archiving_releases(scene: &mut Scene<'_>) -> Result<Struck, 
 }
 
 /// Redis loses everything between the end of an order and the archive of its release.
-pub async fn emptied_while_returning(scene: &mut Scene<'_>) -> Result<Struck, Error> {
+pub async fn emptied_while_returning(scene: &Scene<'_>) -> Result<Struck, Error> {
     (0..scene.world.instances.len()).for_each(|place| begin_order(scene, place, Use::Cancel));
     let unreturned = "SELECT EXISTS (SELECT FROM orders WHERE finished_at IS NOT NULL AND status <> 'PAID'
                                      AND returned_at IS NULL)";
