@@ -19,7 +19,7 @@ const BEFORE: Fault = Fault::BlackHole;
 const AFTER: Fault = Fault::LostAnswers;
 
 /// The requests at which a process is killed.
-const END: &str = "deadline = NULL, reason = $6, note = $7";
+const END: &str = include_str!("../../src/infrastructure/postgres/queries/end_order.sql");
 const END_OVERDUE: &str = include_str!("../../src/infrastructure/postgres/queries/end_overdue_orders.sql");
 const ARCHIVE_RELEASE: &str = include_str!("../../src/infrastructure/postgres/queries/persist_releases.sql");
 const BEGIN_PAYMENT: &str = include_str!("../../src/infrastructure/postgres/queries/begin_payment.sql");
