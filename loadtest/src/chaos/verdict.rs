@@ -106,18 +106,10 @@ pub async fn reach(world: &World, crowd: &Rc<Crowd>) -> Result<Verdict, Error> {
         double_receipt: history.double_receipts,
         false_refusal: false_refusals,
         unresolved: history.unknown.len() as u64,
-<<<<<<< HEAD
-        drift: findings.drift
-            + findings.unreturned
-            + findings.overdue
-            + findings.paid_and_released
-            + findings.unsettled,
-=======
         drift: findings.drift,
-        unreturned: open + findings.unreturned + findings.overdue + findings.paid_and_released,
+        unreturned: open + findings.unreturned + findings.overdue + findings.paid_and_released + findings.unsettled,
         returned_twice: archive.rejected_releases as u64,
         ..Verdict::default()
->>>>>>> w/chaos
     };
     orders::judge(&mut verdict, &archive, &charges, history);
     if archive.rejections > 0 {

@@ -173,7 +173,12 @@ impl Front {
             return Err(FieldErrors::one("Host", "must be sent exactly once"));
         }
         // RFC 9112, 6.1: a transfer coding that is not understood is refused. hyper looks at the last one only.
-        if head.headers.get_all(TRANSFER_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        if head
+            .headers
+            .get_all(TRANSFER_ENCODING)
+            .iter()
+            .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        {
             return Err(FieldErrors::one("Transfer-Encoding", "must be chunked, without another coding"));
         }
         let endpoint = endpoint?;
