@@ -62,6 +62,10 @@ pub fn run() -> ExitCode {
     match Cli::parse_from(std::env::args_os().skip(1)).execute() {
         Ok(report) => {
             println!("{report}");
+            if report.faults.is_empty() {
+                eprintln!("loadtest chaos: no fault began within the time: raise DURATION");
+                return ExitCode::from(COULD_NOT_RUN);
+            }
             if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {

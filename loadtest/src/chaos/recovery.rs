@@ -87,7 +87,7 @@ async fn sells(client: &Client, crowd: &Rc<Crowd>) -> bool {
 }
 
 /// Returns true if the current sale decides, whether or not anything of it is left.
-async fn takes_carts(client: &Client, user: &str) -> bool {
+pub async fn takes_carts(client: &Client, user: &str) -> bool {
     let shown = client.send(Operation::Look, &Request::get("/sales/active"), Instant::now()).await;
     let Ok(sale) = serde_json::from_slice::<Sale>(&shown.body) else { return false };
     // One of the last items, so that the filter of sold items seldom answers.

@@ -4,7 +4,7 @@ use crate::application::ordering::OrderView;
 use crate::application::ordering::contention::{ATTEMPTS, CONTENDED};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{OrderReason, OrderStatus};
-use crate::domain::payment::{Attempt, MinorUnits, PaymentMethod};
+use crate::domain::payment::{Attempt, IntentState, MinorUnits, PaymentMethod};
 use crate::domain::shared::CheckoutCode;
 use crate::sabotage::{Sabotage, is_on};
 
@@ -86,7 +86,7 @@ impl Payments {
                 return Err(PayError::UnknownMethod);
             }
             Err(_) if is_on(Sabotage::TimeoutAsDecline) => {
-                self.settle(attempt.order, attempt.number, IntentState::Declined).await?;
+                settler.settle(attempt.order, attempt.number, IntentState::Declined).await?;
             }
             // It stays pending until the provider answers.
             Err(error) => tracing::warn!(order = %attempt.order, %error, "the outcome of a payment is unknown"),

@@ -8,12 +8,15 @@ use super::{Scene, Struck};
 use crate::api::{Cart, Sale};
 use crate::chaos::Error;
 use crate::chaos::purchase::{Answer, Purchase};
+use crate::chaos::recovery::takes_carts;
 use crate::client::Request;
 use crate::outcome::{Operation, Outcome};
 
 /// Concurrent requests with one code.
 const REQUESTS: usize = 30;
 const ATTEMPTS: usize = 20;
+/// Time for a sale that is shown to sell.
+const OPENS_WITHIN: Duration = Duration::from_millis(2_500);
 
 /// Appends an entry that cannot be read, in the place of the next one.
 const POISON: &str = "
@@ -48,7 +51,7 @@ pub async fn one_code(scene: &Scene<'_>) -> Result<Struck, Error> {
     }
 }
 
-/// Waits until one sale follows another.
+/// Waits until one sale follows another, which must sell at once.
 pub async fn hour_boundary(scene: &Scene<'_>) -> Result<Struck, Error> {
     let client = scene.crowd.clients[0].clone();
     let (mut before, started) = (None, Instant::now());
@@ -57,7 +60,14 @@ pub async fn hour_boundary(scene: &Scene<'_>) -> Result<Struck, Error> {
         if let (Some(before), Some(shown)) = (&before, &shown)
             && before != shown
         {
-            return Ok(Struck::now(format!("{shown} follows {before}")));
+            let begun = Instant::now();
+            while !takes_carts(&client, &scene.crowd.new_name()).await {
+                if begun.elapsed() > OPENS_WITHIN {
+                    return Err(Error::Failed(format!("{shown} is shown, and does not sell")));
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+            return Ok(Struck::at(begun, format!("{shown} follows {before}")));
         }
         before = shown.or(before);
         sleep(Duration::from_millis(20)).await;
