@@ -96,6 +96,7 @@ async fn bought(shop: &Shop, orders: &MemoryOrders) -> CheckoutCode {
         pay_by: receipt.pay_by.expect("it must be paid"),
         deadline: receipt.pay_by,
         reason: None,
+        note: None,
         declines: 0,
         returned_at: None,
     });
