@@ -8,11 +8,13 @@ CREATE TABLE payments (
     -- The name of the intent, once it is known.
     intent        text COLLATE "C" UNIQUE,
     method        text        NOT NULL,
-    -- In hundredths of the currency.
+    -- In minor units of the currency.
     amount        bigint      NOT NULL CHECK (amount > 0),
     -- The event of the order that waits until the intent is cancelled, and the time since which.
     closing       text,
     closing_since timestamptz,
+    -- The words of the person who cancels it.
+    closing_note  text,
     -- The time at which to ask the provider what became of it.
     look_at       timestamptz NOT NULL,
     begun_at      timestamptz NOT NULL DEFAULT clock_timestamp(),

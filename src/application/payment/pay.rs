@@ -11,9 +11,6 @@ use crate::sabotage::{Sabotage, is_on};
 use super::payments::Payments;
 use super::ports::{CircuitState, NewAttempt, ProviderError};
 
-/// The answer while the provider is not asked.
-const RESTING: StoreError = StoreError::Busy("the payment provider cannot be reached");
-
 /// An order after a request to pay it.
 #[derive(Debug)]
 pub enum Paid {
@@ -34,6 +31,8 @@ pub enum PayError {
     /// The order was cancelled.
     Cancelled(Box<OrderView>),
     Expired(Box<OrderView>),
+    /// The provider is not asked at the moment. Nothing has begun.
+    ProviderAway,
     Failed(StoreError),
 }
 
@@ -57,7 +56,7 @@ impl Payments {
             }
             // Nothing has begun yet, so nothing is unknown.
             if matches!(self.provider.circuit(), None | Some(CircuitState::Open)) {
-                return Err(RESTING.into());
+                return Err(PayError::ProviderAway);
             }
             let new = NewAttempt {
                 method: method.clone(),

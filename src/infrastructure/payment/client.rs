@@ -107,14 +107,12 @@ impl HttpProvider {
             request = request.header("idempotency-key", key);
         }
         let request = request.body(Full::from(body)).map_err(unknown)?;
-        if !self.circuit.admits(Instant::now()) {
-            return Err(ProviderError::Resting);
-        }
+        let admitted = self.circuit.admit(Instant::now()).ok_or(ProviderError::Resting)?;
         let answered = tokio::time::timeout(DEADLINE, self.exchange(request)).await;
         let result = answered.unwrap_or_else(|_| Err(ProviderError::Unknown("no answer in time".into())));
         // A server error is an answer of something that does not work.
         let has_answered = result.as_ref().is_ok_and(|reply| !reply.status.is_server_error());
-        self.circuit.note(has_answered, Instant::now());
+        self.circuit.note(admitted, has_answered, Instant::now());
         match result {
             Ok(reply) if !has_answered => Err(ProviderError::Failed(reply.status.as_u16())),
             result => result,

@@ -25,6 +25,9 @@ use super::{ORDERING, order_not_found};
 const OUTCOME_UNKNOWN: &str =
     "It is not known whether the order was paid. Ask again, or GET /orders/{code}: it is charged once.";
 
+/// The detail while the payment provider is left alone.
+const PROVIDER_AWAY: &str = "The payment provider cannot be reached, so nothing was charged and no payment has begun. Try again in a few seconds.";
+
 /// The members with the attempts left, and with the state of an order that has ended.
 const ATTEMPTS_LEFT: &str = "attempts_left";
 const ORDER_STATUS: &str = "order_status";
@@ -101,7 +104,10 @@ fn problem(error: PayError) -> Problem {
         PayError::UnknownMethod => FieldErrors::one("payment_method", "is not known to the payment provider"),
         PayError::Declined(view) => {
             let left = PAYMENT_ATTEMPTS.saturating_sub(view.order.declines);
-            let detail = "The payment was declined. Try another means of payment while attempts are left.";
+            let detail = match left {
+                0 => "The payment was declined for the last time, so the order is cancelled.",
+                _ => "The payment was declined. Try another means of payment while attempts are left.",
+            };
             Problem::new(ProblemCode::PaymentDeclined, detail).member(ATTEMPTS_LEFT, &left)
         }
         PayError::Cancelled(view) => {
@@ -111,6 +117,7 @@ fn problem(error: PayError) -> Problem {
         PayError::Expired(_) => {
             Problem::new(ProblemCode::OrderExpired, "The order was not paid in time. Its units are for sale again.")
         }
+        PayError::ProviderAway => Problem::unavailable(PROVIDER_AWAY),
         PayError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
     }
 }
