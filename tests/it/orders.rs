@@ -15,6 +15,7 @@ use futures::future::join_all;
 use hyper::Method;
 use serde_json::{Value, json};
 
+use crate::harness::client::{Answer, retrying};
 use crate::harness::eventually;
 use crate::harness::service::{Instance, World, ending_period};
 
@@ -37,17 +38,18 @@ async fn world(seconds: u32) -> World {
 }
 
 async fn order(shop: &Instance, code: &str) -> Value {
-    shop.client.get(&format!("/orders/{code}")).await.expect(200).json()
+    let path = format!("/orders/{code}");
+    retrying(|| shop.client.get(&path)).await.expect(200).json()
 }
 
-async fn cancel(shop: &Instance, code: &str, user: &str) -> crate::harness::client::Answer {
+async fn cancel(shop: &Instance, code: &str, user: &str) -> Answer {
     shop.client.post_json(&format!("/orders/{code}/cancel"), json!({ "user_id": user })).await
 }
 
 /// Buys items with a cart, and returns its code and the receipt.
 async fn buy(shop: &Instance, user: &str, items: &[&str]) -> (String, Value) {
     let code = shop.client.cart(user, items).await;
-    let receipt = shop.client.purchase(&code).await.expect(200).json();
+    let receipt = retrying(|| shop.client.purchase(&code)).await.expect(200).json();
     (code, receipt)
 }
 

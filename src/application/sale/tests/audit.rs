@@ -63,6 +63,19 @@ async fn a_live_sale_without_state_is_unsound_and_a_closed_one_is_not() {
 }
 
 #[tokio::test]
+async fn of_a_closed_sale_only_the_ledger_counts() {
+    let world = World::open().await;
+    let sale = world.sale();
+    let receipt = world.sell("ann", &[1]).await;
+    let closed = crate::domain::sale::Sale { closed: true, ..(*sale.sale()).clone() };
+    world.store.edit(sale.id(), |stock| stock.holdings.receipts.clear());
+    assert_eq!(world.verify(&sale.sale()).await.drift, 1);
+    assert!(world.verify(&closed).await.is_sound());
+    world.archive.delete_purchase(sale.id(), receipt.order_id.entry);
+    assert_eq!(world.verify(&closed).await.lost, 1);
+}
+
+#[tokio::test]
 async fn an_audit_has_a_result_only_on_its_instance_and_in_one_epoch() {
     let world = World::open().await;
     let sale = world.sale();
