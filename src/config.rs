@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, Args, Command};
+use clap::{Arg, Args, Command, ValueEnum};
 
 use crate::application::sale::Settings;
 use crate::domain::sale::PaymentWindow;
@@ -17,6 +17,7 @@ use crate::infrastructure::http::{AdminToken, HttpSettings, Rate, TrustedProxies
 use crate::infrastructure::local;
 use crate::infrastructure::payment::{PaymentSettings, ProviderKey, ProviderUrl, WebhookSecret};
 use crate::infrastructure::telemetry::LogFormat;
+use crate::infrastructure::tokens::TokenKeys;
 
 pub use crate::infrastructure::telemetry::TraceConfig;
 
@@ -194,6 +195,34 @@ pub struct HttpConfig {
     /// Addresses or networks of the proxies whose X-Forwarded-For tells the address of a client: 10.0.0.7,10.1.0.0/16
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<TrustedProxy>,
+
+    #[command(flatten)]
+    pub users: UserConfig,
+}
+
+/// The users.
+#[derive(Debug, Clone, Args)]
+pub struct UserConfig {
+    /// Proof of the user of a request: off (requests name their users) or signed (tokens do, checked with TOKEN_KEYS)
+    #[arg(long, env = "AUTH", value_enum, default_value = "off")]
+    pub auth: Auth,
+
+    /// Keys of the tokens of users, the first of which signs: kid:HS256:secret,kid:EdDSA:key, with secrets and keys in base64url
+    #[arg(long, env = "TOKEN_KEYS", hide_env_values = true, required_if_eq("auth", "signed"), value_parser = TokenKeysParser)]
+    pub token_keys: Option<TokenKeys>,
+
+    /// New guests per second from one address; 0 means no limit
+    #[arg(long, env = "SESSIONS_PER_ADDRESS", default_value_t = 10)]
+    pub sessions_per_address: u32,
+}
+
+/// The proof of the user of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    /// None: requests name their users.
+    Off,
+    /// A signed token names the user.
+    Signed,
 }
 
 /// The payments of orders.
@@ -274,6 +303,8 @@ impl HttpConfig {
             address_rate: rate(self.rate_limit_per_address),
             trusted_proxies: TrustedProxies::new(self.trusted_proxies.clone()),
             admin_token: self.admin_token.clone().and_then(AdminToken::new),
+            session_rate: rate(self.users.sessions_per_address),
+            token_keys: self.users.token_keys.clone().filter(|_| self.users.auth == Auth::Signed),
             ..HttpSettings::default()
         }
     }
@@ -294,6 +325,20 @@ impl TypedValueParser for AdminTokenParser {
                  `openssl rand -hex 32`, or unset it for no admin interface\n"
             );
             clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
+}
+
+/// Reads the keys of tokens. Unlike those of clap, its error does not contain the value.
+#[derive(Debug, Clone)]
+struct TokenKeysParser;
+
+impl TypedValueParser for TokenKeysParser {
+    type Value = TokenKeys;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<TokenKeys, clap::Error> {
+        value.to_str().unwrap_or_default().parse().map_err(|error| {
+            clap::Error::raw(ErrorKind::ValueValidation, format!("TOKEN_KEYS: {error}\n")).with_cmd(command)
         })
     }
 }

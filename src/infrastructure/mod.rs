@@ -12,3 +12,4 @@ pub mod postgres;
 pub mod provider;
 pub mod redis;
 pub mod telemetry;
+pub mod tokens;

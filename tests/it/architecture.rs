@@ -47,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "infrastructure/telemetry",
         ],
     ),
+    ("infrastructure/tokens", &["domain/shared"]),
     ("infrastructure/backoff", &[]),
     ("infrastructure/accept_queue", &[]),
     ("infrastructure/open_files", &[]),
@@ -116,9 +117,11 @@ const ARROWS: &[(&str, &[&str])] = &[
             "infrastructure/metrics",
             "infrastructure/payment",
             "infrastructure/telemetry",
+            "infrastructure/tokens",
             "sabotage",
         ],
     ),
+    ("infrastructure/http/identity", &["domain/shared", "infrastructure/http/platform"]),
     (
         "infrastructure/http/sale",
         &[
@@ -170,6 +173,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "application/payment",
             "application/sale",
             "infrastructure/http/admin",
+            "infrastructure/http/identity",
             "infrastructure/http/operations",
             "infrastructure/http/ordering",
             "infrastructure/http/platform",
@@ -187,6 +191,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "infrastructure/local",
             "infrastructure/payment",
             "infrastructure/telemetry",
+            "infrastructure/tokens",
         ],
     ),
     // The composition root.

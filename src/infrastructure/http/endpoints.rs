@@ -2,7 +2,7 @@
 
 use super::platform::endpoint::Api;
 use super::platform::limits::settings::HEAD_BYTES_MAX;
-use super::{admin, operations, ordering, sale};
+use super::{admin, identity, operations, ordering, sale};
 
 /// The interface of the service. The OpenAPI document lists the endpoints in this order.
 pub static API: Api = Api {
@@ -10,6 +10,7 @@ pub static API: Api = Api {
     tags: &[
         sale::SHOPPING,
         sale::BROWSING,
+        identity::IDENTITY,
         ordering::ORDERING,
         operations::OPERATIONS,
         admin::ADMINISTRATION,
@@ -29,6 +30,7 @@ pub static API: Api = Api {
         &sale::sold_filter::ENDPOINT,
         &sale::item::ENDPOINT,
         &sale::user_purchases::ENDPOINT,
+        &identity::session::ENDPOINT,
         &ordering::order::ENDPOINT,
         &ordering::pay::ENDPOINT,
         &ordering::cancel_order::ENDPOINT,

@@ -1,11 +1,11 @@
 //! The HTTP interface.
 //!
 //! [`platform`] is the machinery. [`endpoints`] is the table of all endpoints. Each endpoint is one file in the folder of
-//! its context: [`sale`], [`ordering`], [`admin`] or
-//! [`operations`].
+//! its context: [`sale`], [`ordering`], [`identity`], [`admin`] or [`operations`].
 
 mod admin;
 mod endpoints;
+mod identity;
 mod operations;
 mod ordering;
 mod platform;

@@ -1,4 +1,4 @@
-//! The token of the administrators.
+//! Bearer tokens, and that of the administrators.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ impl AdminToken {
 
     /// Fails unless the headers contain the token. The time that it takes reveals nothing about the token but its length.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let Some(given) = bearer(headers) else {
+        let Some(given) = of(headers) else {
             return Err(Problem::new(
                 ProblemCode::Unauthorized,
                 "Send the admin token as Authorization: Bearer <token>.",
@@ -42,7 +42,8 @@ impl fmt::Debug for AdminToken {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+/// Returns the bearer token of a request.
+pub fn of(headers: &HeaderMap) -> Option<&[u8]> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }

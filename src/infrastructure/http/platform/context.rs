@@ -9,9 +9,12 @@ use crate::application::payment::Payments;
 use crate::application::sale::Shop;
 use crate::infrastructure::payment::WebhookSecret;
 
+use super::identity::{Session, Users};
 use super::limits::rate_limit::RateLimits;
 use super::page::Page;
+use super::problem::Problem;
 use super::readiness::Readiness;
+use super::request::ApiRequest;
 
 /// A page that is made when it is first needed.
 pub type LazyPage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
@@ -24,9 +27,19 @@ pub struct Context {
     /// The secret of the payment provider.
     pub webhook_secret: Option<WebhookSecret>,
     pub rates: RateLimits,
+    pub users: Users,
     pub readiness: Readiness,
     /// The OpenAPI document of this listener.
     pub document: LazyPage,
     /// Signals that the listener is closing. An answer that streams without an end of its own ends now.
     pub closing: CancellationToken,
+}
+
+impl Context {
+    /// Returns the identity of a visitor: the one that the request has, or that of a new guest. Fails if the address has
+    /// got too many.
+    pub fn open_session(&self, request: &ApiRequest) -> Result<Session, Problem> {
+        let count = || self.rates.check_session(&request.counted, self.users.address(request));
+        self.users.open_session(request, count)
+    }
 }

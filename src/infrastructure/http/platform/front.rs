@@ -23,6 +23,7 @@ use super::body::BoxError;
 use super::context::{Context, LazyPage};
 use super::endpoint::{Api, Endpoint};
 use super::field_errors::FieldErrors;
+use super::identity::Users;
 use super::limits::rate_limit::{Counted, RateLimits};
 use super::limits::settings::{HttpSettings, Surface};
 use super::limits::surplus::Surplus;
@@ -73,6 +74,7 @@ impl Front {
         let document = move || Page::new("application/json", document(api, &endpoints).to_json().unwrap_or_default());
         let context = Context {
             rates: RateLimits::new(&settings),
+            users: Users::new(settings.token_keys.clone(), settings.trusted_proxies.clone()),
             readiness: Readiness::new(),
             document: LazyPage::new(Box::new(document)),
             shop: payments.orders.shop.clone(),
@@ -108,7 +110,8 @@ impl Front {
         let observation = Observation::begin(route, &head, &request_id, is_traced);
         let is_head = head.method == Method::HEAD;
         // Only one future owns the request: a nested one that took it would double the bytes that each request moves.
-        let mut request = ApiRequest { params, head, body: Bytes::new(), counted: Counted::default() };
+        let (peer, counted) = (caller.address, Counted::default());
+        let mut request = ApiRequest { peer, params, head, body: Bytes::new(), counted };
         let answering = self.check_and_handle(caller, endpoint, &mut request, body).instrument(observation.span());
         let mut is_surplus = false;
         let mut answer = match AssertUnwindSafe(answering).catch_unwind().await {

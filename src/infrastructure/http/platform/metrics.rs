@@ -2,6 +2,7 @@
 
 use crate::application::shared::StoreError;
 use crate::infrastructure::metrics::{Counter, Gauge, Label, Metric, StoreErrorKind, metrics};
+use crate::infrastructure::tokens::TokenError;
 
 use super::policy::Class;
 
@@ -24,11 +25,15 @@ metrics! {
     /// Connections that were refused because their address had too many.
     static ADDRESSES_REFUSED: Metric<Counter> = "flashsale_http_address_connections_refused_total";
 
+    /// Tokens of users that were refused, by reason.
+    static TOKENS_REFUSED: Metric<Counter, TokenError> = "flashsale_tokens_refused_total" by "reason";
+
     /// Requests that a store did not serve, by kind of failure.
     static STORE_FAILURES: Metric<Counter, StoreErrorKind> = "flashsale_store_failures_total" by "kind";
 }
 
 impl Label for Class {}
+impl Label for TokenError {}
 
 /// Counts a request as in flight.
 pub fn request_begun() {
@@ -68,6 +73,11 @@ pub fn connection_refused() {
 /// Counts a connection that was refused because its address had too many open.
 pub fn address_refused() {
     ADDRESSES_REFUSED.increment(1);
+}
+
+/// Counts a token that was refused.
+pub fn token_refused(error: TokenError) {
+    TOKENS_REFUSED.of(error).increment(1);
 }
 
 /// Counts a request that a store did not serve.

@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod etag;
 pub mod field_errors;
 pub mod front;
+pub mod identity;
 pub mod json;
 pub mod limits;
 pub mod listener;

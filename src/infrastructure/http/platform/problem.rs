@@ -149,8 +149,8 @@ impl Problem {
         if let Some(methods) = &more.allow {
             headers.insert(ALLOW, methods.clone());
         }
-        if code == ProblemCode::Unauthorized {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = code.challenge() {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         answer
     }

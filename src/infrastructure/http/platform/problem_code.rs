@@ -9,8 +9,11 @@ use strum::{IntoStaticStr, VariantArray};
 pub enum ProblemCode {
     InvalidRequest,
     Unauthorized,
+    TokenRequired,
+    InvalidToken,
     PaymentDeclined,
     Forbidden,
+    ForeignOrigin,
     NotFound,
     ItemNotFound,
     SaleNotFound,
@@ -53,9 +56,11 @@ impl ProblemCode {
     pub fn status(self) -> StatusCode {
         match self {
             ProblemCode::InvalidRequest => StatusCode::BAD_REQUEST,
-            ProblemCode::Unauthorized => StatusCode::UNAUTHORIZED,
+            ProblemCode::Unauthorized | ProblemCode::TokenRequired | ProblemCode::InvalidToken => {
+                StatusCode::UNAUTHORIZED
+            }
             ProblemCode::PaymentDeclined => StatusCode::PAYMENT_REQUIRED,
-            ProblemCode::Forbidden => StatusCode::FORBIDDEN,
+            ProblemCode::Forbidden | ProblemCode::ForeignOrigin => StatusCode::FORBIDDEN,
             ProblemCode::NotFound
             | ProblemCode::ItemNotFound
             | ProblemCode::SaleNotFound
@@ -83,13 +88,25 @@ impl ProblemCode {
         }
     }
 
+    /// Returns the challenge of an answer that asks for authentication (RFC 6750, section 3).
+    pub fn challenge(self) -> Option<&'static str> {
+        match self {
+            ProblemCode::Unauthorized | ProblemCode::TokenRequired => Some("Bearer"),
+            ProblemCode::InvalidToken => Some("Bearer error=\"invalid_token\""),
+            _ => None,
+        }
+    }
+
     /// Returns the title, which is the same for every problem with this code.
     pub fn title(self) -> &'static str {
         match self {
             ProblemCode::InvalidRequest => "The request is invalid",
             ProblemCode::Unauthorized => "The admin token is missing",
+            ProblemCode::TokenRequired => "The token of the user is missing",
+            ProblemCode::InvalidToken => "The token of the user is not valid",
             ProblemCode::PaymentDeclined => "The payment was declined",
             ProblemCode::Forbidden => "The admin token is wrong",
+            ProblemCode::ForeignOrigin => "Another site sent the request",
             ProblemCode::NotFound => "The path does not exist",
             ProblemCode::ItemNotFound => "The item does not exist",
             ProblemCode::SaleNotFound => "The sale does not exist",

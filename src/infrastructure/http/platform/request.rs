@@ -1,5 +1,7 @@
 //! A request on its way to the handler.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::http::request::Parts;
@@ -15,6 +17,8 @@ use super::problem_code::ProblemCode;
 /// A request. Handlers get it with its body read.
 #[derive(Debug)]
 pub struct ApiRequest {
+    /// The other side of the connection.
+    pub peer: IpAddr,
     pub params: PathParams,
     pub head: Parts,
     pub body: Bytes,

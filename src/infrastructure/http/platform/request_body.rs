@@ -78,6 +78,8 @@ async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use http_body_util::Full;
     use hyper::Request;
     use hyper::header::CONTENT_TYPE;
@@ -93,7 +95,8 @@ mod tests {
             head.headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
         }
         let body = read(body, &head.headers, accepts, Duration::from_secs(1)).await?;
-        Ok(ApiRequest { params: PathParams::default(), head, body, counted: Counted::default() })
+        let (peer, params) = (Ipv4Addr::LOCALHOST.into(), PathParams::default());
+        Ok(ApiRequest { peer, params, head, body, counted: Counted::default() })
     }
 
     async fn code(content_type: Option<&str>, body: &'static [u8]) -> Option<ProblemCode> {

@@ -35,6 +35,8 @@ pub struct RateLimits {
     users: Option<Limiter>,
     /// A cart belongs to a user, who is known only after the decision.
     codes: Option<Limiter>,
+    /// New guests of an address.
+    sessions: Option<Limiter>,
 }
 
 /// The limits that a request was counted for, with the requests that are left.
@@ -42,6 +44,7 @@ pub struct RateLimits {
 pub struct Counted {
     address: OnceLock<u32>,
     user: OnceLock<u32>,
+    session: OnceLock<u32>,
 }
 
 impl RateLimits {
@@ -52,6 +55,7 @@ impl RateLimits {
             addresses: limiter(settings.address_rate),
             users: limiter(settings.user_rate),
             codes: limiter(settings.user_rate),
+            sessions: limiter(settings.session_rate),
         }
     }
 
@@ -73,6 +77,11 @@ impl RateLimits {
         self.codes.as_ref().map_or(Ok(()), |codes| check(codes, code, &counted.user))
     }
 
+    /// Counts a new guest of this address. Fails if there are too many.
+    pub fn check_session(&self, counted: &Counted, address: IpAddr) -> Result<(), Problem> {
+        self.sessions.as_ref().map_or(Ok(()), |sessions| check(sessions, network(address), &counted.session))
+    }
+
     /// Counts a request that was served before it was known to be of this user.
     pub fn count_user(&self, user: &UserId) {
         if let Some(users) = &self.users {
@@ -83,7 +92,11 @@ impl RateLimits {
 
     /// Adds the headers about the limits that a request was counted for.
     pub fn describe(&self, counted: &Counted, headers: &mut HeaderMap) {
-        let limits = [("address", &self.addresses, &counted.address), ("user", &self.users, &counted.user)];
+        let limits = [
+            ("address", &self.addresses, &counted.address),
+            ("user", &self.users, &counted.user),
+            ("session", &self.sessions, &counted.session),
+        ];
         let (mut policies, mut states) = (Vec::new(), Vec::new());
         for (name, limiter, left) in limits {
             if let (Some(limiter), Some(left)) = (limiter, left.get()) {

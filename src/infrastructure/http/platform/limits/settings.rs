@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::shared::Invalid;
 
 use crate::infrastructure::payment::WebhookSecret;
+use crate::infrastructure::tokens::TokenKeys;
 
 use super::super::bearer::AdminToken;
 use super::proxies::TrustedProxies;
@@ -43,12 +44,16 @@ pub struct HttpSettings {
     pub user_rate: Option<Rate>,
     /// Limit for one address; for IPv6, for one /64 network.
     pub address_rate: Option<Rate>,
+    /// Limit for new guests of one address; for IPv6, of one /64 network.
+    pub session_rate: Option<Rate>,
     /// The proxies that tell the addresses of their clients.
     pub trusted_proxies: TrustedProxies,
     /// The token of the administrators. Without one there is no admin interface.
     pub admin_token: Option<AdminToken>,
     /// The secret of the payment provider, if there is one.
     pub webhook_secret: Option<WebhookSecret>,
+    /// The keys of tokens. Without them, requests name their users.
+    pub token_keys: Option<TokenKeys>,
 }
 
 impl Default for HttpSettings {
@@ -64,9 +69,11 @@ impl Default for HttpSettings {
             drain_timeout: Duration::from_secs(10),
             user_rate: None,
             address_rate: None,
+            session_rate: None,
             trusted_proxies: TrustedProxies::default(),
             admin_token: None,
             webhook_secret: None,
+            token_keys: None,
         }
     }
 }

@@ -112,7 +112,7 @@ fn header(code: ProblemCode) -> Option<(&'static str, Header)> {
     let (name, description) = match code {
         ProblemCode::Unavailable | ProblemCode::RateLimited => ("Retry-After", "Seconds after which to try again"),
         ProblemCode::MethodNotAllowed => ("Allow", "The methods of the path"),
-        ProblemCode::Unauthorized => ("WWW-Authenticate", "`Bearer`"),
+        code if code.challenge().is_some() => ("WWW-Authenticate", "`Bearer`, with the error if there is one"),
         _ => return None,
     };
     Some((name, HeaderBuilder::new().schema(Some(text())).description(Some(description)).build()))

@@ -1,0 +1,6 @@
+//! Endpoints about who is asking.
+
+pub mod session;
+
+/// The group of these endpoints.
+pub const IDENTITY: &str = "Identity";
