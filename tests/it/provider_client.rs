@@ -106,7 +106,8 @@ async fn failing() -> HttpProvider {
             tokio::spawn(async move {
                 let mut request = [0; 4_096];
                 let _bytes = stream.read(&mut request).await;
-                let _sent = stream.write_all(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+                let _sent =
+                    stream.write_all(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
             });
         }
     });

@@ -80,13 +80,7 @@ impl HttpProvider {
     }
 
     /// Posts a request, and repeats it at once if the provider fails: the key makes it the same request.
-    async fn post(
-        &self,
-        operation: Operation,
-        path: &str,
-        key: String,
-        body: Value,
-    ) -> Result<Reply, ProviderError> {
+    async fn post(&self, operation: Operation, path: &str, key: String, body: Value) -> Result<Reply, ProviderError> {
         let mut result = self.send(operation, Method::POST, path, Some(key.clone()), body.to_string()).await;
         for _ in 0..REPEATS {
             if !matches!(result, Err(ProviderError::Failed(_))) {
@@ -181,7 +175,8 @@ impl Provider for HttpProvider {
             "order_id": attempt.order,
         });
         let creating = async {
-            let reply = self.post(Operation::Create, "/payment_intents", attempt.idempotency_key("create"), body).await?;
+            let reply =
+                self.post(Operation::Create, "/payment_intents", attempt.idempotency_key("create"), body).await?;
             reply.intent()?.id.parse().map_err(unknown)
         };
         Operation::Create.measured(|_| Outcome::Unconfirmed, creating).await

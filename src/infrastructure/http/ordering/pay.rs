@@ -110,7 +110,9 @@ fn problem(error: PayError) -> Problem {
         PayError::Declined(view) => {
             let left = PAYMENT_ATTEMPTS.saturating_sub(view.order.declines);
             let detail = match left {
-                0 => "The payment was declined for the last time, so the order is cancelled. Buy the items again to pay them.",
+                0 => {
+                    "The payment was declined for the last time, so the order is cancelled. Buy the items again to pay them."
+                }
                 _ => "The payment was declined. Try another means of payment while attempts are left.",
             };
             Problem::new(ProblemCode::PaymentDeclined, detail).member(ATTEMPTS_LEFT, &left)

@@ -141,7 +141,18 @@ mod tests {
         assert_same::<IntentId>(&names);
         assert_same::<EventId>(&names);
         let (long, longer) = ("ü".repeat(NOTE_CHARS_MAX), "ü".repeat(NOTE_CHARS_MAX + 1));
-        assert_same::<Note>(&["x", "asked – by phone", &long, "", &longer, "a\nb", "\u{1b}[31m", "\0", "\u{7f}", "\u{85}"]);
+        assert_same::<Note>(&[
+            "x",
+            "asked – by phone",
+            &long,
+            "",
+            &longer,
+            "a\nb",
+            "\u{1b}[31m",
+            "\0",
+            "\u{7f}",
+            "\u{85}",
+        ]);
         assert_same::<Currency>(&["EUR", "eur", "EURO", ""]);
     }
 
