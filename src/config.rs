@@ -353,7 +353,8 @@ fn payment_window(text: &str) -> Result<PaymentWindow, String> {
     PaymentWindow::try_from(seconds).map_err(|error| error.to_string())
 }
 
-fn whole_seconds(text: &str) -> Result<Duration, String> {
+/// Reads a duration of whole seconds, of a year at most.
+pub fn whole_seconds(text: &str) -> Result<Duration, String> {
     let duration = positive(text)?;
     if duration.subsec_nanos() != 0 {
         return Err("must be whole seconds".to_owned());

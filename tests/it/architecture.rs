@@ -231,6 +231,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "infrastructure/postgres",
             "infrastructure/provider",
             "infrastructure/telemetry",
+            "infrastructure/tokens",
             "startup",
         ],
     ),

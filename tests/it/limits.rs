@@ -13,7 +13,7 @@ use crate::harness::eventually;
 use crate::harness::service::{Instance, World};
 
 /// A limit of this many requests at once, which grows by only one a second.
-fn at_once(requests: u32) -> Option<Rate> {
+pub fn at_once(requests: u32) -> Option<Rate> {
     Some(Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(requests).expect("a limit") })
 }
 

@@ -34,6 +34,7 @@ mod recover;
 mod schedule;
 mod scripts;
 mod secrets;
+mod signed_users;
 mod split_brain;
 mod stock_returns;
 mod store_connections;

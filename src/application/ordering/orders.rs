@@ -11,7 +11,7 @@ use crate::application::sale::purchase::PurchaseOutcome;
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus};
 use crate::domain::sale::Receipt;
-use crate::domain::shared::{CheckoutCode, OrderId, SaleId, UserId};
+use crate::domain::shared::{Claim, OrderId, SaleId, UserId};
 
 use super::findings::OrderCounts;
 use super::ports::{Holder, OrderArchive, OrderFilter};
@@ -45,8 +45,8 @@ impl Orders {
     }
 
     /// Returns the order of a checkout code; `None` if nothing was bought with it, or its sale wants no payment.
-    pub async fn by_code(&self, code: CheckoutCode) -> Result<Option<OrderView>, StoreError> {
-        match self.shop.receipt(code).await? {
+    pub async fn by_code(&self, claim: impl Into<Claim>) -> Result<Option<OrderView>, StoreError> {
+        match self.shop.receipt(claim).await? {
             None => Ok(None),
             Some(PurchaseOutcome::Durable { receipt, .. }) if receipt.pay_by.is_none() => Ok(None),
             Some(PurchaseOutcome::Durable { receipt, .. }) => self.with_order(receipt).await.map(Some),

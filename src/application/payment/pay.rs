@@ -5,8 +5,8 @@ use crate::application::ordering::contention::{ATTEMPTS, CONTENDED};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{OrderReason, OrderStatus};
 use crate::domain::payment::{Attempt, IntentState, MinorUnits, PaymentMethod};
-use crate::domain::shared::CheckoutCode;
 use crate::domain::shared::limits::PAYMENT_MISTAKES;
+use crate::domain::shared::{CheckoutCode, Claim};
 use crate::sabotage::{Sabotage, is_on};
 
 use super::payments::Payments;
@@ -58,9 +58,10 @@ impl From<StoreError> for PayError {
 
 impl Payments {
     /// Pays the order of a checkout code. Any number of requests, concurrent or later, capture its total once.
-    pub async fn pay(&self, code: CheckoutCode, method: PaymentMethod) -> Result<Paid, PayError> {
+    pub async fn pay(&self, claim: impl Into<Claim>, method: PaymentMethod) -> Result<Paid, PayError> {
+        let claim = claim.into();
         for _ in 0..ATTEMPTS {
-            let view = self.orders.by_code(code).await?.ok_or(PayError::NotFound)?;
+            let view = self.orders.by_code(claim.clone()).await?.ok_or(PayError::NotFound)?;
             if view.order.status != OrderStatus::Reserved {
                 match self.present(view).await? {
                     Some(paid) => return Ok(paid),
@@ -79,7 +80,7 @@ impl Payments {
                 ask_after: self.times.ask_after,
             };
             if let Some(attempt) = self.archive.begin(&view.order, &new).await? {
-                return self.charge(code, &attempt).await.map_err(PayError::after_the_beginning);
+                return self.charge(claim.code, &attempt).await.map_err(PayError::after_the_beginning);
             }
             if self.orders.is_overdue(&view.order).await? {
                 return Err(PayError::Expired(Box::new(view)));

@@ -10,7 +10,7 @@ use crate::domain::sale::{
     BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Item, PurchaseRefusal, Release, ReleaseRefusal,
     RemoveRefusal,
 };
-use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Claim, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
 use super::connection::RedisStore;
 use super::groups::Call;
@@ -67,14 +67,21 @@ impl Decider for RedisStore {
     async fn purchase(
         &self,
         epoch: Epoch,
-        code: CheckoutCode,
+        claim: &Claim,
         partial: bool,
     ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
-        let args = vec![code.to_string(), u8::from(partial).to_string()];
-        let reply = self.decide(Call { epoch, sale: code.sale, script: ScriptName::Purchase }, args).await?;
+        let user = claim.user.as_ref().map(UserId::to_string).unwrap_or_default();
+        let args = vec![claim.code.to_string(), u8::from(partial).to_string(), user];
+        let reply = self.decide(Call { epoch, sale: claim.code.sale, script: ScriptName::Purchase }, args).await?;
         let ordinals = |text: &str| Some(parse_lines(text)?.iter().map(|line| line.ordinal).collect());
         let refusal = match reply.tag() {
-            "SOLD" => return Ok(reply.purchase()?),
+            "SOLD" => {
+                let recorded = reply.purchase()?;
+                if claim.is_of(&recorded.purchase.user) {
+                    return Ok(recorded);
+                }
+                PurchaseRefusal::CheckoutNotFound
+            }
             "NOT_FOUND" => PurchaseRefusal::CheckoutNotFound,
             "CART_EMPTY" => PurchaseRefusal::CartEmpty,
             "NOT_STARTED" => PurchaseRefusal::NotStarted,

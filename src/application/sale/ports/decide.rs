@@ -7,7 +7,7 @@ use crate::domain::sale::{
     BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Purchase, PurchaseRefusal, Release, ReleaseRefusal,
     RemoveRefusal,
 };
-use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Claim, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
 /// A purchase that the ledger holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub trait Decider: Send + Sync {
     async fn purchase(
         &self,
         epoch: Epoch,
-        code: CheckoutCode,
+        claim: &Claim,
         partial: bool,
     ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>>;
 

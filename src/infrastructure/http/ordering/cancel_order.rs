@@ -10,7 +10,7 @@ use crate::domain::ordering::Note;
 use crate::domain::shared::{CheckoutCode, UserId};
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, answer, json, query,
+    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, answer, json, query,
 };
 
 use super::cancel_body::{self, OUTCOME_UNKNOWN};
@@ -22,7 +22,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     policy: Policy {
         accepts: Accepts::Json,
         load: Load::Bounded(Class::Payment, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
-        ..Policy::SHOPPING
+        ..Policy::PERSONAL
     },
     describe,
     handler: |context, request| Box::pin(post(context, request)),
@@ -33,7 +33,8 @@ fn describe() -> Description {
     let described = Description::new(ORDERING, "cancelOrder", "Cancel an order", description)
         .examples(include_str!("cancel_order.json"))
         .path::<CheckoutCode>("code")
-        .body::<CancelRequest>(Required::True);
+        .body::<CancelRequest>(Required::True)
+        .names_user();
     cancel_body::describe(described).header(202, "Location", "The path of the order")
 }
 
@@ -42,10 +43,10 @@ fn describe() -> Description {
 #[serde(deny_unknown_fields)]
 #[schema(as = Cancellation)]
 struct CancelRequest {
-    /// The buyer.
-    #[serde(deserialize_with = "json::text")]
-    #[schema(value_type = UserId)]
-    user_id: UserId,
+    /// The buyer. Required, unless a token names the user.
+    #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false)]
+    user_id: Option<UserId>,
     /// The words of the buyer.
     #[serde(default, deserialize_with = "json::given")]
     #[schema(value_type = Option<Note>, nullable = false)]
@@ -56,10 +57,13 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let code: CheckoutCode = request.params.parse("code")?;
     let [] = query::read(request.query(), [])?;
     let CancelRequest { user_id, reason } = request.required_json()?;
+    let user = request.about(user_id)?.ok_or_else(|| FieldErrors::one("user_id", "is required"))?;
     let note = cancel_body::note(reason)?;
-    context.rates.check_code(&request.counted, code)?;
-    context.rates.check_user(&request.counted, &user_id)?;
-    let canceller = Canceller::User { code, user: user_id };
+    context.claim(request, code)?;
+    if request.user.is_none() {
+        context.rates.check_user(&request.counted, &user)?;
+    }
+    let canceller = Canceller::User { code, user };
     let cancelled = context.payments.cancel(&canceller, note.as_ref()).await.map_err(cancel_body::problem)?;
     let answer = cancel_body::answer(cancelled, context.shop.clock.now());
     Ok(match answer.status() {

@@ -38,7 +38,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     policy: Policy {
         accepts: Accepts::Json,
         load: Load::Bounded(Class::Payment, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
-        ..Policy::SHOPPING
+        ..Policy::PERSONAL
     },
     describe,
     handler: |context, request| Box::pin(post(context, request)),
@@ -79,16 +79,16 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let mut errors = FieldErrors::default();
     let method: Option<PaymentMethod> = errors.take("payment_method", payment_method.parse());
     let Some(method) = method else { return Err(errors.into_problem()) };
-    context.rates.check_code(&request.counted, code)?;
+    let claim = context.claim(request, code)?;
     let payments = context.payments.clone();
     // A request owns nothing: the payment goes on without its client.
-    let paying = tokio::spawn(async move { payments.pay(code, method).await });
+    let paying = tokio::spawn(async move { payments.pay(claim, method).await });
     let paid = paying.await.map_err(|error| {
         tracing::error!(%error, "a payment ended without a result");
         Problem::unavailable(OUTCOME_UNKNOWN).of_unknown_outcome()
     })?;
     let now = context.shop.clock.now();
-    let count = |view: &OrderView| context.rates.count_user(&view.receipt.user_id);
+    let count = |view: &OrderView| context.count_owner(request, &view.receipt.user_id);
     match paid {
         Ok(Paid::Paid(view)) => {
             count(&view);

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::application::ordering::Orders;
 use crate::application::payment::Payments;
 use crate::application::sale::Shop;
+use crate::domain::shared::{CheckoutCode, Claim, UserId};
 use crate::infrastructure::payment::WebhookSecret;
 
 use super::identity::{Session, Users};
@@ -36,6 +37,23 @@ pub struct Context {
 }
 
 impl Context {
+    /// Counts a request with a checkout code, and returns the code as the user of the request presents it. Fails if there are
+    /// too many requests.
+    pub fn claim(&self, request: &ApiRequest, code: CheckoutCode) -> Result<Claim, Problem> {
+        match &request.user {
+            Some(user) => self.rates.check_user(&request.counted, user)?,
+            None => self.rates.check_code(&request.counted, code)?,
+        }
+        Ok(Claim { code, user: request.user.clone() })
+    }
+
+    /// Counts a request that was served before it was known to be of this user.
+    pub fn count_owner(&self, request: &ApiRequest, owner: &UserId) {
+        if request.user.is_none() {
+            self.rates.count_user(owner);
+        }
+    }
+
     /// Returns the identity of a visitor: the one that the request has, or that of a new guest. Fails if the address has
     /// got too many.
     pub fn open_session(&self, request: &ApiRequest) -> Result<Session, Problem> {

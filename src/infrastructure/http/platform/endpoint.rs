@@ -45,7 +45,7 @@ impl Api {
                 Surface::Shopping => policy.audience != Audience::Operators,
                 Surface::Operations => policy.audience != Audience::Shoppers,
             };
-            has_audience && (policy.access == Access::Public || has_admin_token)
+            has_audience && (policy.access != Access::AdminToken || has_admin_token)
         };
         self.endpoints.iter().copied().filter(|endpoint| is_offered(&endpoint.policy)).collect()
     }

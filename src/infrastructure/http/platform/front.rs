@@ -71,7 +71,9 @@ impl Front {
     ) -> Self {
         let endpoints = api.endpoints_on(surface, settings.admin_token.is_some());
         let router = Router::new(&endpoints);
-        let document = move || Page::new("application/json", document(api, &endpoints).to_json().unwrap_or_default());
+        let is_signed = settings.token_keys.is_some();
+        let document = move || document(api, &endpoints, is_signed).to_json().unwrap_or_default();
+        let document = move || Page::new("application/json", document());
         let context = Context {
             rates: RateLimits::new(&settings),
             users: Users::new(settings.token_keys.clone(), settings.trusted_proxies.clone()),
@@ -111,7 +113,7 @@ impl Front {
         let is_head = head.method == Method::HEAD;
         // Only one future owns the request: a nested one that took it would double the bytes that each request moves.
         let (peer, counted) = (caller.address, Counted::default());
-        let mut request = ApiRequest { peer, params, head, body: Bytes::new(), counted };
+        let mut request = ApiRequest { peer, user: None, params, head, body: Bytes::new(), counted };
         let answering = self.check_and_handle(caller, endpoint, &mut request, body).instrument(observation.span());
         let mut is_surplus = false;
         let mut answer = match AssertUnwindSafe(answering).catch_unwind().await {
@@ -166,7 +168,7 @@ impl Front {
         &self,
         caller: Caller,
         endpoint: Result<&'static Endpoint, Problem>,
-        request: &ApiRequest,
+        request: &mut ApiRequest,
     ) -> Result<&'static Endpoint, Problem> {
         let head = &request.head;
         if !caller.is_accepted {
@@ -187,6 +189,9 @@ impl Front {
         if endpoint.policy.is_rate_limited {
             let client = || self.settings.trusted_proxies.client(caller.address, &head.headers);
             self.context.rates.check_address(&request.counted, client)?;
+        }
+        if endpoint.policy.access == Access::User {
+            request.user = self.context.users.identify(request)?;
         }
         Ok(endpoint)
     }

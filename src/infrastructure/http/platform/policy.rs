@@ -25,6 +25,10 @@ pub enum Audience {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Public,
+    /// A visitor, who may have a token or a cookie.
+    Visitor,
+    /// A user, whom a token names if tokens are required. Otherwise the request names the user, or has a checkout code.
+    User,
     /// `Authorization: Bearer` with the admin token. Without a configured token the endpoint does not exist.
     AdminToken,
 }
@@ -81,9 +85,12 @@ impl Policy {
         load: Load::Bounded(Class::Read, OnTimeout::TryAgain),
     };
 
+    /// An endpoint about one user that changes nothing. Every endpoint with a user id or a checkout code is about a user.
+    pub const PERSONAL: Policy = Policy { access: Access::User, ..Policy::SHOPPING };
+
     /// An endpoint that changes a cart. It may be repeated if the answer is lost.
     pub const CHECKOUT: Policy =
-        Policy { load: Load::Bounded(Class::Checkout, OnTimeout::TryAgain), ..Policy::SHOPPING };
+        Policy { load: Load::Bounded(Class::Checkout, OnTimeout::TryAgain), ..Policy::PERSONAL };
 
     /// Documentation, which every listener has of itself.
     pub const DOCUMENTATION: Policy = Policy { audience: Audience::Everybody, ..Policy::SHOPPING };

@@ -15,7 +15,7 @@ use super::receipt_body::PurchaseBody;
 pub static ENDPOINT: Endpoint = Endpoint {
     method: Method::GET,
     path: "/purchase/{code}",
-    policy: Policy::SHOPPING,
+    policy: Policy::PERSONAL,
     describe,
     handler: |context, request| Box::pin(get(context, request)),
 };
@@ -32,10 +32,10 @@ fn describe() -> Description {
 async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let code = request.params.parse("code")?;
     let [] = query::read(request.query(), [])?;
-    context.rates.check_code(&request.counted, code)?;
-    match context.shop.receipt(code).await? {
+    let claim = context.claim(request, code)?;
+    match context.shop.receipt(claim).await? {
         Some(PurchaseOutcome::Durable { receipt, .. }) => {
-            context.rates.count_user(&receipt.user_id);
+            context.count_owner(request, &receipt.user_id);
             let status = context.orders.status_of(&receipt, false).await;
             Ok(bought(&PurchaseBody::of_cart(receipt), false, status))
         }

@@ -14,7 +14,8 @@ use crate::infrastructure::http::platform::timestamp::{as_milliseconds, as_milli
 #[schema(as = Receipt)]
 pub struct ReceiptBody {
     order_id: OrderId,
-    /// The checkout code. Absent in lists of purchases, because it is a secret of the owner.
+    /// The checkout code. Absent in lists of purchases, because it is a secret of the owner, unless a token names the
+    /// user.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     code: Option<CheckoutCode>,
@@ -77,7 +78,12 @@ impl From<Receipt> for ReceiptBody {
 impl ReceiptBody {
     /// The receipt in a list of purchases, with the status of its order.
     pub fn listed(receipt: Receipt, order_status: Option<OrderStatus>) -> Self {
-        ReceiptBody { code: None, order_status, ..receipt.into() }
+        ReceiptBody { order_status, ..receipt.into() }
+    }
+
+    /// The same for somebody who may not be its user.
+    pub fn without_code(self) -> Self {
+        ReceiptBody { code: None, ..self }
     }
 }
 

@@ -112,12 +112,7 @@ impl Decider for StoreFault {
         Ok(self.with().await?)
     }
 
-    async fn purchase(
-        &self,
-        _: Epoch,
-        _: CheckoutCode,
-        _: bool,
-    ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
+    async fn purchase(&self, _: Epoch, _: &Claim, _: bool) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
         Ok(self.with().await?)
     }
 

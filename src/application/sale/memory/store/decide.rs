@@ -9,7 +9,7 @@ use crate::domain::sale::{
     Release, ReleaseRefusal, RemoveRefusal,
 };
 use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, RECENT_CARTS_MAX};
-use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Claim, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
 use super::{MemoryStore, SaleState, State, StoreCall};
 
@@ -67,14 +67,14 @@ impl Decider for MemoryStore {
     async fn purchase(
         &self,
         epoch: Epoch,
-        code: CheckoutCode,
+        claim: &Claim,
         partial: bool,
     ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
         self.run(StoreCall::Purchase, |state| {
             let now = state.now;
-            let sale = state.in_epoch(epoch, code.sale)?;
-            let decision = sale.stock.purchase(now, code, partial).map_err(DecideError::Refused)?;
-            Ok(self.record(state, code.sale, decision))
+            let sale = state.in_epoch(epoch, claim.code.sale)?;
+            let decision = sale.stock.purchase(now, claim, partial).map_err(DecideError::Refused)?;
+            Ok(self.record(state, claim.code.sale, decision))
         })
         .await
     }
