@@ -41,6 +41,10 @@ impl OrderArchive for MemoryOrders {
         Ok(false)
     }
 
+    async fn overdue_in(&self, _: OrderStatus) -> Result<Option<Duration>, StoreError> {
+        Ok(None)
+    }
+
     async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
         let orders = self.orders_now();
         let is_listed =
@@ -65,6 +69,10 @@ impl OrderArchive for MemoryOrders {
 
     async fn end_overdue(&self, _: Lease, _: OrderStatus, _: &End, _: usize) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    async fn has_unreturned(&self) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     async fn unreturned(&self, _: Lease, _: usize) -> Result<Vec<Order>, StoreError> {

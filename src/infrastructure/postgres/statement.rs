@@ -55,6 +55,8 @@ pub enum Statement {
     AddRefusals,
     Orders,
     OrderIsOverdue,
+    OrdersOverdueIn,
+    HasUnreturnedOrders,
     ListOrders,
     EndOrder,
     EndOverdueOrders,
@@ -68,6 +70,7 @@ pub enum Statement {
     NoteIntent,
     ClosePayment,
     SettlePayment,
+    PaymentsDueIn,
     TakeDuePayments,
 }
 
