@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use flashsale::application::ordering::ports::{End, Holder, OrderArchive, Work};
 use flashsale::application::sale::create_sale::{NewSale, Offer};
 use flashsale::domain::ordering::{OrderReason, OrderStatus};
@@ -183,7 +184,7 @@ async fn orders_of_several_sales_end_oldest_first() {
     let lease = archive.claim(Work::Expiry, Holder(1), Duration::from_secs(600)).await.expect("it answers");
     let end = End { status: OrderStatus::Expired, reason: OrderReason::ReservationTtl, note: None };
     for expected in ["ann", "ann bob", "ann bob eve"] {
-        let ended = archive.end_overdue(lease.expect("it is free"), OrderStatus::Reserved, &end, 1).await;
+        let ended = archive.end_overdue(lease.expect("it is free"), OrderStatus::Reserved, &end, Utc::now(), 1).await;
         assert_eq!(ended.expect("it answers"), 1);
         let users =
             "SELECT string_agg(user_id, ' ' ORDER BY user_id) FROM orders JOIN purchases USING (sale, ledger_id)
