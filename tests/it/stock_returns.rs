@@ -204,7 +204,7 @@ async fn an_order_is_found_by_its_index_while_nothing_is_known_about_the_table()
         "INSERT INTO sales (id, hourly, starts_at, ends_at, user_limit, payment_window, currency, items, units)
          VALUES ('20200101T00', false, now(), now(), 10, 600, 'EUR', 9, 9)",
         "INSERT INTO orders (ledger_id, sale, status, deadline, pay_by)
-         SELECT number << 20, (SELECT key FROM sales WHERE id = '20200101T00'), 'RESERVED', now(), now()
+         SELECT number::bigint << 20, (SELECT key FROM sales WHERE id = '20200101T00'), 'RESERVED', now(), now()
          FROM generate_series(1, 20000) AS number",
     ] {
         change(&world, statement).await;

@@ -90,7 +90,7 @@ impl OrderArchive for PgArchive {
 
     async fn overdue_in(&self, from: OrderStatus) -> Result<Option<Duration>, StoreError> {
         let seconds = sqlx::query_scalar!(
-            "SELECT greatest(extract(epoch FROM min(next.deadline) - clock_timestamp()), 0)::float8
+            "SELECT extract(epoch FROM min(next.deadline) - clock_timestamp())::float8
              FROM sales
              CROSS JOIN LATERAL (
                  SELECT deadline FROM orders
@@ -101,7 +101,7 @@ impl OrderArchive for PgArchive {
             <&str>::from(from),
         );
         let seconds = Statement::OrdersOverdueIn.run(seconds.fetch_one(&self.pool)).await?;
-        seconds.map(Duration::try_from_secs_f64).transpose().map_err(StoreError::corrupt)
+        seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0))).transpose().map_err(StoreError::corrupt)
     }
 
     async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {

@@ -245,11 +245,11 @@ impl PaymentArchive for PgArchive {
 
     async fn due_in(&self) -> Result<Option<Duration>, StoreError> {
         let seconds = sqlx::query_scalar!(
-            "SELECT greatest(extract(epoch FROM min(look_at) - clock_timestamp()), 0)::float8
+            "SELECT extract(epoch FROM min(look_at) - clock_timestamp())::float8
              FROM payments WHERE state IN ('PENDING', 'REFUNDING')",
         );
         let seconds = Statement::PaymentsDueIn.run(seconds.fetch_one(&self.pool)).await?;
-        seconds.map(Duration::try_from_secs_f64).transpose().map_err(StoreError::corrupt)
+        seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0))).transpose().map_err(StoreError::corrupt)
     }
 
     async fn take_due(&self, lease: Lease, pause: Duration, max: usize) -> Result<Vec<(Order, Attempt)>, StoreError> {
