@@ -165,7 +165,7 @@ chaos-smoke: loadtest faketime ## One fault of each kind that takes a few second
 # Ways to misbehave (src/sabotage.rs), each with the kinds of faults under which chaos must notice it.
 SABOTAGE_FOR_CHAOS := acknowledge-before-commit=redis-old-copy,redis-cut local-clock=hour-boundary \
 	no-receipt-check=one-code repair-without-fence=field-changed return-open-orders=killed-returning-stock \
-	timeout-as-decline=webhooks-lost expire-before-cancel=webhooks-lost return-twice=killed-returning-stock
+	timeout-as-decline=webhooks-lost expire-before-cancel=webhooks-lost return-twice=killed-archiving-releases
 
 # The other ones, each with the test that must fail.
 SABOTAGE_FOR_TESTS := reload-scripts=lost_scripts_cause_a_recovery \
