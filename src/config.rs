@@ -179,7 +179,7 @@ pub struct HttpConfig {
     #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 0)]
     pub max_connections_per_address: usize,
 
-    /// Requests of a class (purchase, checkout, read, admin, webhook) that are processed at the same time; more are refused with 503
+    /// Requests of a class (purchase, checkout, payment, read, admin, webhook) that are processed at the same time; more are refused with 503
     #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 10_000)]
     pub max_in_flight: usize,
 

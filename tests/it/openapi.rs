@@ -51,7 +51,7 @@ async fn the_document_and_the_service_agree() {
     page_through_lists(&mut survey, &world, &shop.client).await;
     buy_outside_of_a_sale(&mut survey, &shop).await;
     order(&mut survey, &shop).await;
-    pay(&mut survey, &shop).await;
+    pay(&mut survey, &world, &shop).await;
     send_invalid_requests(&mut survey, &shop.client).await;
     send_invalid_heads(&survey, &shop.client).await;
     exceed_the_rate_limit(&mut survey, &mut world).await;
@@ -283,6 +283,7 @@ async fn order(survey: &mut Survey, shop: &Instance) {
     for (user, item) in [("ann", "00001"), ("bob", "00001"), ("cat", "00002")] {
         let code = client.cart(user, &[&format!("{sale}-{item}")]).await;
         let receipt = survey.ask(client, &format!("POST /purchase?code={code}"), Value::Null, "200").await.json();
+        survey.ask(client, &format!("GET /purchase/{code}"), Value::Null, "200").await;
         survey.ask(client, &format!("GET /orders/{code}"), Value::Null, "200").await;
         bought.push((code, text(&receipt, "order_id")));
     }
@@ -308,7 +309,7 @@ async fn order(survey: &mut Survey, shop: &Instance) {
 }
 
 /// Pays orders, and tells an event of the provider.
-async fn pay(survey: &mut Survey, shop: &Instance) {
+async fn pay(survey: &mut Survey, world: &World, shop: &Instance) {
     let client = &shop.client;
     let order = async |user: &str, seconds: u32| {
         let wanted = json!({ "total_items": 5, "payment_window_seconds": seconds }).to_string();
@@ -326,6 +327,13 @@ async fn pay(survey: &mut Survey, shop: &Instance) {
     survey.ask(client, &line(&fast), method("pm_declined"), "402 payment_declined").await;
     survey.ask(client, &line(&fast), method("pm_ok"), "200").await;
     survey.ask(client, &line(&slow), method("pm_slow"), "202").await;
+    // The provider does not know the intent, so it never tells what became of the payment.
+    let lost = "UPDATE payments SET intent = 'pi_lost' WHERE state = 'PENDING'";
+    sqlx::query(lost).execute(&world.database).await.expect("the rows are valid");
+    let id = text(&survey.ask(client, &format!("GET /orders/{slow}"), Value::Null, "200").await.json(), "order_id");
+    survey.ask(client, &format!("POST /orders/{slow}/cancel"), json!({ "user_id": "ann" }), "202").await;
+    let reason = json!({ "reason": "by telephone" });
+    survey.ask_with(client, &format!("POST /admin/orders/{id}/cancel"), &[ADMIN], reason, "202").await;
     survey.ask(client, &format!("GET /orders/{fast}"), Value::Null, "200").await;
     let made_up = made_up_code(&shop.sale());
     survey.ask(client, &line(&made_up), method("pm_ok"), "404 order_not_found").await;
@@ -344,6 +352,7 @@ async fn pay(survey: &mut Survey, shop: &Instance) {
 /// Sends every operation the invalid requests that its documentation mentions.
 async fn send_invalid_requests(survey: &mut Survey, client: &Client) {
     let large = json!({ "text": "x".repeat(70_000) });
+    let signed = signature("{}", chrono::Utc::now().timestamp());
     for (method, pattern, path) in any_path_of_each(survey) {
         let has = |status| survey.document.response(&method, &pattern, status).is_some();
         let (invalid, bodies, admin) = (has(400), has(413), has(401));
@@ -361,6 +370,9 @@ async fn send_invalid_requests(survey: &mut Survey, client: &Client) {
         if bodies {
             survey.ask_with(client, &line, &headers, large.clone(), "413 body_too_large").await;
             headers.push(("content-type", "text/plain"));
+            if survey.document.parameters(&method, &pattern).contains("payment-signature") {
+                headers.push(("payment-signature", &signed));
+            }
             survey.ask_with(client, &line, &headers, json!({}), "415 unsupported_media_type").await;
         }
         let methods = survey.document.operations();

@@ -1,5 +1,6 @@
 //! Orders with their purchases.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -75,6 +76,17 @@ impl Orders {
         }
         let orders = self.archive.orders(&[receipt.order_id]).await.ok()?;
         orders.get(&receipt.order_id).map(|order| order.status)
+    }
+
+    /// Returns the present states of the orders among these purchases. Without an order, nothing is read.
+    pub async fn statuses_of(&self, receipts: &[Receipt]) -> Result<HashMap<OrderId, OrderStatus>, StoreError> {
+        let ids: Vec<OrderId> =
+            receipts.iter().filter(|receipt| receipt.pay_by.is_some()).map(|receipt| receipt.order_id).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let orders = self.archive.orders(&ids).await?;
+        Ok(orders.into_iter().map(|(id, order)| (id, order.status)).collect())
     }
 
     /// Lists the orders of a user, newest first, after an order of the list.

@@ -173,6 +173,17 @@ impl PaymentArchive for PgArchive {
         Statement::NoteIntent.run(noted.execute(&self.pool)).await.map(|_done| ())
     }
 
+    async fn hasten(&self, attempt: &Attempt) -> Result<(), StoreError> {
+        let hastened = sqlx::query!(
+            "UPDATE payments SET look_at = clock_timestamp()
+             WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2 AND attempt = $3 AND state = 'PENDING'",
+            attempt.order.sale.to_string(),
+            attempt.order.entry.to_i64(),
+            attempt.number as i16,
+        );
+        Statement::HastenPayment.run(hastened.execute(&self.pool)).await.map(|_done| ())
+    }
+
     async fn close(
         &self,
         lease: Option<Lease>,

@@ -66,6 +66,7 @@ pub enum Statement {
     BeginPayment,
     Payment,
     NoteIntent,
+    HastenPayment,
     ClosePayment,
     SettlePayment,
     TakeDuePayments,

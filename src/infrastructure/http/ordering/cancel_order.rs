@@ -1,27 +1,27 @@
 //! `POST /orders/{code}/cancel`: cancels an order for its buyer.
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Required;
 
 use crate::application::ordering::Canceller;
+use crate::domain::ordering::Note;
 use crate::domain::shared::{CheckoutCode, UserId};
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, answer, json, query,
 };
 
-use super::ORDERING;
 use super::cancel_body::{self, OUTCOME_UNKNOWN};
-use super::order_body::OrderBody;
+use super::{ORDERING, order_path};
 
 pub static ENDPOINT: Endpoint = Endpoint {
     method: Method::POST,
     path: "/orders/{code}/cancel",
     policy: Policy {
         accepts: Accepts::Json,
-        load: Load::Bounded(Class::Checkout, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
+        load: Load::Bounded(Class::Payment, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
         ..Policy::SHOPPING
     },
     describe,
@@ -33,9 +33,8 @@ fn describe() -> Description {
     let described = Description::new(ORDERING, "cancelOrder", "Cancel an order", description)
         .examples(include_str!("cancel_order.json"))
         .path::<CheckoutCode>("code")
-        .body::<CancelRequest>(Required::True)
-        .answer::<OrderBody>(200, "The cancelled order");
-    cancel_body::describe(described)
+        .body::<CancelRequest>(Required::True);
+    cancel_body::describe(described).header(202, "Location", "The path of the order")
 }
 
 /// An order to cancel.
@@ -49,7 +48,7 @@ struct CancelRequest {
     user_id: UserId,
     /// The words of the buyer.
     #[serde(default, deserialize_with = "json::given")]
-    #[schema(nullable = false)]
+    #[schema(value_type = Option<Note>, nullable = false)]
     reason: Option<String>,
 }
 
@@ -61,6 +60,10 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     context.rates.check_code(&request.counted, code)?;
     context.rates.check_user(&request.counted, &user_id)?;
     let canceller = Canceller::User { code, user: user_id };
-    let view = context.payments.cancel(&canceller, note.as_ref()).await.map_err(cancel_body::problem)?;
-    Ok(answer::ok(&OrderBody::new(view, context.shop.clock.now())))
+    let cancelled = context.payments.cancel(&canceller, note.as_ref()).await.map_err(cancel_body::problem)?;
+    let answer = cancel_body::answer(cancelled, context.shop.clock.now());
+    Ok(match answer.status() {
+        StatusCode::ACCEPTED => answer::located(answer, &order_path(code)),
+        _ => answer,
+    })
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::application::ordering::OrderView;
 use crate::domain::ordering::{OrderReason, OrderStatus};
-use crate::domain::payment::{Attempt, AttemptState};
+use crate::domain::payment::{Attempt, AttemptState, PaymentMethod};
 use crate::domain::sale::ReceiptLine;
 use crate::domain::shared::limits::PAYMENT_ATTEMPTS;
 use crate::domain::shared::{Currency, ItemId, Money, OrderId, SaleId, UserId};
@@ -35,7 +35,7 @@ pub struct OrderBody {
     server_time: DateTime<Utc>,
     /// Payments that may still be declined before the order is cancelled.
     attempts_left: u32,
-    /// The latest attempt to pay it. Only `GET /orders/{code}` shows it.
+    /// The latest attempt to pay it, in `GET /orders/{code}` and in every 202.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     payment: Option<PaymentBody>,
@@ -60,7 +60,7 @@ struct OrderedItem {
 struct PaymentBody {
     status: AttemptState,
     /// The means of payment, as it was sent.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(value_type = PaymentMethod)]
     method: String,
 }
 

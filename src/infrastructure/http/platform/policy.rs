@@ -54,6 +54,8 @@ pub enum Class {
     Purchase,
     /// Changes of a cart.
     Checkout,
+    /// Payments and cancellations of orders, which wait for the payment provider.
+    Payment,
     Read,
     Admin,
     /// Events of the payment provider.

@@ -5,11 +5,11 @@ use hyper::Method;
 use crate::application::sale::purchase::PurchaseOutcome;
 use crate::domain::shared::CheckoutCode;
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, ProblemCode, answer, query,
+    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, ProblemCode, query,
 };
 
 use super::SHOPPING;
-use super::purchase_answer::{self, confirming};
+use super::purchase_answer::{self, bought, confirming};
 use super::receipt_body::PurchaseBody;
 
 pub static ENDPOINT: Endpoint = Endpoint {
@@ -26,7 +26,7 @@ fn describe() -> Description {
         .examples(include_str!("receipt.json"))
         .path::<CheckoutCode>("code")
         .problems([ProblemCode::InvalidRequest, ProblemCode::CheckoutNotFound]);
-    purchase_answer::describe(described)
+    purchase_answer::describe_order_status(purchase_answer::describe(described))
 }
 
 async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
@@ -36,7 +36,8 @@ async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem>
     match context.shop.receipt(code).await? {
         Some(PurchaseOutcome::Durable { receipt, .. }) => {
             context.rates.count_user(&receipt.user_id);
-            Ok(answer::ok(&PurchaseBody::of_cart(receipt)))
+            let status = context.orders.status_of(&receipt, false).await;
+            Ok(bought(&PurchaseBody::of_cart(receipt), false, status))
         }
         Some(PurchaseOutcome::Confirming(code)) => Ok(confirming(code)),
         None => {

@@ -63,7 +63,7 @@ impl Description {
 
     /// Adds a variable part of the path whose schema has no name.
     pub fn path_of(self, name: &str, schema: impl Into<RefOr<Schema>>) -> Self {
-        self.parameter(ParameterIn::Path, name, schema.into(), None)
+        self.parameter(ParameterIn::Path, Required::True, name, schema.into(), None)
     }
 
     /// Adds an optional parameter of the query.
@@ -73,12 +73,17 @@ impl Description {
 
     /// Adds an optional parameter of the query whose schema has no name.
     pub fn query_of(self, name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Self {
-        self.parameter(ParameterIn::Query, name, without_examples(schema.into()), Some(description))
+        self.parameter(ParameterIn::Query, Required::False, name, without_examples(schema.into()), Some(description))
     }
 
     /// Adds an optional header of the request.
     pub fn request_header(self, name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Self {
-        self.parameter(ParameterIn::Header, name, without_examples(schema.into()), Some(description))
+        self.parameter(ParameterIn::Header, Required::False, name, without_examples(schema.into()), Some(description))
+    }
+
+    /// Adds a header that a request must have.
+    pub fn required_header(self, name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Self {
+        self.parameter(ParameterIn::Header, Required::True, name, schema.into(), Some(description))
     }
 
     /// Sets the JSON body of the request.
@@ -169,8 +174,14 @@ impl Description {
         self
     }
 
-    fn parameter(mut self, place: ParameterIn, name: &str, schema: RefOr<Schema>, description: Option<&str>) -> Self {
-        let required = if place == ParameterIn::Path { Required::True } else { Required::False };
+    fn parameter(
+        mut self,
+        place: ParameterIn,
+        required: Required,
+        name: &str,
+        schema: RefOr<Schema>,
+        description: Option<&str>,
+    ) -> Self {
         let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(required);
         self.operation = self.operation.parameter(parameter.description(description).schema(Some(schema)));
         self
