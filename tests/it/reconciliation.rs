@@ -107,7 +107,7 @@ impl Pending {
     }
 
     /// Looks at the payments once, as the holder of the lease or as an instance that loses it while it asks.
-    async fn reconcile(&self, says: Option<IntentState>, is_taken_over: bool) -> Result<bool, StoreError> {
+    async fn reconcile(&self, says: Option<IntentState>, is_taken_over: bool) -> Result<Duration, StoreError> {
         self.run("DELETE FROM leases").await;
         self.run("UPDATE payments SET look_at = now() - interval '1 s'").await;
         let taken_over_in = is_taken_over.then(|| self.world.database.clone());

@@ -44,6 +44,11 @@ impl Orders {
         Orders { archive, work, shop, holder: Holder(rand::random()), counts: ArcSwapOption::empty() }
     }
 
+    /// Returns true if this instance knows no sale that may still have open orders.
+    pub fn is_idle(&self) -> bool {
+        self.shop.sales.all_live().iter().all(|sale| sale.sale().payment_window.is_none())
+    }
+
     /// Returns the order of a checkout code; `None` if nothing was bought with it, or its sale wants no payment.
     pub async fn by_code(&self, claim: impl Into<Claim>) -> Result<Option<OrderView>, StoreError> {
         match self.shop.receipt(claim).await? {

@@ -58,6 +58,10 @@ impl PaymentArchive for NoPayments {
         Ok(Commit::Repeated)
     }
 
+    async fn due_in(&self) -> Result<Option<Duration>, StoreError> {
+        Ok(None)
+    }
+
     async fn take_due(&self, _: Lease, _: Duration, _: usize) -> Result<Vec<(Order, Attempt)>, StoreError> {
         Ok(Vec::new())
     }

@@ -162,6 +162,9 @@ pub trait PaymentArchive: Send + Sync {
         (attempt, state): (&Attempt, AttemptState),
     ) -> Result<Commit, StoreError>;
 
+    /// Returns the time until the next attempt is due to be looked at, which is zero if one is; `None` without one.
+    async fn due_in(&self) -> Result<Option<Duration>, StoreError>;
+
     /// Takes up to `max` attempts that are due to be looked at, with their orders, if the lease is still held. They are due
     /// again after `pause`.
     async fn take_due(&self, lease: Lease, pause: Duration, max: usize) -> Result<Vec<(Order, Attempt)>, StoreError>;

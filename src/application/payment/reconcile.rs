@@ -22,22 +22,29 @@ const BATCH: usize = 16;
 /// batch. What takes longer loses the lease, and with it the right to write.
 const LEASE_TIME: Duration = Duration::from_secs(30);
 
+/// Longest pause between looks for attempts that are due.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// Pause before an attempt is looked at again.
 const PAUSE: Duration = Duration::from_secs(2);
 
 impl Payments {
-    /// Looks at the attempts that are due, if no other instance does. Returns true if there may be more.
-    pub async fn reconcile(&self) -> Result<bool, StoreError> {
+    /// Looks at the attempts that are due, if no other instance does. Returns the pause until there may be more.
+    pub async fn reconcile(&self) -> Result<Duration, StoreError> {
+        let next = self.work.due_in().await?.unwrap_or(LOOK_EVERY);
+        if !next.is_zero() {
+            return Ok(next.min(LOOK_EVERY));
+        }
         let orders = &self.orders;
         let Some(lease) = orders.work.claim(Work::Reconciliation, orders.holder, LEASE_TIME).await? else {
-            return Ok(false);
+            return Ok(LOOK_EVERY);
         };
         let settler = Settler { archive: &*self.work, provider: &*self.provider, lease: Some(lease) };
         let due = self.work.take_due(lease, PAUSE, BATCH).await?;
         let looks = due.iter().map(|(order, attempt)| self.look_at(&settler, order, attempt));
         // A failure with one attempt does not keep the others from being looked at.
         join_all(looks).await.into_iter().collect::<Result<(), _>>()?;
-        Ok(due.len() == BATCH)
+        Ok(if due.len() == BATCH { Duration::ZERO } else { LOOK_EVERY })
     }
 
     async fn look_at(&self, settler: &Settler<'_>, order: &Order, attempt: &Attempt) -> Result<(), StoreError> {

@@ -55,6 +55,8 @@ pub enum Statement {
     AddRefusals,
     Orders,
     OrderIsOverdue,
+    OrdersOverdueIn,
+    HasUnreturnedOrders,
     ListOrders,
     EndOrder,
     EndOverdueOrders,
@@ -69,6 +71,7 @@ pub enum Statement {
     HastenPayment,
     ClosePayment,
     SettlePayment,
+    PaymentsDueIn,
     TakeDuePayments,
 }
 

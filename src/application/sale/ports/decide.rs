@@ -38,6 +38,9 @@ impl<Refusal> From<StoreError> for DecideError<Refusal> {
     }
 }
 
+/// The id of the ledger entry of a release, or its refusal.
+pub type Released = Result<LedgerId, ReleaseRefusal>;
+
 /// The decisions of [`Stock`](crate::domain::sale::Stock), made atomically by the holder of a sale's state.
 ///
 /// Each call is one round trip, decides by the clock of the store, and does everything or nothing. Each belongs to an
@@ -95,12 +98,19 @@ pub trait Decider: Send + Sync {
         request: &RequestId,
     ) -> Result<Option<RecordedPurchase>, StoreError>;
 
-    /// Decides [`Stock::release`](crate::domain::sale::Stock::release), frees what the release names, and appends it to the
-    /// ledger in the same step. Returns the id of its entry.
+    /// Decides [`Stock::release`](crate::domain::sale::Stock::release) for each of these, frees what they name, and appends
+    /// them to the ledger in the same step. Returns the id of the entry of each.
+    async fn release_all(&self, epoch: Epoch, sale: SaleId, releases: &[Release]) -> Result<Vec<Released>, StoreError>;
+
+    /// Does the same for one.
     async fn release(
         &self,
         epoch: Epoch,
         sale: SaleId,
         release: &Release,
-    ) -> Result<LedgerId, DecideError<ReleaseRefusal>>;
+    ) -> Result<LedgerId, DecideError<ReleaseRefusal>> {
+        let released = self.release_all(epoch, sale, std::slice::from_ref(release)).await?.pop();
+        let released = released.ok_or_else(|| StoreError::corrupt("a release without an answer"))?;
+        released.map_err(DecideError::Refused)
+    }
 }

@@ -70,8 +70,6 @@ pub struct Connection {
     pub protocols: Arc<Protocols>,
     pub patience: Patience,
     pub caller: Caller,
-    /// Cancelled when each answer is the last one of the connection.
-    pub closing: CancellationToken,
     /// Cancelled when the connection ends after the requests in flight.
     pub draining: CancellationToken,
     pub _place: OwnedSemaphorePermit,
@@ -154,12 +152,12 @@ impl Connection {
             let unsent = unsent.clone();
             let is_http1 = request.version() < Version::HTTP_2;
             async move {
-                let Connection { front, caller, closing, .. } = &*connection;
+                let Connection { front, caller, .. } = &*connection;
                 let mut answer = front.answer(*caller, request).await;
                 answer.body_mut().end_with_last_chunk(serving);
                 if !is_http1 {
                     answer = unsent.hold(answer);
-                } else if !caller.is_accepted || closing.is_cancelled() {
+                } else if !caller.is_accepted || front.is_closing() {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<Answer, Infallible>(answer)
@@ -225,17 +223,16 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let closing = CancellationToken::new();
-        let shop = shop(StoreFault::Unreachable);
-        let front = Front::new(&API, payments(shop), HttpSettings::default(), Surface::Everything, closing.clone());
+        let payments = payments(shop(StoreFault::Unreachable));
+        let settings = HttpSettings::default();
+        let front = Front::new(&API, payments, settings, Surface::Everything, CancellationToken::new());
         let (head, idle) = (Duration::from_secs(5), Duration::from_secs(75));
         let connection = Connection {
             front: Arc::new(front),
             protocols: Arc::new(Protocols::new()),
             patience: Patience { head, idle, buffers: BUFFERS_KEPT },
             caller: Caller { address: address.ip(), is_accepted: true },
-            draining: closing.clone(),
-            closing,
+            draining: CancellationToken::new(),
             _place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
             _address_place: None,
         };

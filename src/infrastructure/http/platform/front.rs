@@ -4,6 +4,7 @@ use std::any::Any;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -50,6 +51,7 @@ pub struct Front {
     in_flight: [Semaphore; Class::VARIANTS.len()],
     /// The refusals of requests for which there is no room.
     surplus: Surplus,
+    is_closing: AtomicBool,
 }
 
 /// The other side of a connection: a client, or a proxy.
@@ -86,7 +88,7 @@ impl Front {
             closing,
         };
         let in_flight = [(); Class::VARIANTS.len()].map(|()| Semaphore::new(settings.in_flight));
-        Front { router, context, in_flight, surplus: Surplus::new(), settings }
+        Front { router, context, in_flight, surplus: Surplus::new(), is_closing: AtomicBool::new(false), settings }
     }
 
     /// Returns the settings of the listener.
@@ -94,9 +96,15 @@ impl Front {
         &self.settings
     }
 
-    /// Returns the token that is cancelled when the listener closes.
-    pub fn closing(&self) -> &CancellationToken {
-        &self.context.closing
+    /// Notes that the listener closes.
+    pub fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+        self.context.closing.cancel();
+    }
+
+    /// Returns true if each answer is the last one of its connection, because the listener closes.
+    pub fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
     }
 
     /// Answers a request.

@@ -67,7 +67,7 @@ pub async fn serve(listener: TcpListener, front: Front, shutdown: CancellationTo
             }
         }
     }
-    server.front.closing().cancel();
+    server.front.close();
     // Connections that the kernel has accepted may have sent a request.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
         server.accept(stream, peer);
@@ -126,10 +126,9 @@ impl Server {
         let connection = Connection {
             front: self.front.clone(),
             protocols: self.protocols.clone(),
-            patience: if is_accepted { self.patience } else { REFUSED_PATIENCE },
+            patience: if is_accepted { self.patience.spread() } else { REFUSED_PATIENCE },
             caller: Caller { address: peer.ip(), is_accepted },
-            // Tokens of its own, so that connections do not contend for one lock.
-            closing: self.front.closing().child_token(),
+            // A token of its own, so that connections do not contend for one lock.
             draining: self.draining.child_token(),
             _place: place,
             _address_place: address_place,

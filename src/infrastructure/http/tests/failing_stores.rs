@@ -141,8 +141,8 @@ impl Decider for StoreFault {
         self.with().await
     }
 
-    async fn release(&self, _: Epoch, _: SaleId, _: &Release) -> Result<LedgerId, DecideError<ReleaseRefusal>> {
-        Ok(self.with().await?)
+    async fn release_all(&self, _: Epoch, _: SaleId, _: &[Release]) -> Result<Vec<Released>, StoreError> {
+        self.with().await
     }
 }
 

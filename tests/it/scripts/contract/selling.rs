@@ -18,6 +18,7 @@ contract! {
     a_release_frees_units_slots_code_and_request_once,
     a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request,
     a_sealed_sale_releases_no_committed_purchase,
+    releases_of_one_call_are_decided_one_after_the_other,
 }
 
 async fn a_user_has_one_cart_that_grows(sale: Fixture<'_>) {
@@ -262,6 +263,22 @@ async fn a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request
         sale.release(&Release::of(other.id, &other.purchase, reason)).await.unwrap();
     }
     assert_eq!(sale.sold(5).await, [].into());
+}
+
+async fn releases_of_one_call_are_decided_one_after_the_other(sale: Fixture<'_>) {
+    let one = sale.buy_now("ann", "r1", 1, (5, 2)).await.unwrap();
+    let other = sale.buy_now("ann", "r2", 2, (5, 1)).await.unwrap();
+    let release = |bought: &RecordedPurchase| Release::of(bought.id, &bought.purchase, ReleaseReason::Expired);
+    let never = Release { purchase: other.id.next(), ..release(&one) };
+    let releases = [release(&one), release(&one), never, release(&other)];
+    let decided = sale.store().release_all(EPOCH, sale.id, &releases).await.unwrap();
+    let ledger = sale.ledger().await;
+    let [first, second] = [ledger[3].id, ledger[4].id];
+    let again = ReleaseRefusal::ReleasedBefore(first);
+    assert_eq!(decided, [Ok(first), Err(again), Err(ReleaseRefusal::NotBought), Ok(second)]);
+    assert_eq!((ledger.len(), &ledger[4].event), (5, &LedgerEvent::Released(releases[3].clone())));
+    assert_eq!(sale.sold(5).await, [].into());
+    assert_eq!(sale.holdings().await.slots.get(&user("ann")).map_or(0, BTreeSet::len), 0);
 }
 
 async fn a_sealed_sale_releases_no_committed_purchase(sale: Fixture<'_>) {
