@@ -7,7 +7,8 @@ use hyper::Request;
 fn checkout(uri: &str, body: String) -> ApiRequest {
     let request = Request::post(uri).header("content-type", "application/json").body(());
     let (head, ()) = request.expect("the request is valid").into_parts();
-    ApiRequest { params: Default::default(), head, body: body.into(), counted: Default::default() }
+    let peer = [127, 0, 0, 1].into();
+    ApiRequest { params: Default::default(), head, body: body.into(), peer, counted: Default::default() }
 }
 
 /// Reads a checkout of an item in the query.

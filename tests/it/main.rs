@@ -35,6 +35,7 @@ mod schedule;
 mod scripts;
 mod secrets;
 mod split_brain;
+mod stock_events;
 mod stock_returns;
 mod store_connections;
 mod style;

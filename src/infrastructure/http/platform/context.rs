@@ -10,6 +10,7 @@ use crate::application::sale::Shop;
 use crate::infrastructure::payment::WebhookSecret;
 
 use super::limits::rate_limit::RateLimits;
+use super::limits::stream_places::StreamPlaces;
 use super::page::Page;
 use super::readiness::Readiness;
 
@@ -24,6 +25,7 @@ pub struct Context {
     /// The secret of the payment provider.
     pub webhook_secret: Option<WebhookSecret>,
     pub rates: RateLimits,
+    pub stream_places: StreamPlaces,
     pub readiness: Readiness,
     /// The OpenAPI document of this listener.
     pub document: LazyPage,

@@ -26,6 +26,7 @@ use super::endpoint::{Api, Endpoint};
 use super::field_errors::FieldErrors;
 use super::limits::rate_limit::{Counted, RateLimits};
 use super::limits::settings::{HttpSettings, Surface};
+use super::limits::stream_places::StreamPlaces;
 use super::limits::surplus::Surplus;
 use super::metrics;
 use super::observation::Observation;
@@ -75,6 +76,7 @@ impl Front {
         let document = move || Page::new("application/json", document(api, &endpoints).to_json().unwrap_or_default());
         let context = Context {
             rates: RateLimits::new(&settings),
+            stream_places: StreamPlaces::new(&settings),
             readiness: Readiness::new(),
             document: LazyPage::new(Box::new(document)),
             shop: payments.orders.shop.clone(),
@@ -116,7 +118,8 @@ impl Front {
         let observation = Observation::begin(route, &head, &request_id, is_traced);
         let is_head = head.method == Method::HEAD;
         // Only one future owns the request: a nested one that took it would double the bytes that each request moves.
-        let mut request = ApiRequest { params, head, body: Bytes::new(), counted: Counted::default() };
+        let (body_of_request, peer, counted) = (Bytes::new(), caller.address, Counted::default());
+        let mut request = ApiRequest { params, head, body: body_of_request, peer, counted };
         let answering = self.check_and_handle(caller, endpoint, &mut request, body).instrument(observation.span());
         let mut is_surplus = false;
         let mut answer = match AssertUnwindSafe(answering).catch_unwind().await {

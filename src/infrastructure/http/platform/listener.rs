@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Patience;
-use super::connection::{Connection, Protocols};
+use super::connection::{Connection, Places, Protocols};
 use super::front::{Caller, Front};
 use super::limits::address_places::{AddressPlace, AddressPlaces};
 use super::metrics;
@@ -130,10 +130,8 @@ impl Server {
             caller: Caller { address: peer.ip(), is_accepted },
             // A token of its own, so that connections do not contend for one lock.
             draining: self.draining.child_token(),
-            _place: place,
-            _address_place: address_place,
         };
-        self.tasks.spawn(connection.serve(stream));
+        self.tasks.spawn(connection.serve(stream, Places { _place: place, _of_address: address_place }));
     }
 
     /// Takes a place among all connections, and one among those of the address if these are limited. Returns `None` if

@@ -24,6 +24,15 @@ metrics! {
     /// Connections that were refused because their address had too many.
     static ADDRESSES_REFUSED: Metric<Counter> = "flashsale_http_address_connections_refused_total";
 
+    /// Open streams of events.
+    static STREAMS: Metric<Gauge> = "flashsale_streams";
+
+    /// Streams that a listener may have.
+    static STREAMS_MAX: Metric<Gauge> = "flashsale_streams_max";
+
+    /// Streams that were refused because there were too many.
+    static STREAMS_REFUSED: Metric<Counter> = "flashsale_streams_refused_total";
+
     /// Requests that a store did not serve, by kind of failure.
     static STORE_FAILURES: Metric<Counter, StoreErrorKind> = "flashsale_store_failures_total" by "kind";
 }
@@ -68,6 +77,26 @@ pub fn connection_refused() {
 /// Counts a connection that was refused because its address had too many open.
 pub fn address_refused() {
     ADDRESSES_REFUSED.increment(1);
+}
+
+/// Sets the number of streams that may be open on a listener.
+pub fn streams_max(streams: usize) {
+    STREAMS_MAX.set(streams as f64);
+}
+
+/// Counts a stream as open.
+pub fn stream_opened() {
+    STREAMS.increment(1.0);
+}
+
+/// Counts a stream as no longer open.
+pub fn stream_closed() {
+    STREAMS.decrement(1.0);
+}
+
+/// Counts a stream that was refused because there were too many.
+pub fn stream_refused() {
+    STREAMS_REFUSED.increment(1);
 }
 
 /// Counts a request that a store did not serve.

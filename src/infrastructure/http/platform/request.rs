@@ -1,5 +1,7 @@
 //! A request on its way to the handler.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::http::request::Parts;
@@ -18,6 +20,8 @@ pub struct ApiRequest {
     pub params: PathParams,
     pub head: Parts,
     pub body: Bytes,
+    /// The other side of the connection: a client, or a proxy.
+    pub peer: IpAddr,
     pub counted: Counted,
 }
 

@@ -93,7 +93,13 @@ mod tests {
             head.headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
         }
         let body = read(body, &head.headers, accepts, Duration::from_secs(1)).await?;
-        Ok(ApiRequest { params: PathParams::default(), head, body, counted: Counted::default() })
+        Ok(ApiRequest {
+            params: PathParams::default(),
+            head,
+            body,
+            peer: [127, 0, 0, 1].into(),
+            counted: Counted::default(),
+        })
     }
 
     async fn code(content_type: Option<&str>, body: &'static [u8]) -> Option<ProblemCode> {

@@ -4,4 +4,5 @@ pub mod address_places;
 pub mod proxies;
 pub mod rate_limit;
 pub mod settings;
+pub mod stream_places;
 pub mod surplus;
