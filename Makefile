@@ -20,7 +20,7 @@ export PATH := $(PATH):$(TOOLS)/bin
 	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers faketime realistic-test realistic-test-light realistic-test-heavy \
-	realistic-test-stress rush-test loadtest engine up down logs db-shell redis-cli clean
+	realistic-test-stress rush-test stream-test loadtest engine up down logs db-shell redis-cli clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^# --- / { printf "\n%s\n", substr($$0, 7) } \
@@ -123,6 +123,9 @@ realistic-test-stress: loadtest ## 1,500 shoppers for 15 minutes
 
 rush-test: loadtest ## Everybody arrives at once, until the sale is sold out (RATE=2000: arrivals a second)
 	@'$(LOADTEST)' rush
+
+stream-test: loadtest ## 10,000 streams of live stock during a rush: memory, lag, bytes, purchases (STREAMS=10000 STALLED=1000)
+	@'$(LOADTEST)' streams
 
 # --- Benchmarks (variables: ROWS, CONNECTIONS, SECONDS, PROGRAM; results: loadtest/results)
 

@@ -36,6 +36,7 @@ mod scripts;
 mod secrets;
 mod signed_users;
 mod split_brain;
+mod stock_events;
 mod stock_returns;
 mod store_connections;
 mod style;

@@ -130,14 +130,14 @@ async fn browse(survey: &mut Survey, shop: &Instance) {
         let answer = survey.ask(client, &format!("GET {path}"), Value::Null, "307").await;
         assert_eq!(answer.header("location"), Some("/docs/index.html"));
     }
-    for path in ["/docs/index.html", "/openapi.json", &format!("/sales/{sale}/sold-filter")] {
+    for path in ["/docs/index.html", "/openapi.json", "/sales/active", &format!("/sales/{sale}/sold-filter")] {
         let answer = survey.ask(client, &format!("GET {path}"), Value::Null, "200").await;
         let known = [("if-none-match", answer.header("etag").expect("it has a tag"))];
         survey.ask_with(client, &format!("GET {path}"), &known, Value::Null, "304").await;
     }
     survey.ask(client, "GET /docs/..%2f..%2fetc%2fpasswd", Value::Null, "404 not_found").await;
-    for path in ["/sales/20260101T00", "/sales/20260101T00/items", "/sales/20260101T00/sold-filter"] {
-        survey.ask(client, &format!("GET {path}"), Value::Null, "404 sale_not_found").await;
+    for path in ["", "/items", "/sold-filter", "/events"] {
+        survey.ask(client, &format!("GET /sales/20260101T00{path}"), Value::Null, "404 sale_not_found").await;
     }
     survey.ask(client, "GET /items/101", Value::Null, "404 item_not_found").await;
 }
@@ -269,6 +269,8 @@ async fn buy_outside_of_a_sale(survey: &mut Survey, shop: &Instance) {
 
     let end = format!("POST /admin/sales/{open}/end");
     survey.ask_with(client, &end, &[ADMIN], Value::Null, "200").await;
+    let events = format!("GET /sales/{open}/events?detail=counts");
+    survey.ask_with(client, &events, &[("last-event-id", "1-1")], Value::Null, "200").await;
     let end = "POST /admin/sales/20260101T00/end";
     survey.ask_with(client, end, &[ADMIN], Value::Null, "404 sale_not_found").await;
     survey.ask(client, &checkout, Value::Null, "410 sale_ended").await;

@@ -83,6 +83,11 @@ impl Activity {
         self.is_sending.store(must_wait, Ordering::Relaxed);
     }
 
+    /// Returns true while the next bytes wait for the client to read.
+    pub fn is_sending(&self) -> bool {
+        self.is_sending.load(Ordering::Relaxed)
+    }
+
     /// Returns true while a request is being served.
     pub fn is_serving(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0

@@ -12,6 +12,7 @@ use crate::infrastructure::payment::WebhookSecret;
 
 use super::identity::{Session, Users};
 use super::limits::rate_limit::RateLimits;
+use super::limits::stream_places::{StreamPlace, StreamPlaces};
 use super::page::Page;
 use super::problem::Problem;
 use super::readiness::Readiness;
@@ -29,6 +30,7 @@ pub struct Context {
     pub webhook_secret: Option<WebhookSecret>,
     pub rates: RateLimits,
     pub users: Users,
+    pub stream_places: StreamPlaces,
     pub readiness: Readiness,
     /// The OpenAPI document of this listener.
     pub document: LazyPage,
@@ -59,5 +61,12 @@ impl Context {
     pub fn open_session(&self, request: &ApiRequest) -> Result<Session, Problem> {
         let count = || self.rates.check_session(&request.counted, self.users.address(request));
         self.users.open_session(request, count)
+    }
+
+    /// Returns a place for the stream that answers the request; `None` if there are too many, or if its user or its address
+    /// has too many.
+    pub fn place_for_stream(&self, request: &ApiRequest) -> Result<Option<StreamPlace>, Problem> {
+        let user = self.users.visitor(request)?;
+        Ok(self.stream_places.take(user, self.users.address(request)))
     }
 }

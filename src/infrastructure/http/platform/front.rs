@@ -27,6 +27,7 @@ use super::field_errors::FieldErrors;
 use super::identity::Users;
 use super::limits::rate_limit::{Counted, RateLimits};
 use super::limits::settings::{HttpSettings, Surface};
+use super::limits::stream_places::StreamPlaces;
 use super::limits::surplus::Surplus;
 use super::metrics;
 use super::observation::Observation;
@@ -79,6 +80,7 @@ impl Front {
         let context = Context {
             rates: RateLimits::new(&settings),
             users: Users::new(settings.token_keys.clone(), settings.trusted_proxies.clone()),
+            stream_places: StreamPlaces::new(&settings),
             readiness: Readiness::new(),
             document: LazyPage::new(Box::new(document)),
             shop: payments.orders.shop.clone(),

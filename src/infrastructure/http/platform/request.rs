@@ -19,7 +19,7 @@ use super::problem_code::ProblemCode;
 /// A request. Handlers get it with its body read.
 #[derive(Debug)]
 pub struct ApiRequest {
-    /// The other side of the connection.
+    /// The other side of the connection: a client, or a proxy.
     pub peer: IpAddr,
     /// The user whom a token names. Without one, requests name their users themselves.
     pub user: Option<UserId>,
