@@ -1,4 +1,6 @@
 //! One token: signed, and checked.
+//!
+//! A token has a type in its header, so that none serves another purpose than its own (RFC 8725, section 3.11).
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -17,6 +19,9 @@ const TOKEN_CHARS_MAX: usize = 4096;
 /// Longest difference between the clocks of those who sign and those who check.
 const LEEWAY: TimeDelta = TimeDelta::seconds(5);
 
+/// The beginning of the types of tokens that name no user who is asking.
+pub(super) const QUEUE_TYPES: &str = "queue-";
+
 /// The statement of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
@@ -31,6 +36,7 @@ pub enum TokenError {
     Malformed,
     UnknownKey,
     WrongAlgorithm,
+    WrongType,
     WrongSignature,
     Expired,
     NotYetValid,
@@ -47,6 +53,8 @@ struct NewHeader<'a> {
 struct Header {
     alg: String,
     kid: String,
+    /// Other issuers of tokens of users name other types than this service, or none.
+    typ: Option<String>,
     /// Extensions that must be understood (RFC 7515, section 4.1.11). None is.
     crit: Option<IgnoredAny>,
 }
@@ -63,16 +71,31 @@ struct Payload {
 impl TokenKeys {
     /// Returns a token of these claims; `None` if the first key can only check.
     pub fn sign(&self, claims: &Claims) -> Option<String> {
-        let key = self.signing()?;
-        let header = encode(&NewHeader { alg: key.algorithm(), kid: &key.kid, typ: "JWT" });
         let payload = Payload { sub: claims.user.to_string(), exp: claims.expires_at.timestamp(), nbf: None };
-        let signed = format!("{header}.{}", encode(&payload));
-        let signature = BASE64_URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())?);
-        Some(format!("{signed}.{signature}"))
+        self.seal("JWT", &payload)
     }
 
     /// Returns the claims of a token that is valid at this time.
     pub fn check(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
+        let is_of_users = |typ: Option<&str>| !typ.is_some_and(|typ| typ.starts_with(QUEUE_TYPES));
+        self.open::<Payload>(token, is_of_users)?.claims(now)
+    }
+
+    /// Returns a token of this type; `None` if the first key can only check.
+    pub(super) fn seal(&self, typ: &'static str, payload: &impl Serialize) -> Option<String> {
+        let key = self.signing()?;
+        let header = encode(&NewHeader { alg: key.algorithm(), kid: &key.kid, typ });
+        let signed = format!("{header}.{}", encode(payload));
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())?);
+        Some(format!("{signed}.{signature}"))
+    }
+
+    /// Returns the payload of a token with such a type that one of the keys has signed.
+    pub(super) fn open<T: DeserializeOwned>(
+        &self,
+        token: &str,
+        is_typ: impl Fn(Option<&str>) -> bool,
+    ) -> Result<T, TokenError> {
         if token.len() > TOKEN_CHARS_MAX {
             return Err(TokenError::Malformed);
         }
@@ -86,12 +109,15 @@ impl TokenKeys {
         if header.alg != key.algorithm() {
             return Err(TokenError::WrongAlgorithm);
         }
+        if !is_typ(header.typ.as_deref()) {
+            return Err(TokenError::WrongType);
+        }
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Malformed)?;
         if !self.is_signed(key, token, signed, &signature) {
             return Err(TokenError::WrongSignature);
         }
         // Nothing of the payload is looked at before its signature is right.
-        decode::<Payload>(payload)?.claims(now)
+        decode(payload)
     }
 }
 
