@@ -10,9 +10,11 @@ use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Command, ValueEnum};
 
+use crate::application::admission::RoomSettings;
 use crate::application::sale::Settings;
 use crate::domain::sale::PaymentWindow;
-use crate::domain::shared::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
+use crate::domain::shared::Invalid;
+use crate::domain::shared::limits::{ADMIT_MAX, SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
 use crate::infrastructure::http::{AdminToken, HttpSettings, Rate, TrustedProxies, TrustedProxy};
 use crate::infrastructure::local;
 use crate::infrastructure::payment::{PaymentSettings, ProviderKey, ProviderUrl, WebhookSecret};
@@ -133,6 +135,13 @@ pub struct SaleConfig {
     #[arg(long, env = "PAYMENT_WINDOW", value_parser = payment_window)]
     pub payment_window: Option<PaymentWindow>,
 
+    /// Waiting room of a periodic or new sale: off, or on (only users whose place was called may buy; needs TOKEN_KEYS)
+    #[arg(long, env = "WAITING_ROOM", value_enum, default_value = "off", num_args = 0..=1, default_missing_value = "on")]
+    pub waiting_room: WaitingRoom,
+
+    #[command(flatten)]
+    pub admission: AdmissionConfig,
+
     /// Time for which a cart is kept after its last checkout; within twice this time it is forgotten
     #[arg(long, env = "CART_IDLE", default_value = "15m", value_parser = positive)]
     pub cart_idle: Duration,
@@ -144,6 +153,31 @@ pub struct SaleConfig {
     /// Largest lag of PostgreSQL; beyond it new purchases are refused with 503
     #[arg(long, env = "LAG_LIMIT", default_value = "2s", value_parser = positive)]
     pub lag_limit: Duration,
+}
+
+/// The setting of a waiting room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WaitingRoom {
+    /// Everybody may buy.
+    Off,
+    /// Users whose place was called may buy.
+    On,
+}
+
+/// The admission from waiting rooms.
+#[derive(Debug, Clone, Args)]
+pub struct AdmissionConfig {
+    /// Places that a new waiting room calls in a second at most
+    #[arg(long, env = "ADMIT_RATE", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=ADMIT_MAX as i64))]
+    pub admit_rate: u32,
+
+    /// Passes of a new waiting room that may be out at once
+    #[arg(long, env = "ADMIT_ACTIVE", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(0..=ADMIT_MAX as i64))]
+    pub admit_active: u32,
+
+    /// Time for which a pass is valid
+    #[arg(long, env = "ADMIT_FOR", default_value = "5m", value_parser = whole_seconds)]
+    pub admit_for: Duration,
 }
 
 /// Fewest characters of an admin token: it must not be guessed.
@@ -184,7 +218,7 @@ pub struct HttpConfig {
     #[arg(long, env = "MAX_STREAMS", default_value_t = 10_000)]
     pub max_streams: usize,
 
-    /// Requests of a class (purchase, checkout, payment, read, admin, webhook) that are processed at the same time; more are refused with 503
+    /// Requests of a class (purchase, checkout, queue, payment, read, admin, webhook) that are processed at the same time; more are refused with 503
     #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 10_000)]
     pub max_in_flight: usize,
 
@@ -211,7 +245,7 @@ pub struct UserConfig {
     #[arg(long, env = "AUTH", value_enum, default_value = "off")]
     pub auth: Auth,
 
-    /// Keys of the tokens of users, the first of which signs: kid:HS256:secret,kid:EdDSA:key, with secrets and keys in base64url
+    /// Keys of the tokens of users and waiting rooms, the first of which signs: kid:HS256:secret,kid:EdDSA:key, with secrets and keys in base64url
     #[arg(long, env = "TOKEN_KEYS", hide_env_values = true, required_if_eq("auth", "signed"), value_parser = TokenKeysParser)]
     pub token_keys: Option<TokenKeys>,
 
@@ -283,10 +317,28 @@ impl SaleConfig {
             sale_items: self.sale_items,
             user_limit: self.user_limit,
             payment_window: self.payment_window,
+            waiting_room: self.has_waiting_room(),
             ack_timeout: self.ack_timeout,
             cart_idle: self.cart_idle,
             lag_limit: self.lag_limit,
         }
+    }
+
+    /// Returns true if periodic and new sales have a waiting room.
+    pub fn has_waiting_room(&self) -> bool {
+        self.waiting_room == WaitingRoom::On
+    }
+
+    /// Returns the settings of waiting rooms. Fails if they need a key that is missing.
+    pub fn rooms(&self, users: &UserConfig) -> Result<RoomSettings, Invalid> {
+        if self.has_waiting_room() && !users.token_keys.as_ref().is_some_and(TokenKeys::can_sign) {
+            return Err(Invalid::new(
+                "WAITING_ROOM=on needs TOKEN_KEYS, the first of which can sign: set TOKEN_KEYS=a:HS256:<secret>, with 32 \
+                 random bytes in base64url as the secret, the same on every instance",
+            ));
+        }
+        let AdmissionConfig { admit_rate, admit_active, admit_for } = self.admission;
+        Ok(RoomSettings { rate: admit_rate, active_max: admit_active, pass_life: admit_for })
     }
 }
 
@@ -310,6 +362,7 @@ impl HttpConfig {
             admin_token: self.admin_token.clone().and_then(AdminToken::new),
             session_rate: rate(self.users.sessions_per_address),
             token_keys: self.users.token_keys.clone().filter(|_| self.users.auth == Auth::Signed),
+            room_keys: self.users.token_keys.clone().filter(TokenKeys::can_sign),
             ..HttpSettings::default()
         }
     }

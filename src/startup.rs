@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::application::admission::{RoomSettings, WaitingRooms};
 use crate::application::ordering::Orders;
 use crate::application::payment::Payments;
 use crate::application::sale::{Settings, Shop};
@@ -63,6 +64,7 @@ impl Listeners {
 pub struct Service {
     pub shop: Arc<Shop>,
     pub payments: Arc<Payments>,
+    pub rooms: Arc<WaitingRooms>,
     archive: Arc<PgArchive>,
     /// The archive for requests.
     requests: Arc<PgArchive>,
@@ -79,7 +81,8 @@ pub async fn connect(stores: &StoreUrls, settings: Settings) -> Result<Service, 
     let shop = Arc::new(Shop::new(redis, archive.clone(), requests.clone(), settings));
     let orders = Arc::new(Orders::new(requests.clone(), archive.clone(), shop.clone()));
     let payments = payments_through(&PaymentSettings::NONE, &requests, &archive, orders)?;
-    Ok(Service { shop, payments, archive, requests })
+    let rooms = rooms_of(&shop, &requests, &archive, RoomSettings::default());
+    Ok(Service { shop, payments, rooms, archive, requests })
 }
 
 /// Connects to PostgreSQL, and waits for one that is still starting.
@@ -116,6 +119,12 @@ impl Service {
         Ok(Service { payments, ..self })
     }
 
+    /// The same service with these settings of waiting rooms.
+    pub fn admitting(self, settings: RoomSettings) -> Self {
+        let rooms = rooms_of(&self.shop, &self.requests, &self.archive, settings);
+        Service { rooms, ..self }
+    }
+
     /// Serves until `shutdown`. Then it answers the requests in flight, waits for the ledger to be archived, and stops
     /// the background tasks, in this order. It does the same, and fails, if a background task loses its supervisor.
     pub async fn serve(
@@ -124,7 +133,7 @@ impl Service {
         listeners: Listeners,
         shutdown: CancellationToken,
     ) -> Result<(), ServiceError> {
-        let Service { shop, payments, archive, requests: _ } = self;
+        let Service { shop, payments, rooms, archive, requests: _ } = self;
         http.check(shop.settings.ack_timeout)?;
         (http.connections, http.streams) = open_files::make_room_for(http.connections, http.streams);
         accept_queue::check(http.connections);
@@ -132,7 +141,7 @@ impl Service {
         let stop_background = CancellationToken::new();
         // A caller that drops this future stops everything, as a crash would.
         let _stopped_with_us = stop_background.clone().drop_guard();
-        let background = background::start(&shop, &payments, archive, stop_background);
+        let background = background::start(&shop, &payments, &rooms, archive, stop_background);
         let drain_timeout = http.drain_timeout;
         let shutdown = shutdown.child_token();
         let watching = async {
@@ -141,7 +150,7 @@ impl Service {
                 () = shutdown.cancelled() => {}
             }
         };
-        tokio::join!(watching, serve_http(&payments, http, listeners, shutdown.clone()));
+        tokio::join!(watching, serve_http(&payments, &rooms, http, listeners, shutdown.clone()));
         if tokio::time::timeout(drain_timeout, drained(&shop)).await.is_err() {
             tracing::warn!("the ledger is not fully archived yet: the next start continues with it");
         }
@@ -162,14 +171,25 @@ fn payments_through(
     Ok(Arc::new(Payments::new(requests.clone(), archive.clone(), settings.provider()?, orders, settings.times())))
 }
 
+fn rooms_of(
+    shop: &Arc<Shop>,
+    requests: &Arc<PgArchive>,
+    archive: &Arc<PgArchive>,
+    settings: RoomSettings,
+) -> Arc<WaitingRooms> {
+    Arc::new(WaitingRooms::new(shop.clone(), requests.clone(), archive.clone(), settings))
+}
+
 async fn serve_http(
     payments: &Arc<Payments>,
+    rooms: &Arc<WaitingRooms>,
     settings: HttpSettings,
     listeners: Listeners,
     shutdown: CancellationToken,
 ) {
-    let serve =
-        |listener, surface| http::serve(listener, payments.clone(), settings.clone(), surface, shutdown.clone());
+    let serve = |listener, surface| {
+        http::serve(listener, payments.clone(), rooms.clone(), settings.clone(), surface, shutdown.clone())
+    };
     match listeners.operations {
         None => serve(listeners.shopping, Surface::Everything).await,
         Some(operations) => {

@@ -2,6 +2,7 @@
 //!
 //! A folder per bounded context; [`shared`] holds what all of them use.
 
+pub mod admission;
 pub mod ordering;
 pub mod payment;
 pub mod sale;

@@ -41,6 +41,9 @@ impl Local {
         let data_dir = self.data_dir.path()?;
         println!("starting Redis and PostgreSQL with their data in {}", data_dir.display());
         let mut stores = Stores::start(&data_dir, self.fresh).await?;
+        if self.sales.has_waiting_room() && self.http.users.token_keys.is_none() {
+            self.http.users.token_keys = Some(stores.token_keys()?.parse()?);
+        }
         if self.wants_provider() {
             let provider = stores.start_provider(webhook_url(listeners.shopping.local_addr()?)).await?;
             println!("the stand-in payment provider listens on {}", provider.url);
@@ -79,7 +82,8 @@ impl Local {
             .migrate_up()
             .await
             .map_err(or_incompatible)?;
-        let service = startup::connect(&urls, self.sales.settings()).await?;
+        let rooms = self.sales.rooms(&self.http.users)?;
+        let service = startup::connect(&urls, self.sales.settings()).await?.admitting(rooms);
         let address = listeners.shopping.local_addr()?;
         stores.publish(address)?;
         let announcing = tokio::spawn(announce(service.shop.clone(), address));

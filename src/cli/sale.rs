@@ -128,7 +128,9 @@ impl WindowArgs {
         let shop = self.connection.open().await?.shop;
         let (starts_at, ends_at, user_limit) = (self.starts_at, self.ends_at, self.per_user_limit);
         let payment_window = self.connection.sales.payment_window;
-        let sale = shop.create_sale(NewSale { starts_at, ends_at, offer, user_limit, payment_window }).await?;
+        let waiting_room = self.connection.sales.has_waiting_room();
+        let new_sale = NewSale { starts_at, ends_at, offer, user_limit, payment_window, waiting_room };
+        let sale = shop.create_sale(new_sale).await?;
         recover(&shop).await?;
         print(&sale, shop.clock.now());
         Ok(())

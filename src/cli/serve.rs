@@ -26,6 +26,7 @@ pub struct Serve {
 impl Serve {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let shutdown = until_signal()?;
+        let rooms = self.sales.rooms(&self.http.users)?;
         let listeners = Listeners::bind(&self.http)?;
         let service = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
         tracing::info!(address = %listeners.shopping.local_addr()?, "serving");
@@ -34,7 +35,7 @@ impl Serve {
         }
         let payments = self.payments.settings();
         let http = self.http.settings().told_with(payments.webhook_secret.clone());
-        service.paid_through(&payments)?.serve(http, listeners, shutdown).await?;
+        service.paid_through(&payments)?.admitting(rooms).serve(http, listeners, shutdown).await?;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }

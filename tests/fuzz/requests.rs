@@ -10,6 +10,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use flashsale::application::admission::memory::NoRooms;
+use flashsale::application::admission::{RoomSettings, WaitingRooms};
 use flashsale::application::ordering::Orders;
 use flashsale::application::ordering::memory::MemoryOrders;
 use flashsale::application::payment::Payments;
@@ -49,6 +51,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
             sale_items: 20,
             user_limit: 4,
             payment_window: PaymentWindow::try_from(86_400).ok(),
+            waiting_room: false,
             ack_timeout: Duration::from_millis(1),
             cart_idle: Duration::from_secs(86_400),
             lag_limit: Duration::from_secs(86_400),
@@ -58,7 +61,8 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
         shop.recover().await.expect("it is restored");
         let archive = Arc::new(MemoryOrders::default());
         let order = bought(&shop, &archive).await;
-        let orders = Arc::new(Orders::new(archive.clone(), archive, shop));
+        let orders = Arc::new(Orders::new(archive.clone(), archive, shop.clone()));
+        let rooms = WaitingRooms::new(shop, Arc::new(NoRooms), Arc::new(NoRooms), RoomSettings::default());
         let payments = Payments::new(
             Arc::new(NoPayments),
             Arc::new(NoPayments),
@@ -73,7 +77,8 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
             webhook_secret: payment::WebhookSecret::new(WEBHOOK_SECRET.into()),
             ..HttpSettings::default()
         };
-        tokio::spawn(http::serve(listener, Arc::new(payments), http, Surface::Everything, CancellationToken::new()));
+        let (payments, rooms, closing) = (Arc::new(payments), Arc::new(rooms), CancellationToken::new());
+        tokio::spawn(http::serve(listener, payments, rooms, http, Surface::Everything, closing));
         (address, order)
     });
     Service { address, order, _runtime: runtime }

@@ -44,4 +44,5 @@ mod supervision;
 mod tls;
 mod tracing;
 mod void;
+mod waiting_room;
 mod webhook;

@@ -177,7 +177,8 @@ async fn an_order_that_costs_nothing_is_paid() {
     };
     let offer = Offer::Listed(Currency::EUR, vec![item("0.00"), item("0.01")]);
     let payment_window = PaymentWindow::try_from(LONG).ok();
-    let wanted = NewSale { starts_at: None, ends_at: None, offer, user_limit: None, payment_window };
+    let wanted =
+        NewSale { starts_at: None, ends_at: None, offer, user_limit: None, payment_window, waiting_room: false };
     let sale = shop.shop.create_sale(wanted).await.expect("it is created").id;
     for (ordinals, status) in [(&[1][..], "PAID"), (&[2], "RESERVED"), (&[1, 2], "RESERVED")] {
         let items: Vec<String> = ordinals.iter().map(|ordinal| format!("{sale}-{ordinal:05}")).collect();

@@ -200,7 +200,14 @@ async fn an_administrator_creates_and_ends_a_sale() {
 /// A sale of generated items that starts in five hours.
 fn later_sale(items: u32) -> NewSale {
     let starts_at = Some(Utc::now() + TimeDelta::hours(5));
-    NewSale { starts_at, ends_at: None, offer: Offer::Generated(items), user_limit: None, payment_window: None }
+    NewSale {
+        starts_at,
+        ends_at: None,
+        offer: Offer::Generated(items),
+        user_limit: None,
+        payment_window: None,
+        waiting_room: false,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,6 +255,7 @@ async fn open_sale(shop: &Instance) -> Sale {
         offer: Offer::Generated(100),
         user_limit: None,
         payment_window: None,
+        waiting_room: false,
     };
     let deadline = Instant::now() + PATIENCE;
     loop {

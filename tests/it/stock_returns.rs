@@ -168,6 +168,7 @@ async fn orders_of_several_sales_end_oldest_first() {
         offer: Offer::Generated(9),
         user_limit: None,
         payment_window: PaymentWindow::try_from(600).ok(),
+        waiting_room: false,
     };
     let special = shop.shop.create_sale(offer).await.expect("it can be created").id;
     for (user, item) in [("ann", "1".to_owned()), ("bob", format!("{special}-00002")), ("eve", "3".to_owned())] {

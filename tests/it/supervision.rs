@@ -129,8 +129,14 @@ async fn after_the_end_of_the_sales_task_every_sale_has_its_tasks_again() {
     let world = World::new().await;
     let shop = world.start().await;
     kill(&shop, TaskName::Sales).await;
-    let offer =
-        NewSale { starts_at: None, ends_at: None, offer: Offer::Generated(5), user_limit: None, payment_window: None };
+    let offer = NewSale {
+        starts_at: None,
+        ends_at: None,
+        offer: Offer::Generated(5),
+        user_limit: None,
+        payment_window: None,
+        waiting_room: false,
+    };
     let special = shop.shop.create_sale(offer).await.expect("it can be created").id;
     shop.client.buy_now("ann", "r1", &format!("{special}-00005")).await.expect(200);
     shop.client.buy_now("ann", "r2", "1").await.expect(200);

@@ -149,6 +149,7 @@ pub(super) mod tests {
             sale_items: 1,
             user_limit: 1,
             payment_window: None,
+            waiting_room: false,
             ack_timeout: SECOND,
             cart_idle: SECOND,
             lag_limit: SECOND,

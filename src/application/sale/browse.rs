@@ -61,6 +61,11 @@ impl Shop {
         Ok(sale.map(|sale| (sale, id)))
     }
 
+    /// Returns the id of an item; `None` if it is named by its number and no hourly sale is open here yet.
+    pub fn named_item(&self, item: ItemRef) -> Option<ItemId> {
+        self.item_id(item).ok()
+    }
+
     /// Returns the id of an item. Fails with `Busy` if it is named by its number and no hourly sale is open here yet.
     pub(super) fn item_id(&self, item: ItemRef) -> Result<ItemId, StoreError> {
         match item {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::{BuyNowRefusal, CartLine, ItemRef, Quantity, SaleStatus};
-use crate::domain::shared::{CheckoutCode, Epoch, RequestId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Epoch, ItemId, RequestId, SaleId, UserId};
 
 use super::clock::CLOCKS_DIFFER;
 use super::live_sale::LiveSale;
@@ -44,29 +44,62 @@ impl Shop {
         item: ItemRef,
         quantity: Quantity,
     ) -> Result<PurchaseOutcome, BuyNowError> {
-        let id = self.item_id(item)?;
+        let (id, is_of_current_sale) = match item {
+            ItemRef::Id(id) => (id, false),
+            ItemRef::InCurrentSale(ordinal) => (ItemId { sale: self.current_sale_without_room()?.id(), ordinal }, true),
+        };
         let wanted = CartLine { ordinal: id.ordinal, quantity };
         let mut sale = self.find_sale(id.sale).await?.ok_or(BuyNowError::SaleNotFound)?;
-        let is_of_current_sale = matches!(item, ItemRef::InCurrentSale(_));
-        if is_of_current_sale && let Some(previous) = self.sales.neighbour(sale.id(), Neighbour::Previous) {
-            if !previous.sale().closed && !previous.is_followed() {
-                return Err(PREVIOUS_UNKNOWN.into());
-            }
-            if previous.projection().has_request(user, request) {
-                // The first answer was lost and the hour has turned: the number means an item of the previous sale.
-                sale = previous;
-            }
+        if is_of_current_sale && let Some(previous) = self.requested_before(sale.id(), user, request)? {
+            sale = previous;
         }
         let result = self.buy_now_in(&sale, wanted, user, request).await;
         match outside_window(&result) {
             Some(direction) if is_of_current_sale => {
                 // The clock of Redis is on the other side of a boundary between sales.
-                let neighbour = self.sales.neighbour(sale.id(), direction).ok_or(NO_CURRENT_SALE)?;
+                let neighbour = self.neighbour_without_room(sale.id(), direction)?;
                 let result = self.buy_now_in(&neighbour, wanted, user, request).await;
                 if outside_window(&result).is_some() { Err(NO_CURRENT_SALE.into()) } else { result }
             }
             _ => result,
         }
+    }
+
+    /// Returns the sale before this one, if the request bought in it: the first answer was lost and the hour has turned, so
+    /// that the number of an item means one of the previous sale.
+    fn requested_before(
+        &self,
+        sale: SaleId,
+        user: &UserId,
+        request: &RequestId,
+    ) -> Result<Option<Arc<LiveSale>>, StoreError> {
+        let Some(previous) = self.sales.neighbour(sale, Neighbour::Previous) else { return Ok(None) };
+        if !previous.sale().closed && !previous.is_followed() {
+            return Err(PREVIOUS_UNKNOWN);
+        }
+        let has_bought = previous.projection().has_request(user, request);
+        Ok(has_bought.then_some(previous))
+    }
+
+    /// Returns the id of an item of the current sale, and true if the request has bought in its sale before.
+    pub async fn requested_item(
+        &self,
+        current: &LiveSale,
+        item: ItemRef,
+        user: &UserId,
+        request: &RequestId,
+    ) -> Result<(ItemId, bool), StoreError> {
+        if let ItemRef::InCurrentSale(ordinal) = item
+            && let Some(previous) = self.requested_before(current.id(), user, request)?
+        {
+            return Ok((ItemId { sale: previous.id(), ordinal }, true));
+        }
+        let ordinal = match item {
+            ItemRef::Id(id) => id.ordinal,
+            ItemRef::InCurrentSale(ordinal) => ordinal,
+        };
+        let bought = self.bought_by_request(current, user, request).await.map_err(or_bought_before)?;
+        Ok((ItemId { sale: current.id(), ordinal }, bought.is_some()))
     }
 
     async fn buy_now_in(

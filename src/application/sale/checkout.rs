@@ -48,7 +48,7 @@ impl Shop {
             && let Some(direction) = outside_window(&result)
         {
             // The clock of Redis is on the other side of a boundary between sales.
-            let neighbour = self.sales.neighbour(wanted.sale.id(), direction).ok_or(NO_CURRENT_SALE)?;
+            let neighbour = self.neighbour_without_room(wanted.sale.id(), direction)?;
             result = self.checkout_in(&neighbour, user, &wanted.lines).await;
             if outside_window(&result).is_some() {
                 return Err(NO_CURRENT_SALE.into());
@@ -124,7 +124,7 @@ impl Shop {
                 ItemRef::InCurrentSale(ordinal) => {
                     let sale = match current {
                         Some(sale) => sale,
-                        None => *current.insert(self.current_sale()?.id()),
+                        None => *current.insert(self.current_sale_without_room()?.id()),
                     };
                     ItemId { sale, ordinal }
                 }

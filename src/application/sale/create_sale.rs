@@ -22,6 +22,8 @@ pub struct NewSale {
     pub user_limit: Option<u32>,
     /// Time in which a purchase must be paid; by default it need not be.
     pub payment_window: Option<PaymentWindow>,
+    /// Only users whose place in the waiting room was called may buy.
+    pub waiting_room: bool,
 }
 
 /// The items of a new sale.
@@ -59,11 +61,11 @@ impl Shop {
             Offer::Generated(items) => apart(move || Catalog::generated(items)).await?,
             Offer::Listed(currency, items) => Catalog::new(currency, items)?,
         };
-        let payment_window = wanted.payment_window;
+        let (payment_window, waiting_room) = (wanted.payment_window, wanted.waiting_room);
         let user_limit = wanted.user_limit.unwrap_or(self.settings.user_limit);
         loop {
             let id = SaleId::special(window.starts_at, rand::random());
-            let sale = Sale { payment_window, ..Sale::new(id, window, user_limit, &catalog) };
+            let sale = Sale { payment_window, waiting_room, ..Sale::new(id, window, user_limit, &catalog) };
             if self.archive.create_sale(&sale, &catalog).await? {
                 self.sale_lists.forget();
                 // The sale exists now. If it cannot be activated here at once, the schedule will do it.

@@ -90,6 +90,17 @@ impl Shop {
         }
     }
 
+    /// Returns what an earlier request bought with a code, if anything, to one that may not buy itself.
+    pub async fn bought_before(&self, claim: Claim) -> Result<Option<PurchaseOutcome>, StoreError> {
+        let bought = self.receipt(claim).await.map_err(or_bought_before)?;
+        Ok(bought.map(|outcome| match outcome {
+            PurchaseOutcome::Durable { receipt, waited, .. } => {
+                PurchaseOutcome::Durable { receipt, replayed: true, waited }
+            }
+            confirming @ PurchaseOutcome::Confirming(_) => confirming,
+        }))
+    }
+
     /// Returns what a code bought, if anything.
     pub async fn receipt(&self, claim: impl Into<Claim>) -> Result<Option<PurchaseOutcome>, StoreError> {
         let claim = claim.into();

@@ -1,6 +1,7 @@
 //! The registry of the sales that this instance knows.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -22,6 +23,8 @@ const PAST_ITEMS_KEPT: u32 = SALE_ITEMS_MAX;
 pub struct SaleRegistry {
     live: ArcSwap<BTreeMap<SaleId, Arc<LiveSale>>>,
     past: Mutex<VecDeque<Arc<LiveSale>>>,
+    /// A sale with a waiting room was live.
+    has_rooms: AtomicBool,
 }
 
 /// A direction in the order of hourly sales.
@@ -66,6 +69,8 @@ impl SaleRegistry {
     /// Adds a live sale. Returns the registered one, which is another if a concurrent call was faster.
     pub fn add(&self, sale: Arc<LiveSale>) -> Arc<LiveSale> {
         let id = sale.id();
+        // Before anybody can buy in it.
+        self.has_rooms.fetch_or(sale.sale().waiting_room, Ordering::SeqCst);
         self.live.rcu(|live| {
             let mut live = BTreeMap::clone(live);
             live.entry(id).or_insert_with(|| sale.clone());
@@ -73,6 +78,11 @@ impl SaleRegistry {
         });
         // It may have been closed again meanwhile.
         self.live(id).unwrap_or(sale)
+    }
+
+    /// Returns true if a live sale may have a waiting room.
+    pub fn has_rooms(&self) -> bool {
+        self.has_rooms.load(Ordering::SeqCst)
     }
 
     /// Turns a live sale into a past one: all of it is archived.

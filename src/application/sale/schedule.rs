@@ -77,8 +77,9 @@ impl Shop {
         let catalog = apart(move || Catalog::generated(items))
             .await
             .unwrap_or_else(|invalid| unreachable!("the number of items is checked at the start: {invalid}"));
-        let (id, payment_window) = (SaleId::hourly(window.starts_at), self.settings.payment_window);
-        let sale = Sale { payment_window, ..Sale::new(id, window, self.settings.user_limit, &catalog) };
+        let (payment_window, waiting_room) = (self.settings.payment_window, self.settings.waiting_room);
+        let id = SaleId::hourly(window.starts_at);
+        let sale = Sale { payment_window, waiting_room, ..Sale::new(id, window, self.settings.user_limit, &catalog) };
         if self.archive.create_sale(&sale, &catalog).await? {
             tracing::info!(sale = %sale.id, items = sale.items, "created the sale that starts at {}", window.starts_at);
         }

@@ -19,7 +19,7 @@ use super::fence::{Alarm, CurrentEpoch};
 use super::live_sale::LiveSale;
 use super::ports::{Archive, Reads, Store};
 use super::refusals::Refusals;
-use super::registry::SaleRegistry;
+use super::registry::{Neighbour, SaleRegistry};
 use super::sale_lists::SaleLists;
 
 /// Sales that are looked up at once.
@@ -30,6 +30,9 @@ const WAITING_LOADS_MAX: usize = 64;
 
 /// The answer to a request for the current sale while this instance cannot name it.
 pub(super) const NO_CURRENT_SALE: StoreError = StoreError::Busy("no hourly sale is open on this instance yet");
+
+/// The answer to a request for a sale with a waiting room that this instance has just come to know.
+const JUST_OPENED: StoreError = StoreError::Busy("this instance has just come to know the sale");
 
 /// Longest wait for a turn to look up a sale.
 const LOAD_WAIT: Duration = Duration::from_millis(500);
@@ -47,6 +50,8 @@ pub struct Settings {
     pub user_limit: u32,
     /// Time in which a purchase of a periodic sale must be paid; `None` if it need not be.
     pub payment_window: Option<PaymentWindow>,
+    /// Periodic sales have a waiting room.
+    pub waiting_room: bool,
     /// Time after its last checkout for which a cart is kept.
     pub cart_idle: Duration,
     /// Longest wait of a purchase for its commit; after it the answer is "confirming".
@@ -117,6 +122,19 @@ impl Shop {
         current.ok_or(NO_CURRENT_SALE)
     }
 
+    /// Returns the hourly sale whose items a number may name in a purchase. Fails with `Busy` for a sale with a waiting room:
+    /// its users are admitted to one sale, and when the hour turns a number means another.
+    pub(super) fn current_sale_without_room(&self) -> Result<Arc<LiveSale>, StoreError> {
+        let current = self.current_sale()?;
+        if current.sale().waiting_room { Err(NO_CURRENT_SALE) } else { Ok(current) }
+    }
+
+    /// Returns the hourly sale before or after another one. Fails with `Busy` without one, and for one with a waiting room.
+    pub(super) fn neighbour_without_room(&self, id: SaleId, direction: Neighbour) -> Result<Arc<LiveSale>, StoreError> {
+        let neighbour = self.sales.neighbour(id, direction);
+        neighbour.filter(|neighbour| !neighbour.sale().waiting_room).ok_or(NO_CURRENT_SALE)
+    }
+
     /// Returns a sale, live or past; `None` if it does not exist.
     pub async fn find_sale(&self, id: SaleId) -> Result<Option<Arc<LiveSale>>, StoreError> {
         if let Some(sale) = self.known(id)? {
@@ -134,8 +152,10 @@ impl Shop {
                 Ok(Some(past))
             }
             Some(sale) => {
+                let has_room = sale.waiting_room;
                 self.activate(sale).await?;
-                self.known(id)
+                // Nobody has checked who may buy in it.
+                if has_room { Err(JUST_OPENED) } else { self.known(id) }
             }
         }
     }

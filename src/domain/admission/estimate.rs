@@ -88,9 +88,8 @@ mod tests {
 
     #[test]
     fn an_estimate_is_a_range_that_the_rate_permits() {
-        let wait = |per_second| {
-            Wait::until(1_000, per_second, 100).map(|wait| (wait.low.as_secs(), wait.high.as_secs()))
-        };
+        let wait =
+            |per_second| Wait::until(1_000, per_second, 100).map(|wait| (wait.low.as_secs(), wait.high.as_secs()));
         assert_eq!(wait(None), Some((10, 12)));
         assert_eq!(wait(Some(100.0)), Some((10, 12)));
         assert_eq!(wait(Some(500.0)), Some((10, 12)));

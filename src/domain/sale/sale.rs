@@ -13,6 +13,8 @@ pub struct Sale {
     pub user_limit: u32,
     /// If set, each purchase is an order that must be paid.
     pub payment_window: Option<PaymentWindow>,
+    /// Only users whose place in the waiting room was called may buy.
+    pub waiting_room: bool,
     pub currency: Currency,
     /// Items in the catalog.
     pub items: u32,
@@ -23,10 +25,20 @@ pub struct Sale {
 }
 
 impl Sale {
-    /// A sale of the items of this catalog that wants no payment.
+    /// A sale of the items of this catalog that wants no payment and has no waiting room.
     pub fn new(id: SaleId, window: Window, user_limit: u32, catalog: &Catalog) -> Self {
         let (currency, items, units) = (catalog.currency(), catalog.items(), catalog.units());
-        Sale { id, window, user_limit, payment_window: None, currency, items, units, closed: false }
+        Sale {
+            id,
+            window,
+            user_limit,
+            payment_window: None,
+            waiting_room: false,
+            currency,
+            items,
+            units,
+            closed: false,
+        }
     }
 
     /// Returns the terms that its receipts show.

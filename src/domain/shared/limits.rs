@@ -37,6 +37,15 @@ pub const NOTE_CHARS_MAX: usize = 500;
 /// Sales that may be live, that is not closed, at once. The writer of each holds a connection to PostgreSQL.
 pub const LIVE_SALES_MAX: usize = 60;
 
+/// Places that a waiting room may call in a second, and passes that may be out at once.
+pub const ADMIT_MAX: u32 = 1_000_000;
+
+/// Characters of the message of a waiting room.
+pub const QUEUE_MESSAGE_CHARS_MAX: usize = 500;
+
+/// Times that a pass may be prolonged.
+pub const PASS_EXTENSIONS: u32 = 10;
+
 /// Carts of one sale that may be open at once. Beyond it new carts are refused, so that made-up
 /// user ids cannot fill the memory of Redis.
 pub const OPEN_CARTS_MAX: u32 = 1_000_000;

@@ -2,7 +2,7 @@
 
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::infrastructure::metrics::{Counter, Histogram, Label, Metric, metrics};
+use crate::infrastructure::metrics::{Counter, Gauge, Histogram, Label, Metric, metrics};
 
 use super::task_name::TaskName;
 
@@ -24,6 +24,15 @@ metrics! {
 
     /// Sales that were rebuilt because an audit found that Redis differed from PostgreSQL.
     pub static REPAIRS: Metric<Counter> = "flashsale_repairs_total";
+
+    /// Users who have joined the waiting rooms of live sales.
+    pub static QUEUE_JOINED: Metric<Gauge> = "flashsale_queue_joined";
+
+    /// Places that the waiting rooms of live sales have called.
+    pub static QUEUE_CALLED: Metric<Gauge> = "flashsale_queue_called";
+
+    /// Passes that are out, neither used nor expired.
+    pub static QUEUE_PASSES: Metric<Gauge> = "flashsale_queue_passes";
 
     /// Background tasks that ended unexpectedly and were restarted, by task.
     pub static TASK_RESTARTS: Metric<Counter, TaskName> = "flashsale_task_restarts_total" by "task";

@@ -3,6 +3,7 @@
 //! A task is a loop around a step of the application: it waits for a signal or a timer and takes the step. Errors of
 //! the stores are logged, those that repeat once in a while, and the step is retried. A task that panics or returns is restarted by its supervisor.
 
+mod admission;
 mod attempts;
 mod auditor;
 mod carts;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::application::admission::WaitingRooms;
 use crate::application::payment::Payments;
 use crate::application::sale::Shop;
 
@@ -52,6 +54,7 @@ const LOCK_EVERY: Duration = Duration::from_millis(500);
 pub fn start(
     shop: &Arc<Shop>,
     payments: &Arc<Payments>,
+    rooms: &Arc<WaitingRooms>,
     archive: Arc<PgArchive>,
     stop: CancellationToken,
 ) -> Supervisor {
@@ -71,6 +74,7 @@ pub fn start(
     start_with(orders, &supervisor, TaskName::StockReturn, orders::return_stock);
     start_with(payments, &supervisor, TaskName::Reconciliation, payments::reconcile);
     start_with(orders, &supervisor, TaskName::OrderCounts, orders::count);
+    start_with(rooms, &supervisor, TaskName::Admission, admission::run);
     supervisor.start(TaskName::Pools, move || pools::run(archive.clone()));
     let inner = supervisor.clone();
     supervisor.start(TaskName::Metrics, move || upkeep::run(inner.clone()));

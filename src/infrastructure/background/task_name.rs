@@ -42,6 +42,8 @@ pub enum TaskName {
     OrderCounts,
     /// Measures the connections to PostgreSQL.
     Pools,
+    /// Draws and calls the places of waiting rooms.
+    Admission,
     /// Sorts measurements into buckets.
     Metrics,
 }

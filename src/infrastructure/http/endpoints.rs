@@ -2,7 +2,7 @@
 
 use super::platform::endpoint::Api;
 use super::platform::limits::settings::HEAD_BYTES_MAX;
-use super::{admin, identity, operations, ordering, sale};
+use super::{admin, admission, identity, operations, ordering, sale};
 
 /// The interface of the service. The OpenAPI document lists the endpoints in this order.
 pub static API: Api = Api {
@@ -10,6 +10,7 @@ pub static API: Api = Api {
     tags: &[
         sale::SHOPPING,
         sale::BROWSING,
+        admission::QUEUE,
         identity::IDENTITY,
         ordering::ORDERING,
         operations::OPERATIONS,
@@ -31,6 +32,10 @@ pub static API: Api = Api {
         &sale::stock_events::ENDPOINT,
         &sale::item::ENDPOINT,
         &sale::user_purchases::ENDPOINT,
+        &admission::join::ENDPOINT,
+        &admission::queue::ENDPOINT,
+        &admission::standing::ENDPOINT,
+        &admission::extend::ENDPOINT,
         &identity::session::ENDPOINT,
         &ordering::order::ENDPOINT,
         &ordering::pay::ENDPOINT,
@@ -44,6 +49,7 @@ pub static API: Api = Api {
         &admin::create_sale::ENDPOINT,
         &admin::end_sale::ENDPOINT,
         &admin::cancel_order::ENDPOINT,
+        &admin::steer_queue::ENDPOINT,
         &operations::document::ENDPOINT,
         &operations::root::ENDPOINT,
         &operations::docs::ENDPOINT,

@@ -1,9 +1,10 @@
 //! The HTTP interface.
 //!
 //! [`platform`] is the machinery. [`endpoints`] is the table of all endpoints. Each endpoint is one file in the folder of
-//! its context: [`sale`], [`ordering`], [`identity`], [`admin`] or [`operations`].
+//! its context: [`sale`], [`admission`], [`ordering`], [`identity`], [`admin`] or [`operations`].
 
 mod admin;
+mod admission;
 mod endpoints;
 mod identity;
 mod operations;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::application::admission::WaitingRooms;
 use crate::application::payment::Payments;
 
 use platform::front::Front;
@@ -39,12 +41,13 @@ pub use {platform::request::ApiRequest, sale::checkout::read as read_checkout, s
 pub async fn serve(
     listener: TcpListener,
     payments: Arc<Payments>,
+    rooms: Arc<WaitingRooms>,
     settings: HttpSettings,
     surface: Surface,
     shutdown: CancellationToken,
 ) {
     register_metrics();
-    let front = Front::new(&API, payments, settings, surface, CancellationToken::new());
+    let front = Front::new(&API, payments, rooms, settings, surface, CancellationToken::new());
     listener::serve(listener, front, shutdown).await;
 }
 
@@ -52,4 +55,5 @@ pub async fn serve(
 pub fn register_metrics() {
     platform::metrics::register();
     sale::metrics::register();
+    admission::metrics::register();
 }

@@ -2,6 +2,7 @@
 //! wanted.
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -9,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
@@ -102,6 +105,20 @@ impl Stores {
     /// Returns the URL of PostgreSQL for migrations. A restart does not change it.
     pub fn owner_url(&self) -> &str {
         &self.owner_url
+    }
+
+    /// Returns the keys of tokens in `<data-dir>/token-keys`, which are made at first: tickets outlast a restart.
+    pub fn token_keys(&self) -> Result<String, Error> {
+        let path = self.data_dir.join("token-keys");
+        match fs::read_to_string(&path) {
+            Ok(keys) => Ok(keys),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let secret = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+                let keys = format!("local:HS256:{secret}");
+                directory::write_secret(&path, keys.as_bytes()).map(|()| keys)
+            }
+            Err(error) => Err(Error::io("read", &path)(error)),
+        }
     }
 
     /// Writes `<data-dir>/local.json`, readable by its owner only: this process, its address, and all servers.

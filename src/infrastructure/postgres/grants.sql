@@ -5,13 +5,16 @@ DO $$ BEGIN
     END IF;
 
     REVOKE ALL ON sales, items, purchases, purchase_units, released_units, recorded_purchases, epoch, ledger_cursors,
-        rejected_entries, checkout_attempts, refused_attempts, attempt_cursors, orders, leases, payments, payment_events, _sqlx_migrations FROM flashsale_serve;
+        rejected_entries, checkout_attempts, refused_attempts, attempt_cursors, orders, leases, payments, payment_events,
+        waiting_rooms, queue_entries, passes, _sqlx_migrations FROM flashsale_serve;
 
     GRANT SELECT ON sales, items, purchases, purchase_units, released_units, recorded_purchases, epoch, ledger_cursors,
-        rejected_entries, refused_attempts, attempt_cursors, orders, leases, payments, payment_events, _sqlx_migrations TO flashsale_serve;
+        rejected_entries, refused_attempts, attempt_cursors, orders, leases, payments, payment_events,
+        waiting_rooms, queue_entries, passes, _sqlx_migrations TO flashsale_serve;
 
     GRANT INSERT ON sales, items, purchases, purchase_units, released_units, ledger_cursors, rejected_entries,
-        checkout_attempts, refused_attempts, attempt_cursors, orders, leases, payments, payment_events TO flashsale_serve;
+        checkout_attempts, refused_attempts, attempt_cursors, orders, leases, payments, payment_events,
+        waiting_rooms, queue_entries, passes TO flashsale_serve;
 
     GRANT UPDATE (ends_at, closed_at) ON sales TO flashsale_serve;
     GRANT UPDATE (number) ON epoch TO flashsale_serve;
@@ -24,6 +27,10 @@ DO $$ BEGIN
         TO flashsale_serve;
     GRANT UPDATE (state, intent, closing, closing_note, closing_since, look_at, settled_at) ON payments TO flashsale_serve;
     GRANT UPDATE (token, holder, until) ON leases TO flashsale_serve;
+
+    GRANT UPDATE (entrants, drawn, called, rate, active_max, is_paused, message, called_at) ON waiting_rooms
+        TO flashsale_serve;
+    GRANT UPDATE (expires_at, is_claimed, is_used, is_wanted, extensions) ON passes TO flashsale_serve;
 
     -- A released unit moves to released_units.
     GRANT DELETE ON purchase_units TO flashsale_serve;

@@ -18,6 +18,7 @@ pub mod roles;
 mod sales;
 mod server;
 mod statement;
+mod waiting_rooms;
 
 pub use connection::PgArchive;
 pub use migrations::{Loss, Migration};

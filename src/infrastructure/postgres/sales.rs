@@ -23,6 +23,7 @@ struct SaleRow {
     ends_at: DateTime<Utc>,
     user_limit: i32,
     payment_window: Option<i32>,
+    waiting_room: bool,
     currency: String,
     items: i32,
     units: i32,
@@ -37,6 +38,7 @@ impl SaleRow {
             window: Window::new(self.starts_at, self.ends_at).map_err(StoreError::corrupt)?,
             user_limit: unsigned(self.user_limit)?,
             payment_window: self.payment_window.map(payment_window).transpose()?,
+            waiting_room: self.waiting_room,
             currency: self.currency.parse().map_err(StoreError::corrupt)?,
             items: unsigned(self.items)?,
             units: unsigned(self.units)?,
@@ -78,6 +80,7 @@ impl SaleArchive for PgArchive {
             catalog.iter().map(|(_, item)| item.stock()).min().unwrap_or(1) as i32,
             sale.payment_window.map(|window| window.seconds() as i32),
             catalog.iter().map(|(_, item)| item.price().amount()).min().unwrap_or_default(),
+            sale.waiting_room,
         );
         let key = Statement::CreateSale.run(key.fetch_optional(&mut *transaction)).await?;
         let Some(key) = key else { return Ok(false) };
@@ -109,7 +112,7 @@ impl SaleArchive for PgArchive {
     async fn sale(&self, id: SaleId) -> Result<Option<Sale>, StoreError> {
         let row = sqlx::query_as!(
             SaleRow,
-            "SELECT id, starts_at, ends_at, user_limit, payment_window, currency, items, units, closed_at FROM sales WHERE id = $1",
+            "SELECT id, starts_at, ends_at, user_limit, payment_window, waiting_room, currency, items, units, closed_at FROM sales WHERE id = $1",
             id.to_string(),
         );
         Statement::Sale.run(row.fetch_optional(&self.pool)).await?.map(SaleRow::into_sale).transpose()
@@ -146,7 +149,7 @@ impl SaleArchive for PgArchive {
         let row = sqlx::query_as!(
             SaleRow,
             "UPDATE sales SET ends_at = LEAST(ends_at, GREATEST(starts_at, $2)) WHERE id = $1
-             RETURNING id, starts_at, ends_at, user_limit, payment_window, currency, items, units, closed_at",
+             RETURNING id, starts_at, ends_at, user_limit, payment_window, waiting_room, currency, items, units, closed_at",
             id.to_string(),
             now,
         );
@@ -179,7 +182,7 @@ impl PgArchive {
     async fn live_sales(&self) -> Result<Vec<SaleRow>, StoreError> {
         let rows = sqlx::query_as!(
             SaleRow,
-            "SELECT id, starts_at, ends_at, user_limit, payment_window, currency, items, units, closed_at FROM sales
+            "SELECT id, starts_at, ends_at, user_limit, payment_window, waiting_room, currency, items, units, closed_at FROM sales
              WHERE closed_at IS NULL ORDER BY starts_at DESC, id DESC",
         );
         Statement::Sales.run(rows.fetch_all(&self.pool)).await
@@ -189,7 +192,7 @@ impl PgArchive {
         let at = |wanted| page.status.and_then(|(status, now)| (status == wanted).then_some(now));
         let rows = sqlx::query_as!(
             SaleRow,
-            "SELECT id, starts_at, ends_at, user_limit, payment_window, currency, items, units, closed_at FROM sales
+            "SELECT id, starts_at, ends_at, user_limit, payment_window, waiting_room, currency, items, units, closed_at FROM sales
              WHERE ($1::timestamptz IS NULL OR (starts_at > $1 AND ends_at > starts_at))
                AND ($2::timestamptz IS NULL OR (starts_at <= $2 AND ends_at > $2))
                AND ($3::timestamptz IS NULL OR ends_at <= $3 OR ends_at = starts_at)

@@ -73,6 +73,14 @@ pub enum Statement {
     SettlePayment,
     PaymentsDueIn,
     TakeDuePayments,
+    LockRoom,
+    OpenRoom,
+    Join,
+    Room,
+    Admit,
+    ClaimPass,
+    ExtendPass,
+    SteerRoom,
 }
 
 impl Statement {

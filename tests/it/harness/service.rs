@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use flashsale::application::admission::RoomSettings;
 use flashsale::application::sale::findings::Findings;
 use flashsale::application::sale::pace::Pace;
 use flashsale::application::sale::{Settings, Shop};
@@ -35,6 +36,7 @@ pub struct World {
     pub settings: Settings,
     pub http: HttpSettings,
     pub payment: PaymentSettings,
+    pub rooms: RoomSettings,
 }
 
 /// One instance of the service.
@@ -67,6 +69,7 @@ impl World {
             sale_items: 100,
             user_limit: 10,
             payment_window: None,
+            waiting_room: false,
             ack_timeout: Duration::from_secs(60),
             cart_idle: Duration::MAX,
             lag_limit: Duration::from_secs(60),
@@ -78,9 +81,9 @@ impl World {
             drain_timeout: Duration::from_secs(60),
             ..HttpSettings::default()
         };
-        let redis = Redis::start();
+        let (redis, rooms) = (Redis::start(), RoomSettings::default());
         let (redis_url, database_url) = (redis.service_url(), stores::service_url(&database_url));
-        World { redis, redis_url, database_url, database, settings, http, payment: PaymentSettings::NONE }
+        World { redis, redis_url, database_url, database, settings, http, payment: PaymentSettings::NONE, rooms }
     }
 
     /// The same with a change.
@@ -107,10 +110,10 @@ impl World {
         let (shutdown, http) = (CancellationToken::new(), self.http.clone());
         let token = shutdown.clone();
         let listeners = Listeners { shopping, operations: None };
-        let payment = self.payment.clone();
+        let (payment, rooms) = (self.payment.clone(), self.rooms);
         let http = http.told_with(payment.webhook_secret.clone());
         let server = tokio::spawn(async move {
-            let service = service.paid_through(&payment).expect("its certificates can be read");
+            let service = service.paid_through(&payment).expect("its certificates can be read").admitting(rooms);
             service.serve(http, listeners, token).await.expect("the settings are valid");
         });
         Instance { client, shop, shutdown, server }

@@ -7,7 +7,14 @@ use crate::domain::shared::Epoch;
 use crate::domain::shared::limits::{LIVE_SALES_MAX, SALE_DAYS_MAX};
 
 fn wanted(starts_at: Option<DateTime<Utc>>, ends_at: Option<DateTime<Utc>>) -> NewSale {
-    NewSale { starts_at, ends_at, offer: Offer::Generated(3), user_limit: Some(2), payment_window: None }
+    NewSale {
+        starts_at,
+        ends_at,
+        offer: Offer::Generated(3),
+        user_limit: Some(2),
+        payment_window: None,
+        waiting_room: false,
+    }
 }
 
 #[tokio::test]

@@ -50,6 +50,7 @@ fn settings() -> Settings {
         sale_items: 20,
         user_limit: 4,
         payment_window: None,
+        waiting_room: false,
         ack_timeout: ACK_TIMEOUT,
         cart_idle: LONG,
         lag_limit: LONG,

@@ -5,6 +5,7 @@ pub mod create_sale;
 mod detached;
 pub mod end_sale;
 mod new_sale;
+pub mod steer_queue;
 
 /// The group of these endpoints.
 pub const ADMINISTRATION: &str = "Administration";

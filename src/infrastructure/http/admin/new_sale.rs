@@ -45,6 +45,10 @@ pub struct NewSaleBody {
     #[serde(default, deserialize_with = "json::given")]
     #[schema(schema_with = payment_window_schema, required = false)]
     payment_window_seconds: Option<u32>,
+    /// `true` if only users whose place in the waiting room was called may buy.
+    #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false, default = false)]
+    waiting_room: Option<bool>,
 }
 
 /// An item to sell.
@@ -139,7 +143,8 @@ impl NewSaleBody {
         let Some(offer) = offer else { return Err(errors.into_problem()) };
         errors.check()?;
         let (starts_at, ends_at, user_limit) = (self.started_at, self.ended_at, self.per_user_limit);
-        Ok(NewSale { starts_at, ends_at, offer, user_limit, payment_window })
+        let waiting_room = self.waiting_room.unwrap_or(false);
+        Ok(NewSale { starts_at, ends_at, offer, user_limit, payment_window, waiting_room })
     }
 }
 

@@ -273,7 +273,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
 
-    use crate::infrastructure::http::tests::failing_stores::{StoreFault, payments, shop};
+    use crate::infrastructure::http::tests::failing_stores::{StoreFault, payments, rooms, shop};
     use crate::infrastructure::http::{API, HttpSettings, Surface};
 
     use super::*;
@@ -286,9 +286,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let payments = payments(shop(StoreFault::Unreachable));
+        let shop = shop(StoreFault::Unreachable);
+        let (payments, rooms) = (payments(shop.clone()), rooms(shop));
         let settings = HttpSettings::default();
-        let front = Front::new(&API, payments, settings, Surface::Everything, CancellationToken::new());
+        let front = Front::new(&API, payments, rooms, settings, Surface::Everything, CancellationToken::new());
         let (head, idle) = (Duration::from_secs(5), Duration::from_secs(75));
         let connection = Connection {
             front: Arc::new(front),

@@ -4,11 +4,13 @@ use std::sync::{Arc, LazyLock};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::application::admission::WaitingRooms;
 use crate::application::ordering::Orders;
 use crate::application::payment::Payments;
 use crate::application::sale::Shop;
 use crate::domain::shared::{CheckoutCode, Claim, UserId};
 use crate::infrastructure::payment::WebhookSecret;
+use crate::infrastructure::tokens::TokenKeys;
 
 use super::identity::{Session, Users};
 use super::limits::rate_limit::RateLimits;
@@ -26,6 +28,9 @@ pub struct Context {
     pub shop: Arc<Shop>,
     pub orders: Arc<Orders>,
     pub payments: Arc<Payments>,
+    pub rooms: Arc<WaitingRooms>,
+    /// The keys of tickets and passes.
+    pub room_keys: Option<TokenKeys>,
     /// The secret of the payment provider.
     pub webhook_secret: Option<WebhookSecret>,
     pub rates: RateLimits,

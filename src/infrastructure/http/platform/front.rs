@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::application::admission::WaitingRooms;
 use crate::application::payment::Payments;
 use crate::sabotage::{Sabotage, is_on};
 
@@ -68,6 +69,7 @@ impl Front {
     pub fn new(
         api: &'static Api,
         payments: Arc<Payments>,
+        rooms: Arc<WaitingRooms>,
         settings: HttpSettings,
         surface: Surface,
         closing: CancellationToken,
@@ -86,6 +88,8 @@ impl Front {
             shop: payments.orders.shop.clone(),
             orders: payments.orders.clone(),
             payments,
+            rooms,
+            room_keys: settings.room_keys.clone(),
             webhook_secret: settings.webhook_secret.clone(),
             closing,
         };

@@ -28,6 +28,9 @@ metrics! {
     /// Tokens of users that were refused, by reason.
     static TOKENS_REFUSED: Metric<Counter, TokenError> = "flashsale_tokens_refused_total" by "reason";
 
+    /// Checkouts and purchases that were refused without a pass of the waiting room.
+    static QUEUE_REFUSED: Metric<Counter> = "flashsale_queue_refused_total";
+
     /// Open streams of events.
     static STREAMS: Metric<Gauge> = "flashsale_streams";
 
@@ -43,6 +46,11 @@ metrics! {
 
 impl Label for Class {}
 impl Label for TokenError {}
+
+/// Counts a checkout or a purchase that was refused without a pass of the waiting room.
+pub fn admission_refused() {
+    QUEUE_REFUSED.increment(1);
+}
 
 /// Counts a request as in flight.
 pub fn request_begun() {

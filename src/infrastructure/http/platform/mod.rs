@@ -5,6 +5,7 @@
 //! Every error on the way is a [`problem`].
 
 pub mod activity;
+pub mod admission;
 pub mod answer;
 pub mod bearer;
 pub mod body;

@@ -58,6 +58,8 @@ pub enum Class {
     Purchase,
     /// Changes of a cart.
     Checkout,
+    /// Waiting rooms: joining, and asking for a place.
+    Queue,
     /// Payments and cancellations of orders, which wait for the payment provider.
     Payment,
     Read,

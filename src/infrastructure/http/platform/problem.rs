@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, HeaderValue, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,6 +32,7 @@ struct More {
     /// Extension members (RFC 9457, section 3.2) as they are written, each after a comma.
     members: Vec<u8>,
     allow: Option<HeaderValue>,
+    link: Option<&'static str>,
     cause: Option<StoreError>,
 }
 
@@ -87,6 +88,11 @@ impl Problem {
     /// Adds the header `Allow`.
     pub fn allow(self, methods: HeaderValue) -> Self {
         self.with(|more| more.allow = Some(methods))
+    }
+
+    /// Adds the header `Link` (RFC 8288).
+    pub fn link(self, link: &'static str) -> Self {
+        self.with(|more| more.link = Some(link))
     }
 
     /// Adds the cause, which only the log shows.
@@ -148,6 +154,9 @@ impl Problem {
         }
         if let Some(methods) = &more.allow {
             headers.insert(ALLOW, methods.clone());
+        }
+        if let Some(link) = more.link {
+            headers.insert(LINK, HeaderValue::from_static(link));
         }
         if let Some(challenge) = code.challenge() {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

@@ -15,11 +15,13 @@ pub enum ProblemCode {
     Forbidden,
     NotYou,
     ForeignOrigin,
+    AdmissionRequired,
     NotFound,
     ItemNotFound,
     SaleNotFound,
     CheckoutNotFound,
     OrderNotFound,
+    QueueNotFound,
     MethodNotAllowed,
     RequestTimeout,
     ItemSold,
@@ -30,6 +32,7 @@ pub enum ProblemCode {
     SaleNotStarted,
     OrderInvalidState,
     DuplicateRequest,
+    PassNotExtendable,
     TooManySales,
     SaleEnded,
     OrderExpired,
@@ -61,12 +64,16 @@ impl ProblemCode {
                 StatusCode::UNAUTHORIZED
             }
             ProblemCode::PaymentDeclined => StatusCode::PAYMENT_REQUIRED,
-            ProblemCode::Forbidden | ProblemCode::NotYou | ProblemCode::ForeignOrigin => StatusCode::FORBIDDEN,
+            ProblemCode::Forbidden
+            | ProblemCode::NotYou
+            | ProblemCode::ForeignOrigin
+            | ProblemCode::AdmissionRequired => StatusCode::FORBIDDEN,
             ProblemCode::NotFound
             | ProblemCode::ItemNotFound
             | ProblemCode::SaleNotFound
             | ProblemCode::CheckoutNotFound
-            | ProblemCode::OrderNotFound => StatusCode::NOT_FOUND,
+            | ProblemCode::OrderNotFound
+            | ProblemCode::QueueNotFound => StatusCode::NOT_FOUND,
             ProblemCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ProblemCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             ProblemCode::ItemSold
@@ -77,6 +84,7 @@ impl ProblemCode {
             | ProblemCode::SaleNotStarted
             | ProblemCode::OrderInvalidState
             | ProblemCode::DuplicateRequest
+            | ProblemCode::PassNotExtendable
             | ProblemCode::TooManySales => StatusCode::CONFLICT,
             ProblemCode::SaleEnded | ProblemCode::OrderExpired | ProblemCode::SoldOut => StatusCode::GONE,
             ProblemCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -109,11 +117,13 @@ impl ProblemCode {
             ProblemCode::Forbidden => "The admin token is wrong",
             ProblemCode::NotYou => "The request names another user",
             ProblemCode::ForeignOrigin => "Another site sent the request",
+            ProblemCode::AdmissionRequired => "The sale admits users through its waiting room",
             ProblemCode::NotFound => "The path does not exist",
             ProblemCode::ItemNotFound => "The item does not exist",
             ProblemCode::SaleNotFound => "The sale does not exist",
             ProblemCode::CheckoutNotFound => "The checkout code is unknown",
             ProblemCode::OrderNotFound => "The order does not exist",
+            ProblemCode::QueueNotFound => "The sale has no waiting room",
             ProblemCode::MethodNotAllowed => "The path does not allow this method",
             ProblemCode::RequestTimeout => "The request took too long to arrive",
             ProblemCode::ItemSold => "The item is sold",
@@ -124,6 +134,7 @@ impl ProblemCode {
             ProblemCode::SaleNotStarted => "The sale has not started",
             ProblemCode::OrderInvalidState => "The state of the order does not allow this",
             ProblemCode::DuplicateRequest => "The request has already been served",
+            ProblemCode::PassNotExtendable => "The pass cannot be prolonged any more",
             ProblemCode::TooManySales => "Too many sales are live",
             ProblemCode::SaleEnded => "The sale has ended",
             ProblemCode::OrderExpired => "The order was not paid in time",

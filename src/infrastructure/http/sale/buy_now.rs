@@ -7,13 +7,15 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::application::sale::{buy_now::BuyNowError, purchase::PurchaseOutcome};
 use crate::domain::sale::{BuyNowRefusal, ItemRef, Quantity};
-use crate::domain::shared::{RequestId, UserId};
-use crate::infrastructure::http::platform::openapi::schema::reference;
+use crate::domain::shared::{RequestId, SaleId, UserId};
+use crate::infrastructure::http::platform::admission::{Gate, PASS, admission_required};
+use crate::infrastructure::http::platform::openapi::schema::{reference, text};
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::store_failure::while_selling;
 use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, json, query,
 };
+use crate::infrastructure::tokens::Pass;
 
 use super::SHOPPING;
 use super::metrics::{self, PurchaseKind};
@@ -47,10 +49,12 @@ fn describe() -> Description {
     let described = Description::new(SHOPPING, "buyNow", "Buy units of one item", description)
         .examples(include_str!("buy_now.json"))
         .request_header(IDEMPOTENCY_KEY, RequestId::schema(), "The id of the request, in place of `request_id`")
+        .request_header(PASS, text(), "The pass of a sale with a waiting room, unless the cookie `queue-pass` has it")
         .body::<BuyNowRequest>(Required::True)
         .names_user()
         .problems([
             ProblemCode::InvalidRequest,
+            ProblemCode::AdmissionRequired,
             ProblemCode::SaleNotFound,
             ProblemCode::ItemNotFound,
             ProblemCode::UserLimitReached,
@@ -94,7 +98,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let user = request.about(body.user_id.take())?.ok_or_else(|| FieldErrors::one("user_id", "is required"))?;
     let id = request_id(body.request_id.take(), &request.head.headers)?;
     context.rates.check_user(&request.counted, &user)?;
-    let result = buy(context, &user, &body, &id).await;
+    let result = buy(context, request, &user, &body, &id).await;
     metrics::purchase(PurchaseKind::BuyNow, outcome(&result));
     match (result?, id) {
         (PurchaseOutcome::Durable { receipt, replayed: true, .. }, Id::Body(_)) => {
@@ -115,15 +119,54 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
 
 const UNDONE: &str = "The purchase could not be recorded, so it was undone. Send the request again in a second.";
 
-async fn buy(context: &Context, user: &UserId, body: &BuyNowRequest, id: &Id) -> Result<PurchaseOutcome, Problem> {
-    let (Id::Body(request) | Id::Header(request)) = id;
-    let bought = context.shop.buy_now(user, request, body.item_id, body.quantity).await;
-    bought.map_err(|error| match error {
+async fn buy(
+    context: &Context,
+    request: &ApiRequest,
+    user: &UserId,
+    body: &BuyNowRequest,
+    id: &Id,
+) -> Result<PurchaseOutcome, Problem> {
+    let (Id::Body(id) | Id::Header(id)) = id;
+    let may_have_room = context.shop.sales.has_rooms();
+    let sale = may_have_room.then(|| context.shop.named_item(body.item_id)).flatten().map(|item| item.sale);
+    let gate = sale.map_or(Gate::Open, |sale| context.gate(request, sale, Some(user)));
+    let (item, pass) = match gate {
+        Gate::Open => (body.item_id, None),
+        gate => admitted(context, gate, sale, user, body.item_id, id).await?,
+    };
+    let bought = context.shop.buy_now(user, id, item, body.quantity).await.map_err(problem)?;
+    if let Some(pass) = pass {
+        context.note_purchase(&pass);
+    }
+    Ok(bought)
+}
+
+/// Returns the item of a sale with a waiting room, by its id, and the pass to buy it. A request that has bought needs none.
+async fn admitted(
+    context: &Context,
+    gate: Gate,
+    sale: Option<SaleId>,
+    user: &UserId,
+    item: ItemRef,
+    id: &RequestId,
+) -> Result<(ItemRef, Option<Pass>), Problem> {
+    let live = sale.and_then(|sale| context.shop.sales.live(sale)).ok_or_else(problems::sale_not_found)?;
+    let requested = context.shop.requested_item(&live, item, user, id).await;
+    let (item, has_bought) = requested.map_err(|error| while_selling(error, OUTCOME_UNKNOWN))?;
+    match gate {
+        Gate::Passed(pass) => Ok((ItemRef::Id(item), (!has_bought).then_some(pass))),
+        _ if has_bought => Ok((ItemRef::Id(item), None)),
+        _ => Err(admission_required()),
+    }
+}
+
+fn problem(error: BuyNowError) -> Problem {
+    match error {
         BuyNowError::SaleNotFound => problems::sale_not_found(),
         BuyNowError::Refused(_, refusal) => refused(refusal),
         BuyNowError::Undone => Problem::unavailable(UNDONE),
         BuyNowError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
-    })
+    }
 }
 
 fn request_id(in_body: Option<RequestId>, headers: &HeaderMap) -> Result<Id, Problem> {

@@ -9,6 +9,7 @@ use crate::application::sale::checkout::CheckoutError;
 use crate::domain::sale::{CheckoutRefusal, ItemRef, Quantity};
 use crate::domain::shared::limits::CART_UNITS;
 use crate::domain::shared::{Invalid, ItemId, SaleId, UserId};
+use crate::infrastructure::http::platform::admission::{Gate, PASS, admission_required};
 use crate::infrastructure::http::platform::field_errors::not_up_to;
 use crate::infrastructure::http::platform::json::Object;
 use crate::infrastructure::http::platform::openapi::schema;
@@ -45,12 +46,18 @@ fn describe() -> Description {
         .query::<ItemRef>("id", "The item. Required, unless the body has items")
         .query::<ItemRef>("item_id", "Another name for `id`")
         .query_of("quantity", Quantity::schema(), "Units of the item, by default 1")
+        .request_header(
+            PASS,
+            schema::text(),
+            "The pass of a sale with a waiting room, unless the cookie `queue-pass` has it",
+        )
         .body::<CheckoutRequest>(Required::False)
         .with_schema::<CheckoutLine>()
         .answer::<CartBody>(200, "The cart")
         .names_user()
         .problems([
             ProblemCode::InvalidRequest,
+            ProblemCode::AdmissionRequired,
             ProblemCode::ItemNotFound,
             ProblemCode::SaleNotFound,
             ProblemCode::CartFull,
@@ -105,8 +112,31 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
 async fn checkout(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let (user, items) = read(request)?;
     context.rates.check_user(&request.counted, &user)?;
+    let items = admitted(context, request, &user, items)?;
     let cart = context.shop.checkout(&user, &items).await.map_err(problem)?;
     Ok(answer::ok(&CartBody::new(&cart)?))
+}
+
+/// Returns the items if the user may buy them. Those of a sale with a waiting room are named by their ids, so that they
+/// mean the sale that admitted the user.
+fn admitted(
+    context: &Context,
+    request: &ApiRequest,
+    user: &UserId,
+    mut items: Vec<(ItemRef, Quantity)>,
+) -> Result<Vec<(ItemRef, Quantity)>, Problem> {
+    if !context.shop.sales.has_rooms() {
+        return Ok(items);
+    }
+    for (item, _) in &mut items {
+        let Some(ItemId { sale, ordinal }) = context.shop.named_item(*item) else { continue };
+        match context.gate(request, sale, Some(user)) {
+            Gate::Open => {}
+            Gate::Passed(_) => *item = ItemRef::Id(ItemId { sale, ordinal }),
+            Gate::Closed => return Err(admission_required()),
+        }
+    }
+    Ok(items)
 }
 
 type Wanted = (UserId, Vec<(ItemRef, Quantity)>);

@@ -7,12 +7,15 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::application::sale::purchase::{PurchaseError, PurchaseOutcome};
 use crate::domain::sale::PurchaseRefusal;
-use crate::domain::shared::{CheckoutCode, SaleId};
+use crate::domain::shared::{CheckoutCode, Claim, SaleId};
+use crate::infrastructure::http::platform::admission::{Gate, PASS, admission_required};
+use crate::infrastructure::http::platform::openapi::schema::text;
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::store_failure::while_selling;
 use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, json, query,
 };
+use crate::infrastructure::tokens::Pass;
 
 use super::SHOPPING;
 use super::metrics::{self, PurchaseKind};
@@ -44,9 +47,11 @@ fn describe() -> Description {
         .examples(include_str!("purchase.json"))
         .query::<CheckoutCode>("code", "The code of the cart. Required here or in the body")
         .query_of("partial", bool::schema(), "`true` to buy the rest if some of the cart is sold")
+        .request_header(PASS, text(), "The pass of a sale with a waiting room, unless the cookie `queue-pass` has it")
         .body::<PurchaseRequest>(Required::False)
         .problems([
             ProblemCode::InvalidRequest,
+            ProblemCode::AdmissionRequired,
             ProblemCode::CheckoutNotFound,
             ProblemCode::CartEmpty,
             ProblemCode::UserLimitReached,
@@ -91,15 +96,43 @@ const UNDONE: &str = "The purchase could not be recorded, so it was undone. Chec
 async fn purchase(context: &Context, request: &ApiRequest) -> Result<PurchaseOutcome, Problem> {
     let (code, partial) = read(request)?;
     let claim = context.claim(request, code)?;
-    let outcome = context.shop.purchase(claim, partial).await.map_err(|error| match error {
-        PurchaseError::Refused(sale, refusal) => refused(sale, refusal),
-        PurchaseError::Undone => Problem::unavailable(UNDONE),
-        PurchaseError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
-    })?;
+    let outcome = match context.gate(request, code.sale, claim.user.as_ref()) {
+        Gate::Open => context.shop.purchase(claim, partial).await.map_err(problem)?,
+        Gate::Passed(pass) => purchase_with(context, pass, claim, partial).await?,
+        Gate::Closed => bought_before(context, claim).await?,
+    };
     if let PurchaseOutcome::Durable { receipt, .. } = &outcome {
         context.count_owner(request, &receipt.user_id);
     }
     Ok(outcome)
+}
+
+/// Buys a cart of the user of a pass.
+async fn purchase_with(context: &Context, pass: Pass, claim: Claim, partial: bool) -> Result<PurchaseOutcome, Problem> {
+    let by_owner = Claim { user: Some(pass.user.clone()), ..claim.clone() };
+    match context.shop.purchase(by_owner, partial).await {
+        Ok(outcome) => {
+            context.note_purchase(&pass);
+            Ok(outcome)
+        }
+        // There is no such cart, or it is somebody else's.
+        Err(PurchaseError::Refused(_, PurchaseRefusal::CheckoutNotFound)) => bought_before(context, claim).await,
+        Err(error) => Err(problem(error)),
+    }
+}
+
+/// Returns what an earlier request bought with the code: that needs no pass.
+async fn bought_before(context: &Context, claim: Claim) -> Result<PurchaseOutcome, Problem> {
+    let bought = context.shop.bought_before(claim).await.map_err(|error| while_selling(error, OUTCOME_UNKNOWN))?;
+    bought.ok_or_else(admission_required)
+}
+
+fn problem(error: PurchaseError) -> Problem {
+    match error {
+        PurchaseError::Refused(sale, refusal) => refused(sale, refusal),
+        PurchaseError::Undone => Problem::unavailable(UNDONE),
+        PurchaseError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
+    }
 }
 
 /// Reads the code and `partial` from the query or the body.

@@ -1,5 +1,7 @@
 //! The JSON of a sale.
 
+use std::ops::Not;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,6 +29,10 @@ pub struct SaleBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     payment_window_seconds: Option<u32>,
+    /// `true` if only users whose place in the waiting room was called may buy; absent if the sale has none.
+    #[serde(skip_serializing_if = "Not::not")]
+    #[schema(required = false)]
+    waiting_room: bool,
 }
 
 impl SaleBody {
@@ -42,6 +48,7 @@ impl SaleBody {
             per_user_limit: sale.user_limit,
             currency: sale.currency,
             payment_window_seconds: sale.payment_window.map(PaymentWindow::seconds),
+            waiting_room: sale.waiting_room,
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::platform::front::{Caller, Front};
 use super::super::{API, Api, HttpSettings, Surface};
-use super::failing_stores::{StoreFault, empty_shop, payments, shop};
+use super::failing_stores::{StoreFault, empty_shop, payments, rooms, shop};
 
 /// An answer.
 pub struct Reply {
@@ -51,7 +51,14 @@ impl Client {
 
     /// A client of another interface.
     pub fn of(api: &'static Api, fault: StoreFault, settings: HttpSettings, surface: Surface) -> Self {
-        Client(Arc::new(Front::new(api, payments(shop(fault)), settings, surface, CancellationToken::new())))
+        Client(Arc::new(Front::new(
+            api,
+            payments(shop(fault)),
+            rooms(shop(fault)),
+            settings,
+            surface,
+            CancellationToken::new(),
+        )))
     }
 
     /// A client with default settings over stores that cannot be reached.
@@ -65,6 +72,7 @@ impl Client {
         Client(Arc::new(Front::new(
             &API,
             payments(empty_shop(StoreFault::Fenced)),
+            rooms(empty_shop(StoreFault::Fenced)),
             settings,
             surface,
             CancellationToken::new(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::application::admission::memory::NoRooms;
+use crate::application::admission::{RoomSettings, WaitingRooms};
 use crate::application::ordering::Orders;
 use crate::application::ordering::memory::MemoryOrders;
 use crate::application::payment::Payments;
@@ -58,6 +60,11 @@ pub fn payments(shop: Arc<Shop>) -> Arc<Payments> {
     ))
 }
 
+/// Waiting rooms of a shop, none of which opens.
+pub fn rooms(shop: Arc<Shop>) -> Arc<WaitingRooms> {
+    Arc::new(WaitingRooms::new(shop, Arc::new(NoRooms), Arc::new(NoRooms), RoomSettings::default()))
+}
+
 /// A shop without a sale.
 pub fn empty_shop(fault: StoreFault) -> Arc<Shop> {
     let settings = Settings {
@@ -66,6 +73,7 @@ pub fn empty_shop(fault: StoreFault) -> Arc<Shop> {
         sale_items: 20,
         user_limit: 10,
         payment_window: None,
+        waiting_room: false,
         ack_timeout: Duration::from_millis(100),
         cart_idle: Duration::from_secs(900),
         lag_limit: Duration::from_secs(1),

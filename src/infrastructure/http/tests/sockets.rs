@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::platform::front::Front;
 use super::super::platform::listener;
 use super::super::{API, Api, HttpSettings, Surface, TrustedProxies};
-use super::failing_stores::{StoreFault, payments, shop};
+use super::failing_stores::{StoreFault, payments, rooms, shop};
 
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
 pub const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
@@ -52,7 +52,8 @@ impl Server {
             ..settings
         };
         let shop = shop(StoreFault::Unreachable);
-        let front = Front::new(api, payments(shop), settings, Surface::Everything, CancellationToken::new());
+        let (payments, rooms) = (payments(shop.clone()), rooms(shop));
+        let front = Front::new(api, payments, rooms, settings, Surface::Everything, CancellationToken::new());
         let task = tokio::spawn(listener::serve(listener, front, stop.clone()));
         Server { address, stop, task }
     }

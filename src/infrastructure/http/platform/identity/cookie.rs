@@ -1,5 +1,7 @@
 //! The cookie of a session.
 
+use std::time::Duration;
+
 use hyper::HeaderMap;
 use hyper::header::{COOKIE, HeaderValue};
 
@@ -19,15 +21,25 @@ fn name(site: Site<'_>) -> &'static str {
 
 /// Returns the value of the cookie of a request.
 pub fn read<'a>(headers: &'a HeaderMap, site: Site<'_>) -> Option<&'a str> {
+    read_named(headers, name(site))
+}
+
+/// Returns the value of the cookie of this name.
+pub fn read_named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(known, _)| *known == name(site)).map(|(_, value)| value)
+    pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
 /// Returns the header that sets the cookie. The value is a token or a user id, whose characters may stand in a cookie.
 pub fn set(value: &str, site: Site<'_>) -> Option<HeaderValue> {
-    let (name, seconds) = (name(site), SESSION_LIFE.as_secs());
-    let secure = if name == NAME { "; Secure" } else { "" };
+    set_named(name(site), value, SESSION_LIFE, site)
+}
+
+/// Returns the header that sets the cookie of this name for this time.
+pub fn set_named(name: &str, value: &str, life: Duration, site: Site<'_>) -> Option<HeaderValue> {
+    let seconds = life.as_secs();
+    let secure = if site.is_loopback_http() { "" } else { "; Secure" };
     let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     let mut cookie = HeaderValue::try_from(cookie).ok()?;
     cookie.set_sensitive(true);

@@ -1,8 +1,10 @@
 //! Finds out who is asking. No other place reads tokens and cookies of users.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use chrono::Utc;
+use hyper::header::HeaderValue;
 
 use crate::domain::shared::UserId;
 use crate::infrastructure::tokens::{Claims, TokenError, TokenKeys};
@@ -83,6 +85,16 @@ impl Users {
         };
         let cookie = cookie::set(&value, self.site(request));
         Ok(Session { user: claims.user, expires_at: claims.expires_at, cookie })
+    }
+
+    /// Returns the value of another cookie than that of the session.
+    pub fn cookie<'a>(&self, request: &'a ApiRequest, name: &str) -> Option<&'a str> {
+        cookie::read_named(&request.head.headers, name)
+    }
+
+    /// Returns the header that sets another cookie than that of the session, under the same rules.
+    pub fn set_cookie(&self, request: &ApiRequest, name: &str, value: &str, life: Duration) -> Option<HeaderValue> {
+        cookie::set_named(name, value, life, self.site(request))
     }
 
     /// Returns the address of the client.

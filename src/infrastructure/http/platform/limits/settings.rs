@@ -58,6 +58,8 @@ pub struct HttpSettings {
     pub webhook_secret: Option<WebhookSecret>,
     /// The keys of tokens. Without them, requests name their users.
     pub token_keys: Option<TokenKeys>,
+    /// The keys of tickets and passes. Without them, no sale may have a waiting room.
+    pub room_keys: Option<TokenKeys>,
 }
 
 impl Default for HttpSettings {
@@ -80,6 +82,7 @@ impl Default for HttpSettings {
             admin_token: None,
             webhook_secret: None,
             token_keys: None,
+            room_keys: None,
         }
     }
 }

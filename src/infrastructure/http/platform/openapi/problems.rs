@@ -126,6 +126,7 @@ fn header_ref(name: &str) -> Ref {
 fn header(code: ProblemCode) -> Option<(&'static str, Header)> {
     let (name, description) = match code {
         ProblemCode::Unavailable | ProblemCode::RateLimited => ("Retry-After", "Seconds after which to try again"),
+        ProblemCode::AdmissionRequired => ("Link", "The waiting room, as `queue`"),
         ProblemCode::MethodNotAllowed => ("Allow", "The methods of the path"),
         code if code.challenge().is_some() => ("WWW-Authenticate", "`Bearer`, with the error if there is one"),
         _ => return None,

@@ -1,0 +1,11 @@
+//! Endpoints of the admission context: the waiting rooms.
+
+pub mod extend;
+pub mod join;
+pub mod metrics;
+pub mod queue;
+pub mod queue_body;
+pub mod standing;
+
+/// The group of these endpoints.
+pub const QUEUE: &str = "Waiting room";
