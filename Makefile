@@ -20,7 +20,7 @@ export PATH := $(PATH):$(TOOLS)/bin
 	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
 	compose-check prepare stores watchers faketime realistic-test realistic-test-light realistic-test-heavy \
-	realistic-test-stress rush-test stream-test loadtest engine up down logs db-shell redis-cli clean
+	realistic-test-stress rush-test stream-test room-test loadtest engine up down logs db-shell redis-cli clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^# --- / { printf "\n%s\n", substr($$0, 7) } \
@@ -126,6 +126,9 @@ rush-test: loadtest ## Everybody arrives at once, until the sale is sold out (RA
 
 stream-test: loadtest ## 10,000 streams of live stock during a rush: memory, lag, bytes, purchases (STREAMS=10000 STALLED=1000)
 	@'$(LOADTEST)' streams
+
+room-test: stores ## 20,000 users join a waiting room on two instances, are drawn, and buy, while Redis loses all; about 2 minutes
+	cargo test --release --locked --test it -- --ignored --nocapture a_crowd_of_20_000
 
 # --- Benchmarks (variables: ROWS, CONNECTIONS, SECONDS, PROGRAM; results: loadtest/results)
 

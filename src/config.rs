@@ -333,7 +333,7 @@ impl SaleConfig {
     pub fn rooms(&self, users: &UserConfig) -> Result<RoomSettings, Invalid> {
         if self.has_waiting_room() && !users.token_keys.as_ref().is_some_and(TokenKeys::can_sign) {
             return Err(Invalid::new(
-                "WAITING_ROOM=on needs TOKEN_KEYS, the first of which can sign: set TOKEN_KEYS=a:HS256:<secret>, with 32 \
+                "WAITING_ROOM=on needs TOKEN_KEYS with a key that can sign: set TOKEN_KEYS=a:HS256:<secret>, with 32 \
                  random bytes in base64url as the secret, the same on every instance",
             ));
         }

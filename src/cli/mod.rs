@@ -2,6 +2,7 @@
 
 mod config;
 mod connection;
+mod draw;
 mod healthcheck;
 mod local;
 mod migrate;
@@ -50,6 +51,8 @@ enum Command {
     Order(order::OrderCommand),
     /// Compare Redis with PostgreSQL and check every invariant of all sales; exits 1 if one is broken
     Verify(verify::Verify),
+    /// Check the draw of a waiting room
+    Draw(draw::DrawCommand),
     /// Print a token of a user, signed with the first of TOKEN_KEYS, to try AUTH=signed
     Token(token::Token),
     /// Check if a running service is ready; exits 1 if not
@@ -87,6 +90,7 @@ impl Cli {
                 Command::Provider(provider) => provider.run().await,
                 Command::Order(order) => order.run().await,
                 Command::Verify(verify) => verify.run().await,
+                Command::Draw(draw) => draw.run().await,
                 Command::Healthcheck(healthcheck) => healthcheck.run().await,
                 Command::Token(token) => token.run(),
                 Command::Config(config) => config.run(),

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain/shared", &[]),
     ("domain/sale", &["domain/shared"]),
     ("domain/ordering", &["domain/shared"]),
+    ("domain/admission", &["domain/shared"]),
     ("domain/payment", &["domain/ordering", "domain/shared"]),
     ("application/shared", &["domain/shared"]),
     ("sabotage", &[]),
@@ -35,6 +36,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain/shared",
             "sabotage",
         ],
+    ),
+    (
+        "application/admission",
+        &["application/sale", "application/shared", "domain/admission", "domain/sale", "domain/shared"],
     ),
     ("infrastructure/telemetry", &["domain/shared"]),
     (
@@ -80,10 +85,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "infrastructure/postgres",
         &[
+            "application/admission",
             "application/ordering",
             "application/payment",
             "application/sale",
             "application/shared",
+            "domain/admission",
             "domain/ordering",
             "domain/payment",
             "domain/sale",
@@ -94,6 +101,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "infrastructure/background",
         &[
+            "application/admission",
             "application/ordering",
             "application/payment",
             "application/sale",
@@ -108,6 +116,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "infrastructure/http/platform",
         &[
+            "application/admission",
             "application/ordering",
             "application/payment",
             "application/sale",
@@ -125,6 +134,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("infrastructure/http/identity", &["domain/shared", "infrastructure/http/platform"]),
     (
+        "infrastructure/http/admission",
+        &[
+            "application/admission",
+            "application/shared",
+            "domain/admission",
+            "domain/shared",
+            "infrastructure/http/platform",
+            "infrastructure/http/sale",
+            "infrastructure/metrics",
+            "infrastructure/tokens",
+        ],
+    ),
+    (
         "infrastructure/http/sale",
         &[
             "application/sale",
@@ -134,6 +156,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain/shared",
             "infrastructure/http/platform",
             "infrastructure/metrics",
+            "infrastructure/tokens",
         ],
     ),
     (
@@ -153,12 +176,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "infrastructure/http/admin",
         &[
+            "application/admission",
             "application/ordering",
             "application/sale",
             "application/shared",
             "domain/ordering",
             "domain/sale",
             "domain/shared",
+            "infrastructure/http/admission",
             "infrastructure/http/ordering",
             "infrastructure/http/platform",
             "infrastructure/http/sale",
@@ -172,10 +197,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "infrastructure/http",
         &[
+            "application/admission",
             "application/ordering",
             "application/payment",
             "application/sale",
             "infrastructure/http/admin",
+            "infrastructure/http/admission",
             "infrastructure/http/identity",
             "infrastructure/http/operations",
             "infrastructure/http/ordering",
@@ -186,6 +213,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "application/admission",
             "application/sale",
             "domain/sale",
             "domain/shared",
@@ -201,6 +229,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "startup",
         &[
+            "application/admission",
             "application/ordering",
             "application/payment",
             "application/sale",
@@ -224,6 +253,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "application/payment",
             "application/sale",
             "config",
+            "domain/admission",
             "domain/ordering",
             "domain/sale",
             "domain/shared",

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use flashsale::domain::shared::limits::LIVE_SALES_MAX;
 use flashsale::infrastructure::http::{API, AdminToken, Rate};
+use flashsale::infrastructure::tokens::{Ticket, TokenKeys};
 use hyper::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,6 +42,7 @@ async fn the_document_and_the_service_agree() {
     let mut world = World::over(postgres.server.url()).await.with(|world| {
         world.payment = provider.settings();
         world.http.admin_token = AdminToken::new("s3cret".into());
+        world.http.room_keys = Some(room_keys());
         world.settings.ack_timeout = Duration::from_secs(1);
         // Nobody reaches these limits, but every answer is about them.
         (world.http.address_rate, world.http.user_rate) = (Some(rate(1_000_000)), Some(rate(1_000_000)));
@@ -55,6 +57,7 @@ async fn the_document_and_the_service_agree() {
     buy_outside_of_a_sale(&mut survey, &shop).await;
     order(&mut survey, &shop).await;
     pay(&mut survey, &world, &shop).await;
+    wait_in_a_room(&mut survey, &world, &shop).await;
     send_invalid_requests(&mut survey, &shop.client).await;
     send_invalid_heads(&survey, &shop.client).await;
     exceed_the_rate_limit(&mut survey, &mut world).await;
@@ -358,6 +361,73 @@ async fn pay(survey: &mut Survey, world: &World, shop: &Instance) {
     survey.ask_with(client, "POST /payments/webhook", &[("payment-signature", &signed)], event, "200").await;
 }
 
+/// Joins the waiting room of a sale, and buys with a pass.
+async fn wait_in_a_room(survey: &mut Survey, world: &World, shop: &Instance) {
+    let client = &shop.client;
+    let plain = shop.sale();
+    survey.ask(client, "GET /queue", Value::Null, "404 queue_not_found").await;
+    survey.ask(client, "POST /queue", json!({ "user_id": "ann" }), "404 queue_not_found").await;
+    let unknown = json!({ "user_id": "ann", "sale_id": "20260101T00" });
+    survey.ask(client, "POST /queue", unknown, "404 sale_not_found").await;
+    let steering = json!({ "rate": 1, "active": 1, "paused": false, "message": "A moment." });
+    let steer = |sale: &str| format!("POST /admin/queue/{sale}");
+    survey.ask_with(client, &steer(&plain), &[ADMIN], steering.clone(), "404 queue_not_found").await;
+    let ticket = Ticket { user: "ann".parse().expect("a user"), sale: plain.parse().expect("a sale"), join_number: 1 };
+    let ticket = room_keys().sign_ticket(&ticket).expect("the key signs");
+    survey.ask_with(client, "GET /queue/me", &[("queue-ticket", &ticket)], Value::Null, "404 queue_not_found").await;
+
+    let later = json!({ "started_at": "2099-01-01T00:00:00Z", "total_items": 1, "waiting_room": true });
+    let later = text(&survey.ask_with(client, "POST /admin/sales", &[ADMIN], later, "201").await.json(), "id");
+    survey.ask(client, "POST /queue", json!({ "user_id": "ann", "sale_id": later }), "409 sale_not_started").await;
+    let wanted = json!({ "total_items": 3, "waiting_room": true });
+    let sale = text(&survey.ask_with(client, "POST /admin/sales", &[ADMIN], wanted, "201").await.json(), "id");
+    let room = format!("GET /queue?sale_id={sale}");
+    eventually("the room is open", || async { client.get(&room[4..]).await.json()["phase"] == "open" }).await;
+    survey.ask_with(client, &steer(&sale), &[ADMIN], steering, "200").await;
+    let shown = survey.ask(client, &room, Value::Null, "200").await;
+    let known = [("if-none-match", shown.header("etag").expect("it has a tag"))];
+    survey.ask_with(client, &room, &known, Value::Null, "304").await;
+    let mut tickets = Vec::new();
+    for user in ["ann", "bob"] {
+        let joined = survey.ask(client, "POST /queue", json!({ "user_id": user, "sale_id": sale }), "200").await;
+        tickets.push(text(&joined.json(), "ticket"));
+    }
+    let mut pass = String::new();
+    while pass.is_empty() {
+        let mine = [("queue-ticket", &*tickets[0])];
+        let place = survey.ask_with(client, "GET /queue/me", &mine, Value::Null, "200").await.json();
+        pass = place["pass"].as_str().unwrap_or_default().to_owned();
+    }
+    let theirs = [("queue-ticket", &*tickets[1])];
+    survey.ask_with(client, "GET /queue/me", &theirs, Value::Null, "200").await;
+
+    let item = format!("{sale}-00001");
+    let checkout = format!("POST /checkout?user_id=ann&id={item}");
+    let buy_now = json!({ "request_id": "r", "user_id": "ann", "item_id": item, "quantity": 1 });
+    survey.ask(client, &checkout, Value::Null, "403 admission_required").await;
+    survey.ask(client, "POST /api/purchase", buy_now.clone(), "403 admission_required").await;
+    let admitted = [("queue-pass", &*pass)];
+    let cart = survey.ask_with(client, &checkout, &admitted, Value::Null, "200").await.json();
+    let purchase = format!("POST /purchase?code={}", text(&cart, "code"));
+    survey.ask(client, &purchase, Value::Null, "403 admission_required").await;
+    survey.ask_with(client, &purchase, &admitted, Value::Null, "200").await;
+    let other = json!({ "request_id": "r", "user_id": "ann", "item_id": format!("{sale}-00002"), "quantity": 1 });
+    survey.ask_with(client, "POST /api/purchase", &admitted, other, "200").await;
+    survey.ask_with(client, "POST /queue/extend", &admitted, Value::Null, "200").await;
+    survey.ask(client, "POST /queue/extend", Value::Null, "403 admission_required").await;
+    sqlx::query("UPDATE passes SET extensions = 10").execute(&world.database).await.expect("the rows are valid");
+    survey.ask_with(client, "POST /queue/extend", &admitted, Value::Null, "409 pass_not_extendable").await;
+    survey.ask_with(client, &format!("POST /admin/sales/{sale}/end"), &[ADMIN], Value::Null, "200").await;
+    survey.ask(client, "POST /queue", json!({ "user_id": "cat", "sale_id": sale }), "410 sale_ended").await;
+    eventually("the room is closed", || async { client.get(&room[4..]).await.json()["phase"] == "closed" }).await;
+    survey.ask(client, &format!("GET /queue/events?sale_id={sale}"), Value::Null, "200").await;
+    survey.ask(client, &format!("GET /queue/events?sale_id={plain}"), Value::Null, "404 queue_not_found").await;
+}
+
+fn room_keys() -> TokenKeys {
+    "a:HS256:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc".parse().expect("the keys are valid")
+}
+
 /// Sends every operation the invalid requests that its documentation mentions.
 async fn send_invalid_requests(survey: &mut Survey, client: &Client) {
     let large = json!({ "text": "x".repeat(70_000) });
@@ -554,7 +624,11 @@ fn rate(requests: u32) -> Rate {
 
 /// Returns a path for every operation.
 fn any_path_of_each(survey: &Survey) -> Vec<(String, String, String)> {
-    let valid = [("{code}", made_up_code("20260101T00")), ("{order_id}", "20260101T00-1-0".to_owned())];
+    let valid = [
+        ("{code}", made_up_code("20260101T00")),
+        ("{order_id}", "20260101T00-1-0".to_owned()),
+        ("{sale_id}", "20260101T00".to_owned()),
+    ];
     let filled = |path: String, (name, value): &(&str, String)| path.replace(name, value);
     let path = |pattern: &str| valid.iter().fold(pattern.to_owned(), filled).replace(['{', '}'], "");
     survey

@@ -1,7 +1,8 @@
 //! The waiting room: joining, the draw, passes, and the gate.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use flashsale::application::admission::RoomSettings;
@@ -10,10 +11,12 @@ use flashsale::domain::admission::{Draw, Secret};
 use flashsale::infrastructure::http::AdminToken;
 use flashsale::infrastructure::tokens::{Claims, Pass, Ticket, TokenKeys};
 use futures::future::join_all;
+use futures::{StreamExt, stream};
+use http_body_util::BodyExt;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::harness::client::{Answer, Client};
+use crate::harness::client::{Answer, Client, retrying};
 use crate::harness::eventually;
 use crate::harness::service::{Instance, World};
 
@@ -21,7 +24,8 @@ const KEY: &str = "a:HS256:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
 const ADMIN: &str = "an admin token for tests";
 
 fn keys() -> TokenKeys {
-    KEY.parse().expect("the keys are valid")
+    static KEYS: LazyLock<TokenKeys> = LazyLock::new(|| KEY.parse().expect("the keys are valid"));
+    KEYS.clone()
 }
 
 /// Stores whose periodic sales have a waiting room.
@@ -209,6 +213,24 @@ async fn the_draw_permutes_those_who_joined_before_the_start_and_latecomers_foll
     assert!(!places.is_sorted(), "arrival decides");
     places.sort_unstable();
     assert!(places.into_iter().eq(1..=101));
+
+    let verify = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_flashsale"));
+        command.args(["draw", "verify", &sale, "--url", instances[0].client.base()]).args(more).env("LOG", "error");
+        let output = tokio::task::block_in_place(|| command.output()).expect("the program runs");
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let before = text(&commitment);
+    let (is_right, said) = verify(&["--commitment", before, "--ticket", text(&joined[0]["ticket"])]);
+    let place = format!("has place {}\n", draw.place(joined[0]["join_number"].as_u64().expect("a number")));
+    assert!(is_right && said.contains(&place), "{said}");
+    sqlx::query("UPDATE waiting_rooms SET secret = sha256(secret)")
+        .execute(&world.database)
+        .await
+        .expect("it is valid");
+    shows(&instances[0].client, &sale, "the secret is replaced", |room| room["commitment"] != commitment).await;
+    let (is_right, said) = verify(&["--commitment", before]);
+    assert!(!is_right && said.contains("not the one from before"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -389,6 +411,30 @@ async fn an_operator_sets_the_rate_pauses_and_resumes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_shows_the_room_as_it_changes() {
+    let (_world, shop) = open_room(RoomSettings { rate: 0, ..RoomSettings::default() }).await;
+    let (client, sale) = (&shop.client, shop.sale());
+    let request = hyper::Request::get(format!("{}/queue/events", client.base()));
+    let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).expect("a request");
+    let connector = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+    let answer = connector.request(request).await.expect("the service answers");
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let mut body = answer.into_body();
+    let mut text = String::new();
+    let mut until = async |wanted: &str| {
+        while !text.contains(wanted) {
+            let frame = body.frame().await.expect("the stream goes on").expect("it is readable");
+            text.push_str(str::from_utf8(frame.data_ref().expect("data")).expect("text"));
+        }
+    };
+    until("event: room\ndata: {\"sale_id\":").await;
+    join(client, "ann", &sale).await;
+    until("\"joined\":1").await;
+    steer(client, &sale, json!({ "paused": true })).await;
+    until("\"phase\":\"paused\"").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_loses_all_costs_nobody_a_place() {
     let (world, shop) = open_room(RoomSettings { rate: 0, ..RoomSettings::default() }).await;
     let (client, sale) = (&shop.client, shop.sale());
@@ -416,6 +462,81 @@ async fn a_redis_that_loses_all_costs_nobody_a_place() {
     for ticket in &tickets {
         pass(client, ticket).await;
     }
+}
+
+/// The whole life of a crowded room. `make room-test` runs it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute"]
+async fn a_crowd_of_20_000_is_drawn_and_admitted() {
+    const CROWD: usize = 20_000;
+    const ACTIVE: i64 = 50;
+    let settings = RoomSettings { rate: 1_000, active_max: ACTIVE as u32, ..RoomSettings::default() };
+    let world = world(settings).await.with(|world| world.settings.sale_lead = Duration::from_secs(1_800));
+    let instances = [world.start().await, world.start().await];
+    let sale = sale_in(&instances[0], 60).await;
+    for shop in &instances {
+        shows(&shop.client, &sale, "joining is open", |room| room["phase"] == "joining").await;
+    }
+    let begun = Instant::now();
+    // Everybody joins, and every fourth user a second time through the other instance.
+    let joins = (0..CROWD).chain((0..CROWD).step_by(4)).enumerate().map(|(at, user)| {
+        let (client, sale) = (&instances[at % 2].client, &sale);
+        async move {
+            let body = json!({ "user_id": format!("user{user}"), "sale_id": sale });
+            let joined = retrying(|| client.post_json("/queue", body.clone())).await.expect(200).json();
+            (user, text(&joined["ticket"]).to_owned())
+        }
+    });
+    let mut tickets = vec![String::new(); CROWD];
+    for (user, ticket) in stream::iter(joins).buffer_unordered(256).collect::<Vec<_>>().await {
+        assert!(tickets[user].is_empty() || tickets[user] == ticket, "user{user} has two tickets");
+        tickets[user] = ticket;
+    }
+    println!("{} joins took {:?}", CROWD + CROWD / 4, begun.elapsed());
+    world.run_in_redis(&["FLUSHALL"]).await;
+    shows(&instances[0].client, &sale, "the places are drawn", |room| room["secret"].is_string()).await;
+
+    let room = queue(&instances[1].client, &sale).await;
+    assert_eq!(room["entrants"], CROWD);
+    let secret: Secret = text(&room["secret"]).parse().expect("a secret");
+    let draw = Draw::new(&secret, sale.parse().expect("a sale id"), CROWD as u64);
+    let number = |user: usize| keys().check_ticket(&tickets[user]).expect("a ticket").join_number;
+    let mut by_place = vec![usize::MAX; CROWD];
+    for user in 0..CROWD {
+        by_place[draw.place(number(user)) as usize - 1] = user;
+    }
+    assert!(by_place.iter().all(|user| *user < CROWD), "somebody has no place of his own");
+
+    // The first ones buy, every third of them does not come.
+    eventually("the sale sells again", || async {
+        queue(&instances[0].client, &sale).await["called"].as_u64().is_some_and(|called| called > 0)
+    })
+    .await;
+    let first = by_place.iter().take(150).enumerate().filter(|(place, _)| place % 3 != 2);
+    let buyers = first.take(90).map(|(place, user)| {
+        let (client, ticket, sale) = (&instances[place % 2].client, &tickets[*user], &sale);
+        async move {
+            let pass = pass(client, ticket).await;
+            let body = json!({
+                "request_id": "r", "user_id": format!("user{user}"), "item_id": format!("{sale}-{:05}", place / 3 * 2 + place % 3 + 1),
+                "quantity": 1,
+            });
+            let bought = retrying(|| post_with(client, &pass, "/api/purchase", &body)).await;
+            assert!([200, 409].contains(&bought.status.as_u16()), "{bought:?}");
+        }
+    });
+    let watch = async {
+        loop {
+            assert_cap(&world, ACTIVE).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = async { stream::iter(buyers).buffer_unordered(16).collect::<Vec<()>>().await; } => {}
+        () = watch => {}
+    }
+    let findings = crate::harness::program::verify(&world.database_url, &world.redis_url);
+    assert!(findings.contains("lost=0 oversold=0"), "{findings}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,7 +58,7 @@ impl WaitingRooms {
         }
         let room = self.room(sale.id);
         let view = room.view().ok_or(StoreError::Busy("the waiting room is not open here yet"))?;
-        let join_number = join_queue::join(&self.archive, &room, sale.id, user).await?;
+        let join_number = join_queue::join(&self.archive, &room.joining, sale.id, user).await?;
         // The draw may have taken place meanwhile.
         Ok(Joined { join_number, view: room.view().unwrap_or(view) })
     }

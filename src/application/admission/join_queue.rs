@@ -10,7 +10,6 @@ use crate::application::shared::{BatchTime, StoreError};
 use crate::domain::shared::{SaleId, UserId};
 
 use super::ports::RoomArchive;
-use super::room::Room;
 
 /// Users of one statement.
 const BATCH_MAX: usize = 1_024;
@@ -76,14 +75,14 @@ impl JoinQueue {
 
 /// A task that writes batches. If it ends early, those who wait learn it, and the next user starts another one.
 struct Running {
-    room: Arc<Room>,
+    queue: Arc<JoinQueue>,
     is_over: bool,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.is_over {
-            *self.room.joining.lock() = Waiting::default();
+            *self.queue.lock() = Waiting::default();
         }
     }
 }
@@ -91,20 +90,19 @@ impl Drop for Running {
 /// Returns the number of a user in a room.
 pub async fn join(
     archive: &Arc<dyn RoomArchive>,
-    room: &Arc<Room>,
+    queue: &Arc<JoinQueue>,
     sale: SaleId,
     user: UserId,
 ) -> Result<u64, StoreError> {
-    let (joined, is_first) = room.joining.add(user)?;
+    let (joined, is_first) = queue.add(user)?;
     if is_first {
-        tokio::spawn(write(archive.clone(), Running { room: room.clone(), is_over: false }, sale));
+        tokio::spawn(write(archive.clone(), Running { queue: queue.clone(), is_over: false }, sale));
     }
     joined.await.map_err(|_| StoreError::Busy("the number of a user could not be kept"))
 }
 
 async fn write(archive: Arc<dyn RoomArchive>, mut running: Running, sale: SaleId) {
-    let room = running.room.clone();
-    let queue = &room.joining;
+    let queue = running.queue.clone();
     loop {
         let batch = queue.take();
         if batch.is_empty() {

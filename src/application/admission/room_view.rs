@@ -1,7 +1,9 @@
 //! The view of a waiting room, from which an instance answers those who wait.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::application::sale::live_sale::LiveSale;
@@ -23,8 +25,12 @@ pub struct RoomView {
     pub phase: Phase,
     pub state: RoomState,
     pub draw: Option<Draw>,
+    /// The time of Redis at the tick.
+    pub shown_at: DateTime<Utc>,
     /// Places that were called in a second lately; `None` if that is not measured yet.
     per_second: Option<f64>,
+    /// The text that all readers of a stream share.
+    text: OnceLock<Bytes>,
 }
 
 impl RoomView {
@@ -39,14 +45,34 @@ impl RoomView {
             _ if state.is_paused || live.fence.epoch().is_none() => Phase::Paused,
             _ => Phase::Open,
         };
-        RoomView { phase, per_second, ..Self::of_past(&sale, state) }
+        RoomView { phase, per_second, ..Self::of_past(&sale, state, now) }
     }
 
     /// The view of a closed sale.
-    pub fn of_past(sale: &Sale, state: RoomState) -> Self {
+    pub fn of_past(sale: &Sale, state: RoomState, now: DateTime<Utc>) -> Self {
         let draw = state.drawn.map(|drawn| Draw::new(&state.secret, sale.id, drawn));
         let starts_at = sale.window.starts_at;
-        RoomView { sale: sale.id, starts_at, phase: Phase::Closed, state, draw, per_second: None }
+        RoomView {
+            sale: sale.id,
+            starts_at,
+            phase: Phase::Closed,
+            state,
+            draw,
+            shown_at: now,
+            per_second: None,
+            text: OnceLock::new(),
+        }
+    }
+
+    /// Returns the text for the readers of a stream, which is made once.
+    pub fn text(&self, make: impl FnOnce(&RoomView) -> Bytes) -> Bytes {
+        self.text.get_or_init(|| make(self)).clone()
+    }
+
+    /// Returns true if readers need to learn of this view after an earlier one.
+    pub fn differs_from(&self, earlier: &RoomView) -> bool {
+        let without_time = |view: &RoomView| RoomState { now: self.state.now, passes: 0, ..view.state.clone() };
+        self.phase != earlier.phase || without_time(self) != without_time(earlier)
     }
 
     /// Returns the place of the user who joined with this number; `None` before the draw.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::application::sale::Shop;
 use crate::application::shared::StoreError;
 use crate::domain::shared::SaleId;
@@ -61,7 +63,14 @@ impl WaitingRooms {
         let past = self.shop.find_sale(sale).await?.filter(|past| past.sale().waiting_room);
         let Some(past) = past else { return Ok(None) };
         let state = self.archive.room(sale).await?;
-        Ok(state.map(|state| Arc::new(RoomView::of_past(&past.sale(), state))))
+        Ok(state.map(|state| Arc::new(RoomView::of_past(&past.sale(), state, self.shop.clock.now()))))
+    }
+
+    /// Returns the views of a room as they change, at most once in a second; `None` if the sale has none.
+    pub async fn follow(&self, sale: SaleId) -> Result<Option<watch::Receiver<Arc<RoomView>>>, StoreError> {
+        let Some(view) = self.view(sale).await? else { return Ok(None) };
+        let is_live = self.shop.sales.live(sale).is_some();
+        Ok(Some(if is_live { self.room(sale).follow(view) } else { watch::channel(view).1 }))
     }
 
     /// Returns the sum of all views, for metrics: users who have joined, places that were called, passes that are out.

@@ -1,8 +1,10 @@
 //! The secret of a draw, and the commitment to it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{Deserialize, Deserializer, Error as _};
 use sha2::{Digest, Sha256};
 
 use crate::domain::shared::Invalid;
@@ -59,6 +61,13 @@ impl FromStr for Secret {
             *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| invalid())?;
         }
         Ok(Secret(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 

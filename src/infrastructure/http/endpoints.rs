@@ -34,6 +34,7 @@ pub static API: Api = Api {
         &sale::user_purchases::ENDPOINT,
         &admission::join::ENDPOINT,
         &admission::queue::ENDPOINT,
+        &admission::events::ENDPOINT,
         &admission::standing::ENDPOINT,
         &admission::extend::ENDPOINT,
         &identity::session::ENDPOINT,

@@ -79,7 +79,12 @@ impl FromStr for TokenKeys {
 impl TokenKeys {
     /// Returns the key that signs; `None` if the first key can only check.
     pub(super) fn signing(&self) -> Option<&TokenKey> {
-        self.keys.first().filter(|key| !matches!(key.algorithm, Algorithm::EdDsa(_, None)))
+        self.keys.first().filter(|key| key.can_sign())
+    }
+
+    /// Returns the first key that can sign, for tokens of the service itself. Keys of users may only be checked here.
+    pub(super) fn own_signing(&self) -> Option<&TokenKey> {
+        self.keys.iter().find(|key| key.can_sign())
     }
 
     /// Returns the key of this name.
@@ -120,6 +125,10 @@ impl TokenKey {
             _ => return Err(InvalidKeys::Unreadable(number)),
         };
         Ok(TokenKey { kid: kid.to_owned(), algorithm })
+    }
+
+    fn can_sign(&self) -> bool {
+        !matches!(self.algorithm, Algorithm::EdDsa(_, None))
     }
 
     /// Returns the algorithm as a token names it.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::shared::{SaleId, UserId};
 
 use super::keys::TokenKeys;
-use super::token::TokenError;
+use super::token::{TokenError, seal};
 
 const TICKET: &str = "queue-ticket";
 const PASS: &str = "queue-pass";
@@ -32,14 +32,14 @@ pub struct Pass {
 }
 
 impl TokenKeys {
-    /// Returns true if the first key can sign.
+    /// Returns true if one of the keys can sign tickets and passes.
     pub fn can_sign(&self) -> bool {
-        self.signing().is_some()
+        self.own_signing().is_some()
     }
 
-    /// Returns the token of a ticket; `None` if the first key can only check.
+    /// Returns the token of a ticket; `None` if the keys can only check.
     pub fn sign_ticket(&self, ticket: &Ticket) -> Option<String> {
-        self.seal(TICKET, ticket)
+        seal(self.own_signing()?, TICKET, ticket)
     }
 
     /// Returns a ticket that one of the keys has signed.
@@ -47,9 +47,9 @@ impl TokenKeys {
         self.open(token, |typ| typ == Some(TICKET))
     }
 
-    /// Returns the token of a pass; `None` if the first key can only check.
+    /// Returns the token of a pass; `None` if the keys can only check.
     pub fn sign_pass(&self, pass: &Pass) -> Option<String> {
-        self.seal(PASS, pass)
+        seal(self.own_signing()?, PASS, pass)
     }
 
     /// Returns a pass that one of the keys has signed, and that is valid at this time.
@@ -111,6 +111,17 @@ mod tests {
         for token in [&user, &ticket] {
             assert_eq!(keys.check_pass(token, now()), Err(TokenError::WrongType));
         }
+    }
+
+    #[test]
+    fn an_issuer_of_users_may_keep_the_first_key_to_itself() {
+        let public = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let keys: TokenKeys = format!("issuer:EdDSA:{public},{KEY}").parse().unwrap();
+        let expires_at = now() + TimeDelta::seconds(30);
+        assert!(keys.can_sign() && keys.sign(&Claims { user: "ann".parse().unwrap(), expires_at }).is_none());
+        assert_eq!(keys.check_ticket(&keys.sign_ticket(&ticket()).unwrap()), Ok(ticket()));
+        let checking: TokenKeys = format!("issuer:EdDSA:{public}").parse().unwrap();
+        assert!(!checking.can_sign() && checking.sign_ticket(&ticket()).is_none());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use strum::{IntoStaticStr, VariantArray};
 
 use crate::domain::shared::UserId;
 
-use super::keys::TokenKeys;
+use super::keys::{TokenKey, TokenKeys};
 
 /// Most characters of a token.
 const TOKEN_CHARS_MAX: usize = 4096;
@@ -72,22 +72,13 @@ impl TokenKeys {
     /// Returns a token of these claims; `None` if the first key can only check.
     pub fn sign(&self, claims: &Claims) -> Option<String> {
         let payload = Payload { sub: claims.user.to_string(), exp: claims.expires_at.timestamp(), nbf: None };
-        self.seal("JWT", &payload)
+        seal(self.signing()?, "JWT", &payload)
     }
 
     /// Returns the claims of a token that is valid at this time.
     pub fn check(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
         let is_of_users = |typ: Option<&str>| !typ.is_some_and(|typ| typ.starts_with(QUEUE_TYPES));
         self.open::<Payload>(token, is_of_users)?.claims(now)
-    }
-
-    /// Returns a token of this type; `None` if the first key can only check.
-    pub(super) fn seal(&self, typ: &'static str, payload: &impl Serialize) -> Option<String> {
-        let key = self.signing()?;
-        let header = encode(&NewHeader { alg: key.algorithm(), kid: &key.kid, typ });
-        let signed = format!("{header}.{}", encode(payload));
-        let signature = BASE64_URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())?);
-        Some(format!("{signed}.{signature}"))
     }
 
     /// Returns the payload of a token with such a type that one of the keys has signed.
@@ -119,6 +110,14 @@ impl TokenKeys {
         // Nothing of the payload is looked at before its signature is right.
         decode(payload)
     }
+}
+
+/// Returns a token of this type; `None` if the key can only check.
+pub(super) fn seal(key: &TokenKey, typ: &'static str, payload: &impl Serialize) -> Option<String> {
+    let header = encode(&NewHeader { alg: key.algorithm(), kid: &key.kid, typ });
+    let signed = format!("{header}.{}", encode(payload));
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())?);
+    Some(format!("{signed}.{signature}"))
 }
 
 impl Payload {

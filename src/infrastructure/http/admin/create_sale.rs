@@ -42,6 +42,9 @@ fn describe() -> Description {
 async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let [] = query::read(request.query(), [])?;
     let new_sale = request.required_json::<NewSaleBody>()?.into_new_sale()?;
+    if new_sale.waiting_room && context.room_keys.is_none() {
+        return Err(FieldErrors::one("waiting_room", "needs TOKEN_KEYS with a key that can sign"));
+    }
     let shop = context.shop.clone();
     let created = detached(async move { shop.create_sale(new_sale).await }).await?;
     let sale = created.map_err(problem)?;

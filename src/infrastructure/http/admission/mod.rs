@@ -1,5 +1,6 @@
 //! Endpoints of the admission context: the waiting rooms.
 
+pub mod events;
 pub mod extend;
 pub mod join;
 pub mod metrics;

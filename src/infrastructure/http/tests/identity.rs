@@ -137,7 +137,7 @@ async fn every_endpoint_with_a_user_id_refuses_that_of_another() {
             refused += usize::from(reply.status == 403);
         }
     }
-    assert_eq!(refused, 5);
+    assert_eq!(refused, 6);
     let in_query =
         Request::post("/checkout?user_id=bob&id=1").header("authorization", format!("Bearer {}", token("ann", 60)));
     assert_eq!(send(&client, (in_query, String::new())).await.code(), "not_you");
