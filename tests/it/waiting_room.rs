@@ -310,7 +310,7 @@ async fn two_instances_never_have_more_passes_out_than_may_be() {
     }
     let mut ahead = vec![u64::MAX; 60];
     let mut bought = 0;
-    let mut has_bought = vec![false; 60];
+    let mut has_bought = [false; 60];
     while bought < 40 {
         for (n, ticket) in tickets.iter().enumerate() {
             assert_cap(&world, 10).await;
