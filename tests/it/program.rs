@@ -372,7 +372,7 @@ async fn migrations_are_applied_and_reverted() {
     let refused = migrate("down");
     assert!(!refused.status.success());
     let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("payments (0 rows)") && said.contains("--yes"), "{said}");
+    assert!(said.contains("waiting_rooms (0 rows)") && said.contains("--yes"), "{said}");
     assert!(!stdout(&migrate("status")).contains("pending"), "nothing was reverted");
     for _ in 0..steps {
         let reverted = run(dir.path(), &["migrate", "down", "--yes", "--database-url", &url]);

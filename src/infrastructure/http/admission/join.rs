@@ -91,9 +91,10 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let user = request.about(body.user_id)?.ok_or_else(|| FieldErrors::one("user_id", "is required"))?;
     context.rates.check_user(&request.counted, &user)?;
     let sale = body.sale_id.or_else(|| context.rooms.current()).ok_or_else(queue_not_found)?;
+    let keys = context.room_keys()?;
     let joined = context.rooms.join(user.clone(), sale).await.map_err(problem)?;
     let ticket = Ticket { user, sale, join_number: joined.join_number };
-    let ticket = context.room_keys()?.sign_ticket(&ticket).unwrap_or_default();
+    let ticket = keys.sign_ticket(&ticket).unwrap_or_default();
     JOINS.increment(1);
     let mut answer = answer::ok(&JoinedBody {
         sale_id: sale,
