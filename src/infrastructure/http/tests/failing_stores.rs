@@ -210,6 +210,10 @@ impl Inspector for StoreFault {
         self.with().await
     }
 
+    async fn decides_as(&self, _: &Sale) -> Result<bool, StoreError> {
+        self.with().await
+    }
+
     async fn held(&self, _: SaleId, _: &Holdings) -> Result<Holdings, StoreError> {
         self.with().await
     }
