@@ -163,10 +163,14 @@ async fn break_things(
         if began.elapsed() > plan.duration {
             break;
         }
+        crowd.history.borrow_mut().carts_kept_since.get_or_insert_with(Instant::now);
         let mut scene = Scene { world, crowd, plan, rng: plan.rng(number) };
         // The crowd buys a little between two faults.
         scene.pause(500..1_500).await;
         let at_s = began.elapsed().as_secs_f64();
+        if kind.forgets_carts() {
+            crowd.history.borrow_mut().carts_kept_since = None;
+        }
         let recovered = match strike(kind, &mut scene).await {
             Ok(struck) => recover(struck, world, crowd).await,
             Err(error) => Err(error),
