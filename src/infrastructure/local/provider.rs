@@ -120,7 +120,7 @@ fn is_live(port: u16) -> io::Result<bool> {
 
 /// Creates the role and the database of the provider, unless they exist, and sets a new password. Returns their URL.
 pub(super) async fn create_database(postgres: &PostgresServer) -> Result<String, sqlx::Error> {
-    let mut superuser = PgConnection::connect(&postgres.url()).await?;
+    let mut superuser = roles::connect_unlogged(&postgres.url()).await?;
     for (existing, create) in [
         ("SELECT count(*) FROM pg_roles WHERE rolname = $1", format!("CREATE ROLE {NAME} LOGIN")),
         ("SELECT count(*) FROM pg_database WHERE datname = $1", format!("CREATE DATABASE {NAME} OWNER {NAME}")),
