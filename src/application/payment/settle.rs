@@ -67,8 +67,8 @@ impl Settler<'_> {
         self.provider.confirm(&intent, attempt).await
     }
 
-    /// Cancels the intent of an attempt, and settles what the provider answers.
-    pub async fn cancel_intent(&self, attempt: &Attempt) -> Result<Result<(), ProviderError>, StoreError> {
+    /// Cancels the intent of an attempt, and settles and returns what the provider answers.
+    pub async fn cancel_intent(&self, attempt: &Attempt) -> Result<Result<IntentState, ProviderError>, StoreError> {
         let cancelled = async {
             let intent = self.intent_of(attempt).await?;
             match self.provider.cancel(&intent, attempt).await? {
@@ -77,10 +77,11 @@ impl Settler<'_> {
                 found => Ok(found),
             }
         };
-        match cancelled.await {
-            Ok(found) => self.settle(attempt.order, attempt.number, found).await.map(Ok),
-            Err(error) => Ok(Err(error)),
+        let cancelled = cancelled.await;
+        if let Ok(found) = cancelled {
+            self.settle(attempt.order, attempt.number, found).await?;
         }
+        Ok(cancelled)
     }
 
     /// Returns the name of the intent of an attempt, which is created if that is not known to have happened.
