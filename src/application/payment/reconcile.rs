@@ -13,7 +13,7 @@ use crate::sabotage::{Sabotage, is_on};
 
 use super::payments::Payments;
 use super::ports::{Commit, ProviderError};
-use super::settle::Settler;
+use super::settle::{Settler, or_declined};
 
 /// Attempts that are looked at at once: few enough not to be a burden for the provider and for PostgreSQL.
 const BATCH: usize = 16;
@@ -105,7 +105,7 @@ impl Settler<'_> {
                 found => Ok(found),
             }
         };
-        match asked.await {
+        match or_declined(asked.await) {
             Ok(found) => self.settle(attempt.order, attempt.number, found).await.map(Ok),
             Err(ProviderError::UnknownMethod) => Ok(self.cancel_intent(attempt).await?.map(drop)),
             Err(error) => Ok(Err(error)),

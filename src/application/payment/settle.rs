@@ -77,7 +77,7 @@ impl Settler<'_> {
                 found => Ok(found),
             }
         };
-        let cancelled = cancelled.await;
+        let cancelled = or_declined(cancelled.await);
         if let Ok(found) = cancelled {
             self.settle(attempt.order, attempt.number, found).await?;
         }
@@ -95,5 +95,13 @@ impl Settler<'_> {
             tracing::warn!(order = %attempt.order, %error, "the name of an intent was not kept");
         }
         Ok(intent)
+    }
+}
+
+/// Returns what the provider says of an attempt: one that it refuses for good is declined.
+pub(super) fn or_declined(answer: Result<IntentState, ProviderError>) -> Result<IntentState, ProviderError> {
+    match answer {
+        Err(ProviderError::Refused(_)) => Ok(IntentState::Declined),
+        answer => answer,
     }
 }

@@ -117,6 +117,19 @@ fn problem(error: PayError) -> Problem {
             };
             Problem::new(ProblemCode::PaymentDeclined, detail).member(ATTEMPTS_LEFT, &left)
         }
+        PayError::Refused(view) => {
+            let left = PAYMENT_ATTEMPTS.saturating_sub(view.order.declines);
+            let detail = match left {
+                0 => {
+                    "The payment provider refuses this payment and has charged nothing, so the order is cancelled. Contact the seller."
+                }
+                _ => {
+                    "The payment provider refuses this payment, whatever the means of payment, and has charged nothing. \
+                     Contact the seller: trying again is not expected to help."
+                }
+            };
+            Problem::new(ProblemCode::PaymentDeclined, detail).member(ATTEMPTS_LEFT, &left)
+        }
         PayError::Cancelled(view) => {
             let detail = "The order was cancelled, so it cannot be paid. Buy the items again if they are still wanted.";
             Problem::new(ProblemCode::OrderInvalidState, detail).member(ORDER_STATUS, &view.order.status)
