@@ -19,7 +19,7 @@ const WHILE_ELSEWHERE: Duration = Duration::from_millis(100);
 #[derive(Debug, Args)]
 pub struct Connection {
     #[command(flatten)]
-    stores: StoreConfig,
+    pub stores: StoreConfig,
     #[command(flatten)]
     pub sales: SaleConfig,
 }

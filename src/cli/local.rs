@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::application::sale::Shop;
 use crate::config::{DataDirConfig, HttpConfig, PaymentConfig, PoolConfig, SaleConfig, StoreUrls};
-use crate::infrastructure::local::{ProviderAccess, Stores};
+use crate::infrastructure::local::Stores;
 use crate::startup::{self, Listeners};
 
 use super::Failure;
@@ -44,7 +44,7 @@ impl Local {
         if self.wants_provider() {
             let provider = stores.start_provider(webhook_url(listeners.shopping.local_addr()?)).await?;
             println!("the stand-in payment provider listens on {}", provider.url);
-            self.pay_through(provider)?;
+            self.payments.pay_through(provider)?;
         }
         let stores = Arc::new(stores);
         let supervised = stores.clone();
@@ -59,13 +59,6 @@ impl Local {
 
     fn wants_provider(&self) -> bool {
         self.sales.payment_window.is_some() && self.payments.payment_provider_url.is_none()
-    }
-
-    fn pay_through(&mut self, provider: ProviderAccess) -> Result<(), Failure> {
-        self.payments.payment_provider_url = Some(provider.url.parse()?);
-        self.payments.payment_provider_key = Some(provider.key);
-        self.payments.payment_webhook_secret = Some(provider.webhook_secret);
-        Ok(())
     }
 
     async fn serve(self, stores: &Stores, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Failure> {

@@ -344,7 +344,7 @@ async fn the_command_cancels_an_order_whose_payment_is_pending() {
         (output.status.success(), printed, errors)
     };
     let (is_ok, printed, errors) = cancel(None);
-    assert!(!is_ok && printed.is_empty() && errors.contains("provider does not answer"), "{printed} {errors}");
+    assert!(!is_ok && printed.is_empty() && errors.contains("set PAYMENT_PROVIDER_URL"), "{printed} {errors}");
     assert_eq!(read(&archive, id).await.status, OrderStatus::PaymentPending);
     for _ in 0..2 {
         let (is_ok, printed, errors) = cancel(Some(provider.program.client.base()));

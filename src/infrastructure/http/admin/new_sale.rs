@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::{Array, Object as ObjectSchema};
 
@@ -31,18 +32,18 @@ pub struct NewSaleBody {
     #[schema(nullable = false)]
     ended_at: Option<DateTime<Utc>>,
     /// The number of items to generate, in place of `items`.
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default, deserialize_with = "number")]
     #[schema(schema_with = items_count_schema, required = false)]
     total_items: Option<u32>,
     /// The items, all with the same currency.
     #[serde(default, deserialize_with = "json::given")]
     #[schema(schema_with = items_schema, required = false)]
     items: Option<Vec<Object<NewItemBody>>>,
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default, deserialize_with = "number")]
     #[schema(schema_with = user_limit_schema, required = false)]
     per_user_limit: Option<u32>,
     /// Time in which a purchase must be paid; by default it need not be.
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default, deserialize_with = "number")]
     #[schema(schema_with = payment_window_schema, required = false)]
     payment_window_seconds: Option<u32>,
 }
@@ -62,7 +63,7 @@ pub struct NewItemBody {
     #[serde(default = "euro")]
     #[schema(default = "EUR")]
     currency: Currency,
-    #[serde(default = "one_of_a_kind")]
+    #[serde(default = "one_of_a_kind", deserialize_with = "number")]
     #[schema(schema_with = stock_schema, required = false)]
     stock: u32,
 }
@@ -101,6 +102,12 @@ fn euro() -> Currency {
 
 fn one_of_a_kind() -> u32 {
     1
+}
+
+/// Reads a number of 1 or more. What is none counts as 0, so that it has the error of its field, with the real range.
+fn number<'de, T: From<u32>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let number = Value::deserialize(deserializer)?.as_u64();
+    Ok(number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default().into())
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
@@ -177,7 +184,6 @@ fn listed(errors: &mut FieldErrors, lines: Vec<Object<NewItemBody>>) -> Option<O
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
-    use serde_json::Value;
 
     use super::*;
 
@@ -202,6 +208,18 @@ mod tests {
         assert_eq!(listed.starts_at.unwrap().to_rfc3339(), "2026-11-20T09:00:00+00:00");
         let Offer::Listed(currency, items) = listed.offer else { panic!("{:?}", listed.offer) };
         assert_eq!((currency.as_str(), items[0].stock(), items[0].price().to_string()), ("USD", 3, "19.90".into()));
+    }
+
+    #[tokio::test]
+    async fn every_wrong_number_has_the_error_with_its_range() {
+        for wrong in ["0", "-1", "1.5", "4294967296", "1e99", "null", "true", "\"1\"", "[]", "{}"] {
+            let body =
+                format!(r#"{{"total_items":{wrong},"per_user_limit":{wrong},"payment_window_seconds":{wrong}}}"#);
+            let errors = errors(&body).await;
+            assert_eq!(errors["total_items"], "must be 1 to 1000000", "{wrong}");
+            assert_eq!(errors["per_user_limit"], "must be 1 to 100", "{wrong}");
+            assert_eq!(errors["payment_window_seconds"], "must be a number of seconds from 1 to 86400", "{wrong}");
+        }
     }
 
     #[tokio::test]
