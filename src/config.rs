@@ -13,7 +13,7 @@ use clap::{Arg, Args, Command, ValueEnum};
 use crate::application::sale::Settings;
 use crate::domain::sale::PaymentWindow;
 use crate::domain::shared::Invalid;
-use crate::domain::shared::limits::{SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
+use crate::domain::shared::limits::{LIVE_SALES_MAX, SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
 use crate::infrastructure::http::{AdminToken, HttpSettings, Rate, TrustedProxies, TrustedProxy};
 use crate::infrastructure::local::{self, ProviderAccess};
 use crate::infrastructure::payment::{PaymentSettings, ProviderKey, ProviderUrl, WebhookSecret};
@@ -293,10 +293,21 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+/// Periods for which the orders of a periodic sale may wait for their payment: until then it is live, besides the current
+/// sale and the next one.
+const PAYMENT_PERIODS_MAX: u32 = LIVE_SALES_MAX as u32 - 2;
+
 impl SaleConfig {
-    /// Returns the settings of the application.
-    pub fn settings(&self) -> Settings {
-        Settings {
+    /// Returns the settings of the application. Fails if too many periodic sales would be live at once.
+    pub fn settings(&self) -> Result<Settings, Invalid> {
+        let window = self.payment_window.map_or(0, PaymentWindow::seconds);
+        if Duration::from_secs(window.into()) > self.sale_every * PAYMENT_PERIODS_MAX {
+            return Err(Invalid::new(format!(
+                "PAYMENT_WINDOW must be at most {PAYMENT_PERIODS_MAX} times SALE_EVERY: a sale stays live until its orders are \
+                 paid or have ended, and at most {LIVE_SALES_MAX} sales may be live"
+            )));
+        }
+        Ok(Settings {
             sale_every: self.sale_every,
             sale_lead: self.sale_lead,
             sale_items: self.sale_items,
@@ -305,7 +316,7 @@ impl SaleConfig {
             ack_timeout: self.ack_timeout,
             cart_idle: self.cart_idle,
             lag_limit: self.lag_limit,
-        }
+        })
     }
 }
 

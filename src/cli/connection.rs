@@ -27,7 +27,7 @@ pub struct Connection {
 impl Connection {
     /// Connects a service that changes no sale.
     pub async fn open(&self) -> Result<Service, Failure> {
-        Ok(startup::connect(&self.stores.urls()?, self.sales.settings()).await?)
+        Ok(startup::connect(&self.stores.urls()?, self.sales.settings()?).await?)
     }
 
     /// Connects a service that may change this sale: Redis holds its state, or holds it again.

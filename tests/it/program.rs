@@ -364,6 +364,14 @@ fn a_wrong_setting_is_reported_with_the_reason() {
         assert!(!output.status.success());
         assert!(String::from_utf8_lossy(&output.stderr).contains(message), "{output:?}");
     }
+    let windows =
+        |every: &str, window: &str| run(dir.path(), &["config", "--sale-every", every, "--payment-window", window]);
+    assert!(windows("1m", "58m").status.success());
+    for output in [windows("1m", "3481s"), run(dir.path(), &["serve", "--sale-every", "2s", "--payment-window", "10m"])]
+    {
+        assert!(!output.status.success());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("at most 58 times SALE_EVERY"), "{output:?}");
+    }
     let output = run(dir.path(), &["verify"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("set DATABASE_URL and REDIS_URL"), "{output:?}");
     let output = run(dir.path(), &["verify", "--database-url", "postgres://127.0.0.1/x"]);
