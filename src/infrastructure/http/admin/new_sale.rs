@@ -1,6 +1,6 @@
 //! The JSON of a sale to create.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Timelike, Utc};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -110,10 +110,16 @@ fn number<'de, T: From<u32>, D: Deserializer<'de>>(deserializer: D) -> Result<T,
     Ok(number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default().into())
 }
 
+/// The nanoseconds from which on chrono means a leap second.
+const LEAP_SECOND: u32 = 1_000_000_000;
+
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let time = DateTime::parse_from_rfc3339(&text);
-    time.map(|time| Some(time.to_utc())).map_err(|_| D::Error::custom("must be a time such as 2026-11-20T09:00:00Z"))
+    match DateTime::parse_from_rfc3339(&text) {
+        Ok(time) if time.nanosecond() < LEAP_SECOND => Ok(Some(time.to_utc())),
+        Ok(_) => Err(D::Error::custom("must not be a leap second: its seconds are 00 to 59")),
+        Err(_) => Err(D::Error::custom("must be a time such as 2026-11-20T09:00:00Z")),
+    }
 }
 
 impl NewSaleBody {
@@ -236,6 +242,7 @@ mod tests {
             (r#"{"total_items":1,"payment_window_seconds":0}"#, "payment_window_seconds"),
             (r#"{"total_items":1,"payment_window_seconds":86401}"#, "payment_window_seconds"),
             (r#"{"total_items":1,"started_at":"tomorrow"}"#, "started_at"),
+            (r#"{"total_items":1,"started_at":"2026-12-31T23:59:60Z"}"#, "started_at"),
             (r#"{"total_items":1,"started_at":"2026-11-20T10:00:00Z","ended_at":"2026-11-20T10:00:00Z"}"#, "ended_at"),
             (r#"{"total_items":1,"id":"x"}"#, "id"),
             (&line(r#""stock":0"#), "items[0].stock"),
