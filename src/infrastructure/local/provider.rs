@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde::Deserialize;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::child::command;
@@ -30,7 +31,7 @@ pub(super) struct ProviderServer {
 }
 
 /// The way to a provider.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct ProviderAccess {
     /// Its origin, `http://127.0.0.1:<port>`.
     pub url: String,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,7 +31,7 @@ struct More {
     is_of_overload: bool,
     /// Extension members (RFC 9457, section 3.2) as they are written, each after a comma.
     members: Vec<u8>,
-    allow: Option<HeaderValue>,
+    header: Option<(HeaderName, HeaderValue)>,
     cause: Option<StoreError>,
 }
 
@@ -84,9 +84,9 @@ impl Problem {
         self.with(|more| more.is_of_overload = true)
     }
 
-    /// Adds the header `Allow`.
-    pub fn allow(self, methods: HeaderValue) -> Self {
-        self.with(|more| more.allow = Some(methods))
+    /// Sets the header that only some problems have. The document must describe it for the code.
+    pub fn header(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.with(|more| more.header = Some((name, value)))
     }
 
     /// Adds the cause, which only the log shows.
@@ -146,8 +146,8 @@ impl Problem {
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(methods) = &more.allow {
-            headers.insert(ALLOW, methods.clone());
+        if let Some((name, value)) = &more.header {
+            headers.insert(name.clone(), value.clone());
         }
         if let Some(challenge) = code.challenge() {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

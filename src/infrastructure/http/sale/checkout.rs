@@ -127,6 +127,7 @@ pub fn read(request: &ApiRequest) -> Result<Wanted, Problem> {
     let item: Option<ItemRef> = errors.parse(field, id.or(item_id));
     let quantity = quantity.map(|text| errors.take("quantity", read_quantity(&text)));
 
+    let is_listed = body.items.is_some();
     let items = match body.items {
         Some(_) if is_in_query => {
             errors.add("items", "is in the body, and an item is in the query: send one of them");
@@ -149,7 +150,7 @@ pub fn read(request: &ApiRequest) -> Result<Wanted, Problem> {
             if user.is_none() {
                 errors.missing("user_id");
             }
-            if items.is_none() && !is_in_query {
+            if items.is_none() && !is_in_query && !is_listed {
                 errors.missing("id");
             }
             Err(errors.into_problem())
