@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::Deserialize;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor};
+
+use crate::infrastructure::postgres::roles;
 
 use super::child::command;
 use super::process::{Goodbye, Launch, ServerProcess};
