@@ -19,7 +19,7 @@ export PATH := $(PATH):$(TOOLS)/bin
 .PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test race-test pauses-test test-otlp \
 	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
-	compose-check prepare stores watchers faketime realistic-test realistic-test-light realistic-test-heavy \
+	compose-check prepare stores watchers browser faketime realistic-test realistic-test-light realistic-test-heavy \
 	realistic-test-stress rush-test loadtest engine up down logs db-shell redis-cli clean
 
 help: ## List the targets
@@ -197,7 +197,7 @@ sabotage: stores ## Build a service that misbehaves in fourteen ways, and check 
 
 check: fmt-check typos shellcheck lint doc deny machete compose-check monitoring-check test test-otlp ## Run all checks, as CI does
 
-test: stores watchers ## Run the tests against a private Redis, PostgreSQL and Prometheus
+test: stores watchers browser ## Run the tests against a private Redis, PostgreSQL and Prometheus, and in Chromium
 	cargo test --workspace
 
 race-test: stores ## Pay, cancel and expire many orders at once, on two instances (ORDERS=1000)
@@ -323,6 +323,17 @@ stores: ## Install the packages redis-server and postgresql
 
 watchers: ## Install the packages prometheus, prometheus-alertmanager and prometheus-{redis,postgres}-exporter
 	@$(call install,$(WATCHERS))
+
+browser: ## Install chromium and chromium-driver, and download axe-core; without them the tests in a browser are skipped
+	@( $(call install,chromium=chromium chromedriver=chromium-driver) ) || echo 'Chromium cannot be installed: the tests in a browser are skipped.'
+	@[ -f '$(AXE)' ] || { mkdir -p '$(dir $(AXE))' && \
+		curl --proto '=https' --tlsv1.2 -sSfL '$(AXE_URL)' | tar -xzO package/axe.min.js >'$(AXE).new' && \
+		echo '$(AXE_SHA256)  $(AXE).new' | sha256sum --check --quiet && mv '$(AXE).new' '$(AXE)'; } || \
+		echo 'axe-core cannot be downloaded: its tests are skipped.'
+
+AXE := $(TOOLS)/axe.min.js
+AXE_URL := https://registry.npmjs.org/axe-core/-/axe-core-4.14.1.tgz
+AXE_SHA256 := 29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c
 
 faketime: ## Install the package faketime, with whose library chaos steps a clock
 	@$(call install,faketime=faketime)

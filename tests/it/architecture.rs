@@ -165,6 +165,24 @@ const ARROWS: &[(&str, &[&str])] = &[
         "infrastructure/http/operations",
         &["application/sale", "application/shared", "infrastructure/http/platform", "infrastructure/metrics"],
     ),
+    // Pages call the use cases, and show the same problems as the endpoints for programs.
+    (
+        "infrastructure/http/storefront",
+        &[
+            "application/ordering",
+            "application/payment",
+            "application/sale",
+            "application/shared",
+            "domain/ordering",
+            "domain/payment",
+            "domain/sale",
+            "domain/shared",
+            "infrastructure/http/operations",
+            "infrastructure/http/ordering",
+            "infrastructure/http/platform",
+            "infrastructure/http/sale",
+        ],
+    ),
     // The table of endpoints, and the entrance to the interface.
     (
         "infrastructure/http",
@@ -178,6 +196,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "infrastructure/http/ordering",
             "infrastructure/http/platform",
             "infrastructure/http/sale",
+            "infrastructure/http/storefront",
         ],
     ),
     (

@@ -4,6 +4,7 @@ mod architecture;
 mod archive;
 mod archive_failover;
 mod audit;
+mod browser;
 mod buy_now;
 mod checkout;
 #[cfg(feature = "otlp")]
@@ -37,6 +38,7 @@ mod secrets;
 mod split_brain;
 mod stock_returns;
 mod store_connections;
+mod storefront;
 mod style;
 mod supervision;
 mod tls;

@@ -1,7 +1,8 @@
 //! The HTTP interface.
 //!
 //! [`platform`] is the machinery. [`endpoints`] is the table of all endpoints. Each endpoint is one file in the folder of
-//! its context: [`sale`], [`ordering`], [`identity`], [`admin`] or [`operations`].
+//! its context: [`sale`], [`ordering`], [`identity`], [`admin`] or [`operations`]. The pages for browsers are in
+//! [`storefront`].
 
 mod admin;
 mod endpoints;
@@ -10,6 +11,7 @@ mod operations;
 mod ordering;
 mod platform;
 mod sale;
+mod storefront;
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ use super::order_body::OrderBody;
 use super::{ORDERING, order_not_found};
 
 /// The detail of a payment that took too long.
-const OUTCOME_UNKNOWN: &str =
+pub const OUTCOME_UNKNOWN: &str =
     "It is not known whether the order was paid. Ask again, or GET /orders/{code}: it is charged once.";
 
 /// The detail while the payment provider is left alone.
@@ -77,13 +77,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let method: Option<PaymentMethod> = errors.take("payment_method", payment_method.parse());
     let Some(method) = method else { return Err(errors.into_problem()) };
     context.rates.check_code(&request.counted, code)?;
-    let payments = context.payments.clone();
-    // A request owns nothing: the payment goes on without its client.
-    let paying = tokio::spawn(async move { payments.pay(code, method).await });
-    let paid = paying.await.map_err(|error| {
-        tracing::error!(%error, "a payment ended without a result");
-        Problem::unavailable(OUTCOME_UNKNOWN).of_unknown_outcome()
-    })?;
+    let paid = pay(context, code, method).await?;
     let body = |view: OrderView| {
         context.rates.count_user(&view.receipt.user_id);
         OrderBody::new(view, context.shop.clock.now())
@@ -98,7 +92,22 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     }
 }
 
-fn problem(error: PayError) -> Problem {
+/// Pays an order. A request owns nothing: the payment goes on without its client.
+pub async fn pay(
+    context: &Context,
+    code: CheckoutCode,
+    method: PaymentMethod,
+) -> Result<Result<Paid, PayError>, Problem> {
+    let payments = context.payments.clone();
+    let paying = tokio::spawn(async move { payments.pay(code, method).await });
+    paying.await.map_err(|error| {
+        tracing::error!(%error, "a payment ended without a result");
+        Problem::unavailable(OUTCOME_UNKNOWN).of_unknown_outcome()
+    })
+}
+
+/// Turns an error into its problem.
+pub fn problem(error: PayError) -> Problem {
     match error {
         PayError::NotFound => order_not_found(),
         PayError::UnknownMethod => FieldErrors::one("payment_method", "is not known to the payment provider"),

@@ -11,6 +11,7 @@ use crate::infrastructure::payment::WebhookSecret;
 
 use super::identity::{Session, Users};
 use super::limits::rate_limit::RateLimits;
+use super::limits::settings::Surface;
 use super::page::Page;
 use super::problem::Problem;
 use super::readiness::Readiness;
@@ -31,6 +32,8 @@ pub struct Context {
     pub readiness: Readiness,
     /// The OpenAPI document of this listener.
     pub document: LazyPage,
+    /// The part of the interface that this listener offers.
+    pub surface: Surface,
     /// Signals that the listener is closing. An answer that streams without an end of its own ends now.
     pub closing: CancellationToken,
 }

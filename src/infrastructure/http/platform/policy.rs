@@ -2,6 +2,10 @@
 
 use strum::{IntoStaticStr, VariantArray};
 
+use super::answer::Answer;
+use super::problem::Problem;
+use super::request::ApiRequest;
+
 /// Everything about an endpoint that the platform decides, so that no handler has to.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
@@ -11,6 +15,8 @@ pub struct Policy {
     /// Requests count against the rate limit of their address.
     pub is_rate_limited: bool,
     pub load: Load,
+    /// Answers a request that is not served.
+    pub refuse: fn(Problem, &ApiRequest) -> Answer,
 }
 
 /// The listeners that offer an endpoint, if shopping and operations have a listener each.
@@ -35,6 +41,8 @@ pub enum Accepts {
     /// A body is ignored.
     Nothing,
     Json,
+    /// The fields of an HTML form.
+    Form,
 }
 
 /// The treatment of an endpoint under load.
@@ -77,6 +85,7 @@ impl Policy {
         accepts: Accepts::Nothing,
         is_rate_limited: true,
         load: Load::Bounded(Class::Read, OnTimeout::TryAgain),
+        refuse: in_json,
     };
 
     /// An endpoint that changes a cart. It may be repeated if the answer is lost.
@@ -93,6 +102,7 @@ impl Policy {
         accepts: Accepts::Nothing,
         is_rate_limited: false,
         load: Load::Bounded(Class::Admin, OnTimeout::TryAgain),
+        refuse: in_json,
     };
 
     /// An endpoint about the health of the service.
@@ -102,5 +112,11 @@ impl Policy {
         accepts: Accepts::Nothing,
         is_rate_limited: false,
         load: Load::Always,
+        refuse: in_json,
     };
+}
+
+/// Answers with the problem as JSON.
+pub fn in_json(problem: Problem, _request: &ApiRequest) -> Answer {
+    problem.into_answer()
 }

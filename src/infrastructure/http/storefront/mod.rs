@@ -1,0 +1,43 @@
+//! The storefront: pages for browsers. Every page works without JavaScript; the module in `static` only adds to it.
+//!
+//! A page calls the same use cases as the endpoints for programs. Its form answers 303, or tells a script the place of the
+//! result. Text of the catalog and of shoppers reaches a page only through its template, which escapes it.
+
+mod accept;
+pub mod add_to_cart;
+pub mod asset;
+mod assets;
+pub mod buy;
+pub mod cancel;
+mod card;
+pub mod cart;
+mod cart_page;
+mod cookies;
+pub mod home;
+pub mod item;
+mod layout;
+mod number;
+pub mod pay;
+mod picture;
+pub mod purchases;
+pub mod receipt;
+mod receipt_page;
+mod refusal;
+pub mod remove_from_cart;
+mod sale_view;
+mod shopper;
+mod words;
+
+use crate::infrastructure::http::platform::Policy;
+use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
+
+/// A page.
+const PAGE: Policy = Policy { refuse: refusal::refuse, ..Policy::SHOPPING };
+
+/// A form that may be sent again if its answer is lost.
+const FORM: Policy = Policy { accepts: Accepts::Form, refuse: refusal::refuse, ..Policy::CHECKOUT };
+
+/// A form whose outcome may be unknown.
+const fn deciding(class: Class, unknown: &'static str) -> Policy {
+    Policy { load: Load::Bounded(class, OnTimeout::OutcomeUnknown(unknown)), ..FORM }
+}
