@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use flashsale::application::ordering::ports::{End, Holder, OrderArchive, OrderFilter, Work};
 use flashsale::application::sale::create_sale::{NewSale, Offer};
 use flashsale::domain::ordering::{Order, OrderReason, OrderStatus};
@@ -256,13 +256,38 @@ async fn the_late_write_of_a_holder_that_slept_is_refused() {
     let id: OrderId = receipt["order_id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     let end = End { status: OrderStatus::Expired, reason: OrderReason::ReservationTtl, note: None };
-    let ended = archive.end_overdue(slept, OrderStatus::Reserved, &end, 10).await.expect("it answers");
+    let now = Utc::now();
+    let ended = archive.end_overdue(slept, OrderStatus::Reserved, &end, now, 10).await.expect("it answers");
     assert_eq!((ended, archive.orders(&[id]).await.expect("it answers")[&id].status), (0, OrderStatus::Reserved));
     let lease = archive.claim(work, other, Duration::from_secs(60)).await.expect("it answers").expect("it is held");
     assert!(lease.token > slept.token);
-    assert_eq!(archive.end_overdue(lease, OrderStatus::Reserved, &end, 10).await.expect("it answers"), 1);
+    assert_eq!(archive.end_overdue(lease, OrderStatus::Reserved, &end, now, 10).await.expect("it answers"), 1);
     let order = archive.orders(&[id]).await.expect("it answers").remove(&id).expect("it exists");
     assert_eq!(archive.end(&order, &end, None).await.expect("it answers"), None, "it is final");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_overdue_when_the_clocks_of_both_stores_say_so() {
+    let world = world(LONG).await;
+    let archive = PgArchive::connect(&world.database_url, 4).await.expect("PostgreSQL answers");
+    let lease = archive.claim(Work::Expiry, Holder(1), Duration::from_secs(60)).await.expect("it answers");
+    let lease = lease.expect("it is free");
+    let shop = world.start().await;
+    let (_, receipt) = buy(&shop, "ann", &["1"]).await;
+    let id: OrderId = receipt["order_id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    let (hour, end) =
+        (TimeDelta::hours(1), End { status: OrderStatus::Expired, reason: OrderReason::ReservationTtl, note: None });
+    let ended_at = async |now: DateTime<Utc>| {
+        let is_overdue = archive.is_overdue(id, now).await.expect("it answers");
+        let ended = archive.end_overdue(lease, OrderStatus::Reserved, &end, now, 10).await.expect("it answers");
+        assert_eq!(u64::from(is_overdue), ended);
+        is_overdue
+    };
+    assert!(!ended_at(Utc::now() + hour).await, "by the clock of PostgreSQL there is time");
+    let pass = "UPDATE orders SET deadline = now() - interval '1 minute'";
+    sqlx::query(pass).execute(&world.database).await.expect("the statement is valid");
+    assert!(!ended_at(Utc::now() - hour).await, "by the clock of Redis there is time");
+    assert!(ended_at(Utc::now()).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

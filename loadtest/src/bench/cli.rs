@@ -21,7 +21,7 @@ const COULD_NOT_RUN: u8 = 2;
 
 /// Measures peak throughput and its cost against a private service, in about five minutes.
 #[derive(Debug, Parser)]
-#[command(name = "loadtest bench", version, about, max_term_width = 120)]
+#[command(name = "loadtest bench", bin_name = "loadtest bench", version, max_term_width = 120)]
 struct Cli {
     /// Rows to measure, such as purchase,buy-now [default: all]
     #[arg(long, env = "ROWS", value_delimiter = ',', value_parser = Row::find)]

@@ -23,7 +23,7 @@ const OPEN_FILES: u64 = 16_384;
 
 /// Breaks a private service and its stores under load, and checks that nothing is lost.
 #[derive(Debug, Parser)]
-#[command(name = "loadtest chaos", version, about, max_term_width = 120)]
+#[command(name = "loadtest chaos", bin_name = "loadtest chaos", version, max_term_width = 120)]
 struct Cli {
     /// Seed of the schedule: the same seed gives the same faults in the same order
     #[arg(long, env = "SEED", default_value_t = 1)]

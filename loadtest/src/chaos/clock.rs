@@ -1,7 +1,7 @@
 //! A clock that can be stepped, for a process that loads libfaketime.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Error;
 
@@ -10,6 +10,7 @@ const LIBRARIES: &str = "/usr/lib";
 const LIBRARY: &str = "faketime/libfaketime.so.1";
 
 /// The wall clock of a process. The monotonic clock stays as it is.
+#[derive(Clone)]
 pub struct SteppedClock {
     library: PathBuf,
     /// The file from which the library reads the difference to the real time.
@@ -17,14 +18,14 @@ pub struct SteppedClock {
 }
 
 impl SteppedClock {
-    /// Prepares a clock that shows the real time.
-    pub fn new(dir: &Path) -> Result<Self, Error> {
+    /// Prepares a clock that shows the real time, with a file of its own.
+    pub fn new(difference: PathBuf) -> Result<Self, Error> {
         let library = find().ok_or_else(|| {
             Error::Failed(format!(
                 "{LIBRARIES}/*/{LIBRARY} is missing: run `make chaos`, or install the package libfaketime"
             ))
         })?;
-        let clock = SteppedClock { library, difference: dir.join("clock") };
+        let clock = SteppedClock { library, difference };
         clock.step(0)?;
         Ok(clock)
     }

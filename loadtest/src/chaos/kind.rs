@@ -14,7 +14,7 @@ pub enum Kind {
     PostgresStopped,
     BackendKilled,
     LockHolderStopped,
-    RecovererStopped,
+    TwoRecoverers,
     KilledBeforeScript,
     KilledAfterScript,
     KilledBeforeCommit,
@@ -59,6 +59,7 @@ pub enum Kind {
     OneCode,
     HourBoundary,
     ClockStep,
+    PostgresClockStep,
     InstanceClockStep,
     FilterFlipped,
     PoisonEntry,
@@ -101,7 +102,7 @@ impl Group {
 }
 
 /// Every kind with its name, its group, and true if a smoke run has it: each of these takes a few seconds at most.
-const TABLE: [(Kind, &str, Group, bool); 57] = [
+const TABLE: [(Kind, &str, Group, bool); 58] = [
     (Kind::InstanceKilled, "instance-killed", Group::Processes, true),
     (Kind::InstanceStopped, "instance-stopped", Group::Processes, true),
     (Kind::RollingRestart, "rolling-restart", Group::Processes, true),
@@ -111,7 +112,7 @@ const TABLE: [(Kind, &str, Group, bool); 57] = [
     (Kind::PostgresStopped, "postgres-stopped", Group::Processes, false),
     (Kind::BackendKilled, "backend-killed", Group::Processes, true),
     (Kind::LockHolderStopped, "lock-holder-stopped", Group::Processes, true),
-    (Kind::RecovererStopped, "recoverer-stopped", Group::Processes, false),
+    (Kind::TwoRecoverers, "two-recoverers", Group::Processes, false),
     (Kind::KilledBeforeScript, "killed-before-script", Group::Points, true),
     (Kind::KilledAfterScript, "killed-after-script", Group::Points, true),
     (Kind::KilledBeforeCommit, "killed-before-commit", Group::Points, true),
@@ -156,6 +157,7 @@ const TABLE: [(Kind, &str, Group, bool); 57] = [
     (Kind::OneCode, "one-code", Group::Logic, true),
     (Kind::HourBoundary, "hour-boundary", Group::Logic, true),
     (Kind::ClockStep, "clock-step", Group::Logic, true),
+    (Kind::PostgresClockStep, "postgres-clock-step", Group::Logic, false),
     (Kind::InstanceClockStep, "instance-clock-step", Group::Logic, false),
     (Kind::FilterFlipped, "filter-flipped", Group::Logic, false),
     (Kind::PoisonEntry, "poison-entry", Group::Logic, true),

@@ -11,6 +11,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Error;
+use super::clock::SteppedClock;
 use super::store::Store;
 
 /// A standby finds the log since its base backup.
@@ -30,17 +31,20 @@ pub struct PostgresPair {
     dir: PathBuf,
     pub primary: Server,
     standby: Option<Server>,
+    /// The clock of both, if a fault steps it.
+    pub clock: Option<SteppedClock>,
     /// Servers that were made so far: each has a directory of its own.
     made: u32,
 }
 
 impl PostgresPair {
-    /// Starts both, with the schema of the service.
-    pub async fn start(dir: &Path) -> Result<Self, Error> {
-        let primary = Server::start(dir.join("postgres-1"))?;
+    /// Starts the primary, with the schema of the service.
+    pub async fn start(dir: &Path, is_stepped: bool) -> Result<Self, Error> {
+        let clock = is_stepped.then(|| SteppedClock::new(dir.join("postgres-clock"))).transpose()?;
+        let primary = Server::start(dir.join("postgres-1"), clock.as_ref())?;
         let archive = PgArchive::connect(&primary.url, 2).await.map_err(|error| Error::Failed(error.to_string()))?;
         archive.migrate_up().await.map_err(|error| Error::Failed(error.to_string()))?;
-        Ok(PostgresPair { dir: dir.to_owned(), primary, standby: None, made: 1 })
+        Ok(PostgresPair { dir: dir.to_owned(), primary, standby: None, clock, made: 1 })
     }
 
     /// Starts a standby of the primary unless there is one.
@@ -49,7 +53,9 @@ impl PostgresPair {
             self.made += 1;
             let (url, from) = (self.primary.url.clone(), self.primary.dir.clone());
             let dir = self.dir.join(format!("postgres-{}", self.made));
-            let starting = tokio::task::spawn_blocking(move || Server::start_standby(&url, &from, dir));
+            let clock = self.clock.clone();
+            let start = move || Server::start_standby(&url, &from, dir, clock.as_ref());
+            let starting = tokio::task::spawn_blocking(start);
             self.standby = Some(starting.await.expect("a start does not panic")?);
         }
         Ok(())
@@ -80,13 +86,15 @@ impl PostgresPair {
 }
 
 impl Server {
-    pub fn start(dir: PathBuf) -> Result<Self, Error> {
-        let server = PostgresServer::start_with(&dir, &SETTINGS)?;
+    pub fn start(dir: PathBuf, clock: Option<&SteppedClock>) -> Result<Self, Error> {
+        let environment = clock.map(SteppedClock::environment);
+        let environment: Vec<_> = environment.iter().flatten().map(|(name, value)| (*name, value.as_str())).collect();
+        let server = PostgresServer::start_in(&dir, &SETTINGS, &environment)?;
         Ok(Server { url: server.url(), store: Store::new(server), dir })
     }
 
     /// Copies the data of a running server, and starts a standby with them.
-    fn start_standby(url: &str, from: &Path, dir: PathBuf) -> Result<Self, Error> {
+    fn start_standby(url: &str, from: &Path, dir: PathBuf, clock: Option<&SteppedClock>) -> Result<Self, Error> {
         std::fs::create_dir(&dir)?;
         std::fs::copy(from.join("password"), dir.join("password"))?;
         let data = dir.join("data");
@@ -96,7 +104,7 @@ impl Server {
         let owner = std::fs::metadata(from.join("data"))?;
         run(Command::new("chown").arg("-R").arg(format!("{}:{}", owner.uid(), owner.gid())).arg(&data))?;
         run(Command::new("chmod").arg("711").arg(&dir))?;
-        Server::start(dir)
+        Server::start(dir, clock)
     }
 
     /// Runs a statement without a result.

@@ -47,7 +47,7 @@ impl Provider {
     pub fn new(program: &Path, logs: &Path, dir: &Path) -> Result<Self, Error> {
         Ok(Provider {
             address: SocketAddr::from(([127, 0, 0, 1], free_port()?)),
-            database: Server::start(dir.join("provider"))?,
+            database: Server::start(dir.join("provider"), None)?,
             webhooks: None,
             program: program.to_owned(),
             log: logs.join("provider.log"),

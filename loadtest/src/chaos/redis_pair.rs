@@ -35,7 +35,7 @@ pub struct RedisPair {
 
 impl RedisPair {
     pub async fn start(dir: &Path, is_stepped: bool) -> Result<Self, Error> {
-        let clock = is_stepped.then(|| SteppedClock::new(dir)).transpose()?;
+        let clock = is_stepped.then(|| SteppedClock::new(dir.join("redis-clock"))).transpose()?;
         let start = |name| Server::start(dir.join(name), clock.as_ref());
         let (primary, replica) = (start("redis-1")?, start("redis-2")?);
         let pair = RedisPair { primary, replica, clock };

@@ -38,7 +38,7 @@ impl World {
         // PostgreSQL runs as another user, which must be able to pass.
         std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
         let redis = RedisPair::start(data.path(), plan.kinds.contains(&Kind::ClockStep)).await?;
-        let postgres = PostgresPair::start(data.path()).await?;
+        let postgres = PostgresPair::start(data.path(), plan.kinds.contains(&Kind::PostgresClockStep)).await?;
         let mut world = World {
             instances: Vec::new(),
             redis,
@@ -76,7 +76,7 @@ impl World {
     pub async fn heal(&mut self) -> Result<(), Error> {
         self.instances.iter().for_each(Instance::heal);
         self.provider.heal()?;
-        if let Some(clock) = &self.redis.clock {
+        for clock in [&self.redis.clock, &self.postgres.clock].into_iter().flatten() {
             clock.step(0)?;
         }
         self.redis.primary.store.revive().await?;

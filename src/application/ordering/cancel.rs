@@ -89,7 +89,7 @@ impl Orders {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -107,7 +107,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// Returns the orders, their archive, and an order of Ann as it was read.
-    fn an_order() -> (Orders, Arc<MemoryOrders>, OrderView) {
+    pub(in crate::application::ordering) fn an_order() -> (Orders, Arc<MemoryOrders>, OrderView) {
         let purchase = Purchase {
             code: format!("20261120T09-{:032x}", 7).parse().unwrap(),
             user: "ann".parse().unwrap(),

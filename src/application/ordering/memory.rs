@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus, Version};
@@ -13,7 +14,7 @@ use crate::domain::shared::{OrderId, SaleId};
 use super::findings::{OrderCounts, OrderFindings};
 use super::ports::{End, Holder, Lease, OrderArchive, OrderFilter, Work};
 
-/// Orders without deadlines. Every claim succeeds.
+/// Orders whose deadline passes at the time of Redis. Every claim succeeds.
 #[derive(Debug, Default)]
 pub struct MemoryOrders {
     orders: Mutex<HashMap<OrderId, Order>>,
@@ -37,8 +38,9 @@ impl OrderArchive for MemoryOrders {
         Ok(ids.iter().filter_map(|id| Some((*id, orders.get(id)?.clone()))).collect())
     }
 
-    async fn is_overdue(&self, _: OrderId) -> Result<bool, StoreError> {
-        Ok(false)
+    async fn is_overdue(&self, order: OrderId, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let orders = self.orders_now();
+        Ok(orders.get(&order).and_then(|order| order.deadline).is_some_and(|deadline| deadline <= now))
     }
 
     async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
@@ -63,8 +65,21 @@ impl OrderArchive for MemoryOrders {
         Ok(Some(held.clone()))
     }
 
-    async fn end_overdue(&self, _: Lease, _: OrderStatus, _: &End, _: usize) -> Result<u64, StoreError> {
-        Ok(0)
+    async fn end_overdue(
+        &self,
+        _: Lease,
+        from: OrderStatus,
+        end: &End,
+        now: DateTime<Utc>,
+        max: usize,
+    ) -> Result<u64, StoreError> {
+        let is_overdue =
+            |order: &&Order| order.status == from && order.deadline.is_some_and(|deadline| deadline <= now);
+        let overdue: Vec<Order> = self.orders_now().values().filter(is_overdue).take(max).cloned().collect();
+        for order in &overdue {
+            self.end(order, end, None).await?;
+        }
+        Ok(overdue.len() as u64)
     }
 
     async fn unreturned(&self, _: Lease, _: usize) -> Result<Vec<Order>, StoreError> {

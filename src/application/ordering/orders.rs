@@ -61,9 +61,9 @@ impl Orders {
         }
     }
 
-    /// Returns true if the deadline of an order has passed, by the clock of PostgreSQL.
+    /// Returns true if the deadline of an order has passed.
     pub async fn is_overdue(&self, order: &Order) -> Result<bool, StoreError> {
-        self.archive.is_overdue(order.id).await
+        self.archive.is_overdue(order.id, self.shop.clock.now()).await
     }
 
     /// Returns the present state of the order of a durable purchase; `None` if its sale wants no payment, or the archive

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::application::shared::StoreError;
@@ -63,14 +64,15 @@ pub struct OrderFilter {
     pub limit: usize,
 }
 
-/// The fate of orders, in PostgreSQL. Deadlines are by its clock.
+/// The fate of orders, in PostgreSQL. A deadline has passed if its clock says so and another one does: `now` is the time
+/// of Redis.
 #[async_trait]
 pub trait OrderArchive: Send + Sync {
     /// Reads orders. Those that do not exist are missing in the answer.
     async fn orders(&self, ids: &[OrderId]) -> Result<HashMap<OrderId, Order>, StoreError>;
 
     /// Returns true if the deadline of an order has passed.
-    async fn is_overdue(&self, order: OrderId) -> Result<bool, StoreError>;
+    async fn is_overdue(&self, order: OrderId, now: DateTime<Utc>) -> Result<bool, StoreError>;
 
     /// Lists orders: the newest sale first, and its newest order first.
     async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError>;
@@ -80,7 +82,14 @@ pub trait OrderArchive: Send + Sync {
     async fn end(&self, order: &Order, end: &End, lease: Option<Lease>) -> Result<Option<Order>, StoreError>;
 
     /// Ends up to `max` overdue orders in this state, oldest first, if the lease is still held. Returns their number.
-    async fn end_overdue(&self, lease: Lease, from: OrderStatus, end: &End, max: usize) -> Result<u64, StoreError>;
+    async fn end_overdue(
+        &self,
+        lease: Lease,
+        from: OrderStatus,
+        end: &End,
+        now: DateTime<Utc>,
+        max: usize,
+    ) -> Result<u64, StoreError>;
 
     /// Lists up to `max` orders that ended without payment and whose stock is not returned, oldest end first. There are none
     /// for a lease that is lost.

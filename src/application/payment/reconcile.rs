@@ -42,7 +42,7 @@ impl Payments {
             AttemptState::Refunding => settler.refund(order, attempt).await?,
             // The order ended while the provider was silent.
             _ if order.status.is_final() => settler.cancel_intent(attempt).await?,
-            _ if attempt.closing.is_some() || self.orders.work.is_overdue(order.id).await? => {
+            _ if attempt.closing.is_some() || self.is_overdue(order).await? => {
                 self.end_pending(settler, order, attempt).await?
             }
             _ => settler.ask(attempt).await?,
@@ -53,6 +53,10 @@ impl Payments {
             Err(error) => tracing::warn!(order = %order.id, %error, "a payment is still unknown"),
         }
         Ok(())
+    }
+
+    async fn is_overdue(&self, order: &Order) -> Result<bool, StoreError> {
+        self.orders.work.is_overdue(order.id, self.orders.shop.clock.now()).await
     }
 
     /// Ends an order whose payment is pending: by what the provider says, or without it after a while.

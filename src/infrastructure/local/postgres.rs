@@ -68,9 +68,18 @@ impl PostgresServer {
 
     /// Does the same with more settings, which take precedence, such as `("max_connections", "20")`.
     pub fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Result<PostgresServer, Error> {
+        Self::start_in(dir, settings, &[])
+    }
+
+    /// Does the same with these environment variables.
+    pub fn start_in(
+        dir: &Path,
+        settings: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Result<PostgresServer, Error> {
         let dir = directory::prepare(dir)?;
         directory::let_through(&dir)?;
-        let setup = Setup::new(dir, settings)?;
+        let setup = Setup::new(dir, settings, environment)?;
         if !setup.data.exists() {
             setup.create_data()?;
         }
@@ -130,11 +139,12 @@ struct Setup {
     /// The user that it runs as; `None` is the user of this process.
     account: Option<Account>,
     settings: Vec<String>,
+    environment: Vec<(String, String)>,
     password: String,
 }
 
 impl Setup {
-    fn new(dir: PathBuf, settings: &[(&str, &str)]) -> Result<Setup, Error> {
+    fn new(dir: PathBuf, settings: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Setup, Error> {
         let data = dir.join(DATA);
         let version = fs::read_to_string(data.join("PG_VERSION")).ok();
         let programs = programs::postgres(version.as_deref().map(str::trim))?;
@@ -143,8 +153,9 @@ impl Setup {
             account.check_reach(&dir)?;
         }
         let settings = SETTINGS.iter().chain(settings).map(|(name, value)| format!("{name}={value}")).collect();
+        let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let password = password_of(&dir.join("password"), data.exists(), account.as_ref())?;
-        Ok(Setup { dir, data, programs, account, settings, password })
+        Ok(Setup { dir, data, programs, account, settings, environment, password })
     }
 
     /// Starts it on this port, or on a free one.
@@ -161,6 +172,7 @@ impl Setup {
 
     fn server(&self, port: u16) -> Command {
         let mut command = self.command(&self.programs.postgres, "INT");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("-D").arg(&self.data).arg("-p").arg(port.to_string());
         for setting in &self.settings {
             command.args(["-c", setting]);

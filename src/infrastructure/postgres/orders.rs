@@ -71,14 +71,16 @@ impl OrderArchive for PgArchive {
         rows.into_iter().map(|row| row.into_order().map(|order| (order.id, order))).collect()
     }
 
-    async fn is_overdue(&self, order: OrderId) -> Result<bool, StoreError> {
+    async fn is_overdue(&self, order: OrderId, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let is_overdue = sqlx::query_scalar!(
             r#"SELECT EXISTS (
                    SELECT FROM orders
-                   WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2 AND deadline <= clock_timestamp()
+                   WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2
+                     AND deadline <= clock_timestamp() AND deadline <= $3
                ) AS "is_overdue!""#,
             order.sale.to_string(),
             order.entry.to_i64(),
+            now,
         );
         Statement::OrderIsOverdue.run(is_overdue.fetch_one(&self.pool)).await
     }
@@ -120,7 +122,14 @@ impl OrderArchive for PgArchive {
         ended.map(OrderRow::into_order).transpose()
     }
 
-    async fn end_overdue(&self, lease: Lease, from: OrderStatus, end: &End, max: usize) -> Result<u64, StoreError> {
+    async fn end_overdue(
+        &self,
+        lease: Lease,
+        from: OrderStatus,
+        end: &End,
+        now: DateTime<Utc>,
+        max: usize,
+    ) -> Result<u64, StoreError> {
         let ended = sqlx::query_file!(
             "src/infrastructure/postgres/queries/end_overdue_orders.sql",
             <&str>::from(lease.work),
@@ -129,6 +138,7 @@ impl OrderArchive for PgArchive {
             <&str>::from(end.status),
             <&str>::from(end.reason),
             max as i64,
+            now,
         );
         let ended = Statement::EndOverdueOrders.run(ended.execute(&self.pool)).await?;
         ORDER_TRANSITIONS.of(end.transition(from)).increment(ended.rows_affected());

@@ -10,6 +10,7 @@ mod payments;
 mod points;
 mod postgres;
 mod processes;
+mod recovery;
 mod redis;
 
 use std::rc::Rc;
@@ -103,7 +104,7 @@ pub async fn strike(kind: Kind, scene: &mut Scene<'_>) -> Result<Struck, Error> 
         Kind::PostgresStopped => processes::postgres_stopped(scene).await,
         Kind::BackendKilled => processes::backend_killed(scene).await,
         Kind::LockHolderStopped => processes::lock_holder_stopped(scene).await,
-        Kind::RecovererStopped => processes::recoverer_stopped(scene).await,
+        Kind::TwoRecoverers => recovery::two_recoverers(scene).await,
         Kind::KilledBeforeScript => kills::before_script(scene).await,
         Kind::KilledAfterScript => kills::after_script(scene).await,
         Kind::KilledBeforeCommit => kills::before_commit(scene).await,
@@ -147,7 +148,8 @@ pub async fn strike(kind: Kind, scene: &mut Scene<'_>) -> Result<Struck, Error> 
         Kind::ExpirerStopped => payments::expirer_stopped(scene).await,
         Kind::OneCode => logic::one_code(scene).await,
         Kind::HourBoundary => logic::hour_boundary(scene).await,
-        Kind::ClockStep => clock::step(scene).await,
+        Kind::ClockStep => clock::step_of_redis(scene).await,
+        Kind::PostgresClockStep => clock::step_of_postgres(scene).await,
         Kind::InstanceClockStep => clock::step_of_instance(scene).await,
         Kind::FilterFlipped => filter::flipped(scene).await,
         Kind::PoisonEntry => logic::poison_entry(scene).await,

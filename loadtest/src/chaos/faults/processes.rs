@@ -71,47 +71,31 @@ pub async fn backend_killed(scene: &Scene<'_>) -> Result<Struck, Error> {
     Ok(Struck::now(format!("the backend had pid {pid}")))
 }
 
-/// The others take over while the holder of a lock is stopped. It finds out when it goes on.
+/// Stops the holder of a lock until others have it. It finds out when it goes on.
 pub async fn lock_holder_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
     let holder = "SELECT client_port FROM pg_locks JOIN pg_stat_activity USING (pid)
                   WHERE locktype = 'advisory' AND granted AND application_name = 'flashsale'
                   ORDER BY random() LIMIT 1";
     let port = scene.world.postgres.primary.fetch(holder).await?;
-    stop_holder(scene, port).await
-}
-
-pub async fn recoverer_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    let recoverer = "SELECT client_port FROM pg_locks JOIN pg_stat_activity USING (pid)
-                     WHERE locktype = 'advisory' AND granted AND application_name = 'flashsale'
-                     AND (classid::bigint << 32 | objid::bigint) = hashtextextended('flashsale recovery', 0)";
-    for _ in 0..5 {
-        scene.world.redis.primary.query::<()>(&["FLUSHALL"]).await?;
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < deadline {
-            let found: Vec<i32> = scene.world.postgres.primary.fetch_all(recoverer).await?;
-            if let Some(port) = found.first() {
-                return stop_holder(scene, *port).await;
-            }
-        }
-    }
-    Err(Error::NotFired("no instance was seen recovering".to_owned()))
-}
-
-/// Stops the instance that PostgreSQL sees at this port, until others have its locks.
-async fn stop_holder(scene: &mut Scene<'_>, port: i32) -> Result<Struck, Error> {
     let place = scene.world.instance_at(port);
     let place = place.ok_or_else(|| Error::NotFired(format!("no instance has the port {port}")))?;
     let stopped = Instant::now();
     let proof = stop_instance(scene, place).await?;
+    let taken_over = others_sell(scene, place, stopped).await?;
+    scene.world.instances[place].signal(Signal::CONT)?;
+    Ok(Struck::now(format!("{proof}, the others sold after {:.1} s", taken_over.as_secs_f64())))
+}
+
+/// Waits until the others sell without an instance that is stopped, and until its locks are theirs. Returns the time after
+/// which they sold.
+pub(super) async fn others_sell(scene: &mut Scene<'_>, place: usize, stopped: Instant) -> Result<Duration, Error> {
     if scene.world.instances.len() > 1 {
         sells_again(scene.world, scene.crowd, stopped, &[place]).await?;
     }
-    let taken_over = stopped.elapsed();
-    sleep(HOLDER_STOPPED.saturating_sub(taken_over)).await;
+    let sold_after = stopped.elapsed();
+    sleep(HOLDER_STOPPED.saturating_sub(sold_after)).await;
     sells_again(scene.world, scene.crowd, stopped, &[place]).await?;
-    scene.world.instances[place].signal(Signal::CONT)?;
-    let proof = format!("{proof}, the others sold after {:.1} s", taken_over.as_secs_f64());
-    Ok(Struck::now(proof))
+    Ok(sold_after)
 }
 
 pub(super) async fn stop_instance(scene: &Scene<'_>, place: usize) -> Result<String, Error> {

@@ -1,12 +1,12 @@
--- Ends overdue orders, oldest first, if the lease is still held.
--- $1 work, $2 token, $3 state before, $4 state after, $5 reason, $6 number of orders. Returns a row for each.
+-- Ends overdue orders, oldest first, if the lease is still held. This clock alone may be wrong.
+-- $1 work, $2 token, $3 state before, $4 state after, $5 reason, $6 number of orders, $7 time of Redis. Returns a row for each.
 WITH lease AS (
     -- Locks the row: a claim by another holder waits until this commits.
     SELECT FROM leases WHERE name = $1 AND token = $2 AND until > clock_timestamp() FOR SHARE
 ), overdue AS (
     SELECT sale, ledger_id
     FROM orders
-    WHERE status = $3 AND deadline <= clock_timestamp() AND EXISTS (SELECT FROM lease)
+    WHERE status = $3 AND deadline <= clock_timestamp() AND deadline <= $7 AND EXISTS (SELECT FROM lease)
     ORDER BY deadline LIMIT $6
     FOR UPDATE SKIP LOCKED
 )
