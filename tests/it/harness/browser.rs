@@ -162,6 +162,7 @@ impl Drop for Browser {
 /// Returns the port that a driver has chosen.
 fn port_of(output: &mut Lines<BufReader<ChildStdout>>) -> u16 {
     let mut lines = output.map_while(Result::ok);
-    let port = lines.find_map(|line| Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned()));
+    let port =
+        lines.find_map(|line| Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned()));
     port.expect("chromedriver starts").parse().expect("a port")
 }
