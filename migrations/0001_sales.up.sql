@@ -18,6 +18,8 @@ CREATE TABLE sales (
     units       integer          NOT NULL CHECK (units BETWEEN items AND 1000000),
     -- Every item has at least this stock, so units up to it exist without a look at the item.
     least_stock integer          NOT NULL DEFAULT 1 CHECK (least_stock BETWEEN 1 AND units),
+    -- No item costs less, so an order costs something without a look at its items if this does.
+    least_price numeric(14,2)    NOT NULL DEFAULT 0 CHECK (least_price >= 0),
     created_at  timestamptz      NOT NULL DEFAULT now(),
     -- Set once the sale has ended and all of it is in these tables.
     closed_at   timestamptz,

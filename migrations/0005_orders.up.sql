@@ -29,8 +29,7 @@ CREATE TABLE orders (
     CONSTRAINT orders_return_after_their_end CHECK (returned_at IS NULL OR status IN ('CANCELLED', 'EXPIRED'))
 );
 
-CREATE INDEX orders_by_deadline ON orders (deadline) WHERE deadline IS NOT NULL;
-CREATE INDEX orders_open ON orders (sale) WHERE deadline IS NOT NULL;
+CREATE INDEX orders_open ON orders (sale, deadline) WHERE deadline IS NOT NULL;
 CREATE INDEX orders_unreturned ON orders (finished_at)
     WHERE status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL;
 

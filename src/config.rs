@@ -180,7 +180,11 @@ pub struct HttpConfig {
     #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 0)]
     pub max_connections_per_address: usize,
 
-    /// Requests of a class (purchase, checkout, read, admin, webhook) that are processed at the same time; more are refused with 503
+    /// Streams of events of a listener, besides its connections; lowered at the start if the limit of open files is too low
+    #[arg(long, env = "MAX_STREAMS", default_value_t = 10_000)]
+    pub max_streams: usize,
+
+    /// Requests of a class (purchase, checkout, payment, read, admin, webhook) that are processed at the same time; more are refused with 503
     #[arg(long, env = "MAX_IN_FLIGHT", default_value_t = 10_000)]
     pub max_in_flight: usize,
 
@@ -296,6 +300,7 @@ impl HttpConfig {
         HttpSettings {
             connections: self.max_connections,
             connections_per_address: NonZeroUsize::new(self.max_connections_per_address),
+            streams: self.max_streams,
             in_flight: self.max_in_flight,
             request_timeout: self.request_timeout,
             drain_timeout: self.shutdown_timeout,
@@ -353,7 +358,8 @@ fn payment_window(text: &str) -> Result<PaymentWindow, String> {
     PaymentWindow::try_from(seconds).map_err(|error| error.to_string())
 }
 
-fn whole_seconds(text: &str) -> Result<Duration, String> {
+/// Reads a duration of whole seconds, of a year at most.
+pub fn whole_seconds(text: &str) -> Result<Duration, String> {
     let duration = positive(text)?;
     if duration.subsec_nanos() != 0 {
         return Err("must be whole seconds".to_owned());

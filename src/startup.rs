@@ -126,7 +126,7 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let Service { shop, payments, archive, requests: _ } = self;
         http.check(shop.settings.ack_timeout)?;
-        http.connections = open_files::make_room_for(http.connections);
+        (http.connections, http.streams) = open_files::make_room_for(http.connections, http.streams);
         accept_queue::check(http.connections);
         register_metrics();
         let stop_background = CancellationToken::new();

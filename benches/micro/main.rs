@@ -5,6 +5,7 @@ mod ids;
 mod ledger;
 mod receipt;
 mod request;
+mod token;
 
 fn main() {
     divan::main();

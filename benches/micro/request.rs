@@ -8,7 +8,7 @@ fn checkout(uri: &str, body: String) -> ApiRequest {
     let request = Request::post(uri).header("content-type", "application/json").body(());
     let (head, ()) = request.expect("the request is valid").into_parts();
     let (peer, params) = (std::net::Ipv4Addr::LOCALHOST.into(), Default::default());
-    ApiRequest { peer, params, head, body: body.into(), counted: Default::default() }
+    ApiRequest { peer, user: None, params, head, body: body.into(), counted: Default::default() }
 }
 
 /// Reads a checkout of an item in the query.

@@ -23,6 +23,7 @@ const COULD_NOT_RUN: u8 = 2;
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version, about, max_term_width = 120)]
 #[command(after_help = "`loadtest bench` measures peak throughput: see `loadtest bench --help`; \
+                       `loadtest streams` measures streams of live stock: see `loadtest streams --help`; \
                        `loadtest chaos` breaks the service and its stores: see `loadtest chaos --help`.")]
 pub struct Cli {
     /// Kind of load: realistic-light, realistic, realistic-heavy, realistic-stress or rush

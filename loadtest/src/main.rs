@@ -13,6 +13,7 @@
 //! | `cli`, `run`, `private_service` | the command, one run, and a service started for it |
 //! | `chaos` | another program: real processes under faults, `loadtest chaos` |
 //! | `bench` | another program: peak throughput and its cost, `loadtest bench` |
+//! | `streams` | another program: many streams of live stock during a rush, `loadtest streams` |
 
 mod acknowledgements;
 mod api;
@@ -41,6 +42,7 @@ mod purchase;
 mod recorder;
 mod report;
 mod run;
+mod streams;
 mod verdict;
 mod verify;
 mod visit;
@@ -49,6 +51,7 @@ fn main() -> std::process::ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some(bench::cli::NAME) => bench::cli::run(),
         Some(chaos::cli::NAME) => chaos::cli::run(),
+        Some(streams::cli::NAME) => streams::cli::run(),
         Some(bench::bare_server::NAME) => bench::bare_server::run(),
         _ => cli::run(),
     }

@@ -39,6 +39,8 @@ fn load_test(results: &Path, args: &[&str]) -> Command {
         "PROGRAM",
         "ROWS",
         "CONNECTIONS",
+        "STREAMS",
+        "STALLED",
     ] {
         command.env_remove(name);
     }
@@ -119,6 +121,20 @@ fn a_run_without_purchases_fails() {
     let checks = report["checks"].as_array().expect("checks");
     let count = |result: &str| checks.iter().filter(|check| check["result"] == result).count();
     assert_eq!((count("fail"), count("not_run")), (1, 0), "{printed}");
+}
+
+#[test]
+fn streams_follow_a_sale_until_it_is_sold_out() {
+    let results = tempfile::tempdir().expect("creates a directory");
+    let args = ["streams", "--streams", "50", "--stalled", "10", "--rate", "150", "--items", "50"];
+    let output = load_test(results.path(), &args).output().expect("runs");
+    // A debug build beside other tests may be slower than expected.
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    let json = std::fs::read(results.path().join("latest/streams.json")).expect("reads the results");
+    let json: Value = serde_json::from_slice(&json).expect("parses the results");
+    let (streaming, stalling) = (&json["streaming"], &json["stalling"]);
+    assert_eq!((&streaming["ended"], &stalling["stalled"]), (&50.into(), &10.into()), "{json}");
+    assert!(streaming["events"].as_u64() >= Some(100) && streaming["bytes_most"].as_u64() > Some(0), "{json}");
 }
 
 #[test]

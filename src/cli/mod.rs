@@ -10,6 +10,7 @@ mod provider;
 mod purchase;
 mod sale;
 mod serve;
+mod token;
 mod verify;
 
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
     Order(order::OrderCommand),
     /// Compare Redis with PostgreSQL and check every invariant of all sales; exits 1 if one is broken
     Verify(verify::Verify),
+    /// Print a token of a user, signed with the first of TOKEN_KEYS, to try AUTH=signed
+    Token(token::Token),
     /// Check if a running service is ready; exits 1 if not
     Healthcheck(healthcheck::Healthcheck),
     /// Print the settings in effect, without secrets
@@ -85,6 +88,7 @@ impl Cli {
                 Command::Order(order) => order.run().await,
                 Command::Verify(verify) => verify.run().await,
                 Command::Healthcheck(healthcheck) => healthcheck.run().await,
+                Command::Token(token) => token.run(),
                 Command::Config(config) => config.run(),
             }
         });

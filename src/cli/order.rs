@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use strum::VariantArray;
 
 use crate::application::ordering::ports::OrderFilter;
 use crate::application::ordering::{Canceller, OrderView, Orders};
+use crate::application::payment::Cancellation;
 use crate::config::PaymentConfig;
 use crate::domain::ordering::{Note, Order, OrderStatus};
 use crate::domain::shared::{CheckoutCode, Invalid, OrderId, SaleId};
@@ -55,8 +58,8 @@ struct Cancel {
 
 #[derive(Debug, Args)]
 struct List {
-    /// State: RESERVED, PAYMENT_PENDING, PAID, CANCELLED or EXPIRED
-    #[arg(long)]
+    /// State
+    #[arg(long, value_parser = statuses())]
     status: OrderStatus,
     /// Only orders of this sale
     #[arg(long)]
@@ -81,7 +84,10 @@ impl OrderCommand {
                 let service = connection.open_for(code.sale).await?.paid_through(&payments.settings())?;
                 let order = id_of(&service.payments.orders, code).await?;
                 let canceller = Canceller::Administrator { order };
-                print(&service.payments.cancel(&canceller, Some(&reason)).await?);
+                match service.payments.cancel(&canceller, Some(&reason)).await? {
+                    Cancellation::Done(view) => print(&view),
+                    Cancellation::Pending(view, _) => return Err(not_yet(&view.order)),
+                }
             }
             Action::List(List { status, sale, limit, connection }) => {
                 let orders = connection.open().await?.payments.orders.clone();
@@ -98,6 +104,12 @@ async fn id_of(orders: &Orders, code: CheckoutCode) -> Result<OrderId, Failure> 
     let recorded = orders.shop.archive.purchase_by_code(code).await?;
     let id = recorded.map(|recorded| OrderId { sale: code.sale, entry: recorded.id });
     id.ok_or_else(|| no_order(code))
+}
+
+fn not_yet(order: &Order) -> Failure {
+    let text = "is not cancelled yet: a payment is under way, and the payment provider does not answer or has not \
+                decided. A running service cancels the order, unless it is paid: look at it with flashsale order show";
+    format!("{} {text}", order.id).into()
 }
 
 fn no_order(code: CheckoutCode) -> Failure {
@@ -120,6 +132,10 @@ fn line(order: &Order) -> String {
     }
     line += &order.reason.map(|reason| format!(" reason={reason}")).unwrap_or_default();
     line + &order.note.as_ref().map(|note| format!(" note={:?}", note.as_str())).unwrap_or_default()
+}
+
+fn statuses() -> impl TypedValueParser<Value = OrderStatus> {
+    PossibleValuesParser::new(OrderStatus::VARIANTS.iter().map(<&str>::from)).try_map(|word| word.parse())
 }
 
 fn reason(text: &str) -> Result<Note, String> {

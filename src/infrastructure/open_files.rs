@@ -6,20 +6,23 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// answer, listeners, and logs.
 const OTHER_FILES: u64 = 512;
 
-/// Raises the soft limit of open files to the hard limit. Returns how many of `connections` fit into it, and logs a
-/// warning if these are fewer.
-pub fn make_room_for(connections: usize) -> usize {
-    let Some(limit) = raise() else { return connections };
-    let fitting = fitting(limit, connections);
-    if fitting < connections {
-        tracing::warn!(
-            limit,
-            "MAX_CONNECTIONS is lowered from {connections} to {fitting}: the limit of open files is too low. Raise it to \
-             {} with `ulimit -n` (systemd: LimitNOFILE=, Docker Compose: ulimits), or set MAX_CONNECTIONS={fitting}",
-            connections as u64 + OTHER_FILES,
-        );
+/// Raises the soft limit of open files to the hard limit. Returns how many of `connections` fit into it, and how many of
+/// `streams` besides them, and logs a warning if these are fewer.
+pub fn make_room_for(connections: usize, streams: usize) -> (usize, usize) {
+    let Some(limit) = raise() else { return (connections, streams) };
+    let fitting = fitting(limit, connections + streams);
+    let room = (connections.min(fitting), fitting.saturating_sub(connections));
+    for (setting, wanted, fitting) in [("MAX_CONNECTIONS", connections, room.0), ("MAX_STREAMS", streams, room.1)] {
+        if fitting < wanted {
+            tracing::warn!(
+                limit,
+                "{setting} is lowered from {wanted} to {fitting}: the limit of open files is too low. Raise it to {} with \
+                 `ulimit -n` (systemd: LimitNOFILE=, Docker Compose: ulimits), or set {setting}={fitting}",
+                (connections + streams) as u64 + OTHER_FILES,
+            );
+        }
     }
-    fitting
+    room
 }
 
 /// Returns the limit in effect; `None` if there is none.
@@ -37,9 +40,9 @@ fn raise() -> Option<u64> {
     }
 }
 
-fn fitting(limit: u64, connections: usize) -> usize {
+fn fitting(limit: u64, wanted: usize) -> usize {
     let others = OTHER_FILES.min(limit / 2);
-    connections.min(usize::try_from(limit - others).unwrap_or(usize::MAX))
+    wanted.min(usize::try_from(limit - others).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

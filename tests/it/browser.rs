@@ -245,7 +245,7 @@ async fn axe_finds_nothing_in_any_state() {
     let folder =
         env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/target").to_owned());
     let Ok(axe) = std::fs::read_to_string(Path::new(&folder).join("tools/axe.min.js")) else {
-        return eprintln!("skipped: axe-core is missing (make browser downloads it)");
+        return eprintln!("skipped: axe-core is missing (make browser installs it)");
     };
     let world = World::new().await.with(|world| world.settings.payment_window = PaymentWindow::try_from(600).ok());
     let shop = world.start().await;

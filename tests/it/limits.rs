@@ -3,15 +3,17 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use flashsale::domain::sale::PaymentWindow;
 use flashsale::domain::shared::limits::RECENT_CARTS_MAX;
 use flashsale::infrastructure::http::{HttpSettings, Rate};
+use serde_json::json;
 
 use crate::harness::client::Answer;
 use crate::harness::eventually;
 use crate::harness::service::{Instance, World};
 
 /// A limit of this many requests at once, which grows by only one a second.
-fn at_once(requests: u32) -> Option<Rate> {
+pub fn at_once(requests: u32) -> Option<Rate> {
     Some(Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(requests).expect("a limit") })
 }
 
@@ -42,6 +44,32 @@ async fn a_purchase_counts_for_the_user_of_its_cart() {
     left(&shop.client.delete(&format!("/checkout/{code}/items/3")).await.expect(200));
     let left = left(&shop.client.get("/users/ann/purchases").await.expect(200));
     assert!(left < 750, "{left} left after more than 300 requests");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_routes_of_an_order_count_for_its_user() {
+    let world = World::new().await.with(|world| {
+        world.http.user_rate = at_once(1_000);
+        world.settings.payment_window = PaymentWindow::try_from(600).ok();
+    });
+    let shop = world.start().await;
+    let used = async || 1_000 - left(&shop.client.get("/users/ann/orders").await.expect(200));
+    let code = shop.client.cart("ann", &["1"]).await;
+    shop.client.purchase(&code).await.expect(200);
+    let (path, mut before) = (format!("/orders/{code}"), used().await);
+    for route in ["read", "cancel", "list"] {
+        for _ in 0..100 {
+            let answer = match route {
+                "read" => shop.client.get(&path).await,
+                "cancel" => shop.client.post_json(&format!("{path}/cancel"), json!({ "user_id": "ann" })).await,
+                _ => shop.client.get("/users/ann/orders").await,
+            };
+            left(&answer.expect(200));
+        }
+        let after = used().await;
+        assert!(after > before + 50, "{route}: {before} and then {after}");
+        before = after;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,9 +23,7 @@ const END: &str = include_str!("../../src/infrastructure/postgres/queries/end_or
 const END_OVERDUE: &str = include_str!("../../src/infrastructure/postgres/queries/end_overdue_orders.sql");
 const ARCHIVE_RELEASE: &str = include_str!("../../src/infrastructure/postgres/queries/persist_releases.sql");
 const BEGIN_PAYMENT: &str = include_str!("../../src/infrastructure/postgres/queries/begin_payment.sql");
-const SETTLE: &str = "UPDATE payments SET state = $5";
-const NOTE_EVENT: &str = "INSERT INTO payment_events";
-const COMMIT: &str = "COMMIT";
+const SETTLE: &str = include_str!("../../src/infrastructure/postgres/queries/settle_payment.sql");
 const RELEASE_CANCELLED: &str = "\ncancelled\r";
 const RELEASE_EXPIRED: &str = "\nexpired\r";
 const CREATE_INTENT: &str = "POST /payment_intents HTTP";
@@ -36,8 +34,8 @@ const NOTE_DELIVERY: &str = "SET copies = copies - 1";
 
 /// Statements of the test about the order of a user. The first takes the lease of expiry away until the order is overdue,
 /// so that nobody looks for it before the kill is prepared.
-const HOLD_EXPIRY: &str = "UPDATE leases SET holder = 0, token = token + 1, until = now() + interval '1 hour'
-    WHERE name = 'expiry'";
+const HOLD_EXPIRY: &str = "INSERT INTO leases VALUES ('expiry', 1, 0, now() + interval '1 hour')
+    ON CONFLICT (name) DO UPDATE SET holder = 0, token = leases.token + 1, until = EXCLUDED.until";
 const OVERDUE: &str = "WITH free AS (UPDATE leases SET until = clock_timestamp() WHERE name = 'expiry')
     UPDATE orders SET deadline = clock_timestamp()
     WHERE status = 'RESERVED' AND ledger_id = (SELECT ledger_id FROM purchases WHERE user_id = $1)";
@@ -296,8 +294,7 @@ async fn an_order_is_charged_once_wherever_the_service_or_the_provider_is_killed
             Kill(PAY, Provider, CONFIRM, BEFORE, Victim::Service, "PAID"),
             Kill(PAY, Provider, CONFIRM, AFTER, Victim::Service, "PAID"),
             Kill(PAY, Postgres, SETTLE, BEFORE, Victim::Service, "PAID"),
-            Kill(PAY, Postgres, COMMIT, BEFORE, Victim::Service, "PAID"),
-            Kill(PAY, Postgres, COMMIT, AFTER, Victim::Service, "PAID"),
+            Kill(PAY, Postgres, SETTLE, AFTER, Victim::Service, "PAID"),
             Kill(PAY, PostgresOfProvider, ADD_EVENT, BEFORE, Victim::Provider, "PAID"),
             Kill(PAY, Provider, CONFIRM, AFTER, Victim::Provider, "PAID"),
         ],
@@ -312,9 +309,8 @@ async fn an_event_counts_once_and_late_money_returns_once_wherever_a_process_is_
     survive_all(
         true,
         &[
-            Kill(PAY, Postgres, NOTE_EVENT, BEFORE, Victim::Service, "PAID"),
-            Kill(PAY, Postgres, COMMIT, BEFORE, Victim::Service, "PAID"),
-            Kill(PAY, Postgres, COMMIT, AFTER, Victim::Service, "PAID"),
+            Kill(PAY, Postgres, SETTLE, BEFORE, Victim::Service, "PAID"),
+            Kill(PAY, Postgres, SETTLE, AFTER, Victim::Service, "PAID"),
             Kill(PAY, PostgresOfProvider, NOTE_DELIVERY, BEFORE, Victim::Provider, "PAID"),
             Kill(PayTooLate, Provider, REFUND, BEFORE, Victim::Service, "EXPIRED"),
             Kill(PayTooLate, Provider, REFUND, AFTER, Victim::Service, "EXPIRED"),

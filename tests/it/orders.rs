@@ -93,6 +93,11 @@ async fn a_repeated_purchase_has_the_same_bytes_and_tells_the_present_of_its_ord
     let buy_now = || shop.client.send(key().header("content-type", "application/json"), &body);
     let first = [shop.client.purchase(&code).await.expect(200), buy_now().await.expect(200)];
     for status in ["RESERVED", "CANCELLED"] {
+        let shown = other.client.get(&format!("/purchase/{code}")).await.expect(200);
+        assert_eq!((shown.header("order-status"), &shown.body), (Some(status), &first[0].body));
+        let list = other.client.get("/users/ann/purchases").await.expect(200).json();
+        let listed = list["purchases"].as_array().expect("a list").iter().map(|purchase| &purchase["order_status"]);
+        assert_eq!(listed.collect::<Vec<_>>(), [status; 2]);
         let again = [other.client.purchase(&code).await.expect(200), buy_now().await.expect(200)];
         for (first, again) in first.iter().zip(again) {
             assert_eq!(first.header("order-status"), Some("RESERVED"));
@@ -110,6 +115,10 @@ async fn a_sale_without_a_payment_window_has_no_orders() {
     let (code, receipt) = buy(&shop, "ann", &["1"]).await;
     assert!(receipt.get("pay_by").is_none(), "{receipt}");
     assert_eq!(shop.client.purchase(&code).await.expect(200).header("order-status"), None);
+    assert_eq!(shop.client.get(&format!("/purchase/{code}")).await.expect(200).header("order-status"), None);
+    let list = shop.client.get("/users/ann/purchases").await.expect(200);
+    let listed = String::from_utf8_lossy(&list.body).into_owned();
+    assert!(listed.ends_with("Z\"}]}"), "the list has the same bytes as ever: {listed}");
     shop.client.get(&format!("/orders/{code}")).await.expect_problem(404, "order_not_found");
     cancel(&shop, &code, "ann").await.expect_problem(404, "order_not_found");
     assert_eq!(shop.client.get("/users/ann/orders").await.expect(200).json()["orders"], json!([]));
@@ -337,7 +346,8 @@ async fn commands_show_cancel_and_list_orders() {
     refused(&["order", "show", &unknown], "nothing was bought with this code");
     refused(&["order", "cancel", &unknown, "--reason", "x"], "nothing was bought with this code");
     refused(&["order", "cancel", &code, "--reason", ""], "must have 1 to 500 characters");
-    refused(&["order", "list", "--status", "LOST"], "invalid value 'LOST'");
+    let known = "[possible values: RESERVED, PAYMENT_PENDING, PAID, CANCELLED, EXPIRED]";
+    refused(&["order", "list", "--status", "LOST"], known);
     sqlx::query("UPDATE orders SET status = 'PAID', deadline = NULL, finished_at = now() WHERE status = 'RESERVED'")
         .execute(&world.database)
         .await

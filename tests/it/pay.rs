@@ -1,21 +1,32 @@
 //! The answers to a request to pay, and what an order shows of its payment.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use flashsale::application::ordering::ports::{End, OrderArchive};
-use flashsale::application::payment::ports::{Commit, NewAttempt, OrderChange, PaymentArchive};
+use flashsale::application::payment::ports::{
+    CircuitState, Commit, NewAttempt, OrderChange, PaymentArchive, Provider as Port, ProviderError,
+};
+use flashsale::application::payment::{Paid, PaymentTimes, Payments};
+use flashsale::config::StoreUrls;
 use flashsale::domain::ordering::{Order, OrderReason, OrderStatus, Version};
-use flashsale::domain::payment::{AttemptState, MinorUnits};
+use flashsale::domain::payment::{Attempt, AttemptState, IntentId, IntentState, MinorUnits};
 use flashsale::domain::sale::PaymentWindow;
-use flashsale::domain::shared::{Currency, OrderId};
+use flashsale::domain::shared::limits::{PAYMENT_ATTEMPTS, PAYMENT_MISTAKES};
+use flashsale::domain::shared::{CheckoutCode, Currency, OrderId};
 use flashsale::infrastructure::payment::PaymentSettings;
 use flashsale::infrastructure::postgres::PgArchive;
+use flashsale::startup;
 use serde_json::{Value, json};
 
 use crate::harness::client::Answer;
 use crate::harness::provider::Provider;
 use crate::harness::service::{Instance, World};
 use crate::harness::{eventually, stores};
+
+const LONG: Duration = Duration::from_secs(3_600);
 
 async fn world(payment: PaymentSettings) -> World {
     World::new().await.with(|world| {
@@ -59,6 +70,102 @@ async fn an_order_shows_its_latest_payment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_answer_of_a_pending_payment_shows_whose_it_is() {
+    let provider = provider().await;
+    let world = world(provider.settings()).await;
+    let shop = world.start().await;
+    let (code, _) = buy(&shop, "1").await;
+    let pending = json!({ "status": "PENDING", "method": "pm_slow" });
+    // Nobody tells how the payment ended.
+    for method in ["pm_slow", "pm_ok"] {
+        assert_eq!(pay(&shop, &code, method).await.expect(202).json()["payment"], pending, "{method}");
+    }
+    assert_eq!(order(&shop, &code).await["payment"], pending);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistaken_means_of_payment_have_an_end() {
+    let provider = provider().await;
+    let world = world(provider.settings()).await;
+    let shop = world.start().await;
+    let (code, _) = buy(&shop, "1").await;
+    for _ in 0..PAYMENT_MISTAKES {
+        pay(&shop, &code, "pm_unheard_of").await.expect_problem(400, "invalid_request");
+        assert_eq!(order(&shop, &code).await["attempts_left"], PAYMENT_ATTEMPTS);
+    }
+    for left in (0..PAYMENT_ATTEMPTS).rev() {
+        let declined = pay(&shop, &code, "pm_unheard_of").await.expect_problem(402, "payment_declined");
+        assert_eq!(declined["attempts_left"], left);
+    }
+    let shown = order(&shop, &code).await;
+    assert_eq!((&shown["status"], &shown["reason"]), (&json!("CANCELLED"), &json!("PAYMENT_FAILED")));
+    pay(&shop, &code, "pm_unheard_of").await.expect_problem(409, "order_invalid_state");
+    let attempts = i64::from(PAYMENT_MISTAKES + PAYMENT_ATTEMPTS);
+    assert_eq!(world.count("SELECT count(*) FROM payments").await, attempts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_was_not_sent_is_sent_as_soon_as_requests_are_admitted() {
+    let world = world(PaymentSettings::NONE).await;
+    let shop = world.start().await;
+    let (code, _) = buy(&shop, "1").await;
+    shop.stop().await;
+    sqlx::query("DELETE FROM leases").execute(&world.database).await.expect("the instance has stopped");
+    let urls = StoreUrls { postgres: world.database_url.clone(), redis: world.redis_url.clone(), connections: 4 };
+    let orders = startup::connect(&urls, world.settings.clone()).await.expect("it answers").payments.orders.clone();
+    let archive = Arc::new(PgArchive::connect(&world.database_url, 2).await.expect("PostgreSQL answers"));
+    let times = PaymentTimes { ask_after: LONG, patience: LONG, silence: LONG };
+    let provider = Arc::new(Probed::default());
+    let payments = Payments::new(archive.clone(), archive, provider.clone(), orders, times);
+    let code: CheckoutCode = code.parse().expect("a code");
+    let begun = payments.pay(code, "pm_ok".parse().expect("a method")).await;
+    assert!(matches!(begun, Ok(Paid::Pending(..))), "{begun:?}");
+    provider.admits.store(true, Ordering::Relaxed);
+    payments.reconcile().await.expect("it answers");
+    let (view, _) = payments.by_code(code).await.expect("it answers").expect("it exists");
+    assert_eq!(view.order.status, OrderStatus::Paid);
+}
+
+/// A provider that seemed to admit a request, and admits none while another one is its probe.
+#[derive(Default)]
+struct Probed {
+    admits: AtomicBool,
+}
+
+impl Probed {
+    fn answer(&self, state: IntentState) -> Result<IntentState, ProviderError> {
+        self.admits.load(Ordering::Relaxed).then_some(state).ok_or(ProviderError::Resting)
+    }
+}
+
+#[async_trait]
+impl Port for Probed {
+    fn circuit(&self) -> Option<CircuitState> {
+        Some(CircuitState::HalfOpen)
+    }
+
+    async fn create(&self, _: &Attempt) -> Result<IntentId, ProviderError> {
+        self.answer(IntentState::Unconfirmed).map(|_state| "pi_1".parse().expect("a name"))
+    }
+
+    async fn confirm(&self, _: &IntentId, _: &Attempt) -> Result<IntentState, ProviderError> {
+        self.answer(IntentState::Succeeded)
+    }
+
+    async fn cancel(&self, _: &IntentId, _: &Attempt) -> Result<IntentState, ProviderError> {
+        self.answer(IntentState::Cancelled)
+    }
+
+    async fn refund(&self, _: &IntentId, _: &Attempt) -> Result<(), ProviderError> {
+        self.answer(IntentState::Succeeded).map(|_state| ())
+    }
+
+    async fn get(&self, _: &IntentId) -> Result<IntentState, ProviderError> {
+        self.answer(IntentState::Unconfirmed)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_has_ended_is_not_charged() {
     let provider = provider().await;
     let world = world(provider.settings()).await;
@@ -68,12 +175,14 @@ async fn an_order_that_has_ended_is_not_charged() {
     for _ in 0..2 {
         let refused = pay(&shop, &cancelled, "pm_ok").await.expect_problem(409, "order_invalid_state");
         assert_eq!(refused["order_status"], "CANCELLED");
+        assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("Buy the items again")), "{refused}");
     }
     let (late, _) = buy(&shop, "2").await;
     let overdue = "UPDATE orders SET deadline = now() - interval '1 s' WHERE status = 'RESERVED'";
     sqlx::query(overdue).execute(&world.database).await.expect("the rows are valid");
     for _ in 0..2 {
-        pay(&shop, &late, "pm_ok").await.expect_problem(410, "order_expired");
+        let refused = pay(&shop, &late, "pm_ok").await.expect_problem(410, "order_expired");
+        assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("Buy them again")), "{refused}");
     }
     eventually("it has ended", || async { order(&shop, &late).await["status"] == "EXPIRED" }).await;
     pay(&shop, &late, "pm_ok").await.expect_problem(410, "order_expired");
@@ -99,6 +208,24 @@ async fn a_payment_that_cannot_be_committed_is_unknown_and_is_charged_once() {
     pay(&shop, &code, "pm_ok").await.expect(200);
     let report = provider.api.report().await;
     assert_eq!((&report["charges"], &report["double_charges"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charged_payment_whose_order_keeps_changing_is_unknown_and_not_unchanged() {
+    let provider = provider().await;
+    let world = world(PaymentSettings { ask_after: Duration::from_secs(1), ..provider.settings() }).await;
+    let shop = world.start().await;
+    let (code, _) = buy(&shop, "1").await;
+    let run = async |statement: &'static str| {
+        sqlx::raw_sql(statement).execute(&world.database).await.expect("the statement is valid");
+    };
+    run("CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TRIGGER skip BEFORE UPDATE ON payments FOR EACH ROW WHEN (NEW.state = 'SUCCEEDED') EXECUTE FUNCTION skip()")
+    .await;
+    let unknown = pay(&shop, &code, "pm_ok").await.expect_problem(503, "unavailable");
+    assert_eq!(unknown["outcome"], "unknown", "{unknown}");
+    run("DROP TRIGGER skip ON payments").await;
+    eventually("it is paid", || async { order(&shop, &code).await["status"] == "PAID" }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -432,7 +432,7 @@ async fn a_low_limit_of_open_files_lowers_the_number_of_connections_with_a_warni
     let logged = || std::fs::read_to_string(&log).expect("logs are text");
     let lowered = "MAX_CONNECTIONS is lowered from 10000 to 350";
     eventually("the log contains the warning", async || logged().contains(lowered)).await;
-    eventually("the warning contains the remedy", async || logged().contains("Raise it to 10512 with `ulimit -n`"))
+    eventually("the warning contains the remedy", async || logged().contains("Raise it to 20512 with `ulimit -n`"))
         .await;
     child.kill().expect("the process runs");
     ended(&mut child).await;

@@ -3,8 +3,16 @@
 use std::process::Command;
 use std::time::Duration;
 
+use flashsale::application::payment::ports::{CircuitState, Provider as _, ProviderError};
+use flashsale::domain::payment::{Attempt, AttemptState, MinorUnits};
+use flashsale::domain::shared::Currency;
+use flashsale::infrastructure::payment::{HttpProvider, ProviderKey};
+use futures::future::join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use crate::harness::eventually;
-use crate::harness::provider::Provider;
+use crate::harness::provider::{PROVIDER_KEY, Provider};
 use crate::harness::service::{Instance, World};
 use crate::payments::{becomes, buy, pay, report, world};
 
@@ -71,6 +79,68 @@ async fn the_circuit_opens_while_the_provider_is_away_and_closes_again() {
     pay(&shop, &codes[5], "pm_ok").await;
     becomes(&shop, &codes[5], "PAID").await;
     assert_eq!(report(&provider).await, (6, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_means_of_payment_that_is_never_answered_keeps_nobody_else_from_paying() {
+    let (world, _provider, _) = world(|payment| payment.ask_after = Duration::from_secs(600)).await;
+    let shop = world.start().await;
+    let mut hostile = Vec::new();
+    for item in ["1", "2", "3", "4", "5", "6"] {
+        hostile.push(buy(&shop, "eve", &[item]).await);
+    }
+    for answer in join_all(hostile.iter().map(|code| pay(&shop, code, "pm_timeout_charged"))).await {
+        answer.expect(202);
+    }
+    assert_eq!(value(&shop, CIRCUIT).await, 0.0);
+    let code = buy(&shop, "ann", &["7"]).await;
+    pay(&shop, &code, "pm_ok").await.expect(200);
+}
+
+/// A provider whose every answer is a failure of its own.
+async fn failing() -> HttpProvider {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it has an address"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4_096];
+                let _bytes = stream.read(&mut request).await;
+                let _sent =
+                    stream.write_all(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            });
+        }
+    });
+    let key = ProviderKey::new(PROVIDER_KEY.into()).expect("a key");
+    HttpProvider::new(&url.parse().expect("a URL"), key).expect("it needs no certificates")
+}
+
+#[tokio::test]
+async fn the_circuit_opens_for_requests_that_say_nothing_of_the_buyer_and_hides_no_failure() {
+    let provider = failing().await;
+    let attempt = Attempt {
+        order: "20261120T09-1763632800000-0".parse().expect("an id"),
+        number: 1,
+        intent: None,
+        method: "pm_ok".parse().expect("a method"),
+        amount: MinorUnits(1_990),
+        currency: Currency::EUR,
+        state: AttemptState::Pending,
+        closing: None,
+    };
+    let intent = "pi_1".parse().expect("a name");
+    for _ in 0..4 {
+        let confirmed = provider.confirm(&intent, &attempt).await;
+        assert!(matches!(confirmed, Err(ProviderError::Failed(500))), "{confirmed:?}");
+        assert_eq!(provider.circuit(), Some(CircuitState::Closed));
+    }
+    // The second one fails twice, and its last repetition is not sent.
+    for state in [CircuitState::Closed, CircuitState::Open] {
+        let created = provider.create(&attempt).await;
+        assert!(matches!(created, Err(ProviderError::Failed(500))), "{created:?}");
+        assert_eq!(provider.circuit(), Some(state));
+    }
+    assert!(matches!(provider.create(&attempt).await, Err(ProviderError::Resting)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

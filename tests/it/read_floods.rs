@@ -81,7 +81,7 @@ async fn a_purchase_waits_for_few_of_the_lookups_that_came_before_it() {
             })
         })
         .collect();
-    let purchase = tokio::spawn(async move { store.purchase(epoch, code, false).await.is_err() });
+    let purchase = tokio::spawn(async move { store.purchase(epoch, &code.into(), false).await.is_err() });
     assert!(purchase.await.expect("the task does not panic"));
     let before = answered.load(Ordering::Relaxed);
     assert!(before < LOOKUPS / 4, "{before} lookups were answered before the purchase");

@@ -22,18 +22,22 @@ use flashsale::infrastructure::postgres::PgArchive;
 use flashsale::startup;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::sync::Barrier;
+use tokio::time::timeout;
 
 use crate::harness::provider::{PROVIDER_KEY, Provider, WEBHOOK_SECRET};
 use crate::harness::service::{Instance, World};
-use crate::harness::{eventually, stores};
+use crate::harness::{PATIENCE, eventually, stores};
 
 const LONG: Duration = Duration::from_secs(3_600);
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// A provider that says one thing about every intent, or nothing. Another instance may take over while it is asked.
+/// A provider that says one thing about every intent, or nothing. Another instance may take over while it is asked, and
+/// it may answer only once so many requests have come.
 struct Scripted {
     says: Option<IntentState>,
     taken_over_in: Option<PgPool>,
+    waits_for: Option<Barrier>,
 }
 
 impl Scripted {
@@ -41,6 +45,9 @@ impl Scripted {
         if let Some(database) = &self.taken_over_in {
             let taken = "UPDATE leases SET token = token + 1, holder = 0, until = now() + interval '1 hour'";
             sqlx::query(taken).execute(database).await.expect("the lease is taken");
+        }
+        if let Some(others) = &self.waits_for {
+            others.wait().await;
         }
         self.says.ok_or_else(|| ProviderError::Unknown("silence".into()))
     }
@@ -100,13 +107,13 @@ impl Pending {
     }
 
     /// Looks at the payments once, as the holder of the lease or as an instance that loses it while it asks.
-    async fn reconcile(&self, says: Option<IntentState>, is_taken_over: bool) -> Result<bool, StoreError> {
+    async fn reconcile(&self, says: Option<IntentState>, is_taken_over: bool) -> Result<Duration, StoreError> {
         self.run("DELETE FROM leases").await;
         self.run("UPDATE payments SET look_at = now() - interval '1 s'").await;
         let taken_over_in = is_taken_over.then(|| self.world.database.clone());
         let times = PaymentTimes { patience: LONG, ask_after: LONG, silence: SILENCE };
         let archive = self.archive.clone();
-        let provider = Arc::new(Scripted { says, taken_over_in });
+        let provider = Arc::new(Scripted { says, taken_over_in, waits_for: None });
         Payments::new(archive.clone(), archive, provider, self.orders.clone(), times).reconcile().await
     }
 
@@ -197,6 +204,27 @@ async fn an_instance_whose_work_is_taken_over_while_it_asks_the_provider_writes_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slow_provider_is_asked_about_several_payments_at_once() {
+    const PAYMENTS: usize = 4;
+    let pending = Pending::new().await;
+    let shop = pending.world.start().await;
+    for item in 2..=PAYMENTS {
+        let (_, id) = buy(&shop, "bob", &item.to_string()).await;
+        begin(&pending.archive, id).await;
+    }
+    shop.stop().await;
+    pending.run("DELETE FROM leases").await;
+    pending.run("UPDATE payments SET intent = 'pi_' || ledger_id, look_at = now() - interval '1 s'").await;
+    let waits_for = Some(Barrier::new(PAYMENTS));
+    let provider = Arc::new(Scripted { says: Some(IntentState::Succeeded), taken_over_in: None, waits_for });
+    let times = PaymentTimes { patience: LONG, ask_after: LONG, silence: SILENCE };
+    let archive = pending.archive.clone();
+    let payments = Payments::new(archive.clone(), archive, provider, pending.orders.clone(), times);
+    timeout(PATIENCE, payments.reconcile()).await.expect("it is not asked about one at a time").expect("it settles");
+    assert_eq!(pending.world.count("SELECT count(*) FROM orders WHERE status = 'PAID'").await, PAYMENTS as i64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_write_is_made_under_a_lease_that_is_lost() {
     let pending = Pending::new().await;
     let (archive, order, attempt) = (&pending.archive, &pending.order, &pending.attempt);
@@ -268,9 +296,12 @@ async fn the_words_of_a_cancellation_are_kept_while_its_payment_is_cancelled() {
     let (code, id) = buy(&shop, "ann", "1").await;
     begin(&archive, id).await;
     let cancellation = json!({ "user_id": "ann", "reason": "changed my mind" });
-    let waiting = shop.client.post_json(&format!("/orders/{code}/cancel"), cancellation).await;
-    assert_eq!(waiting.expect_problem(503, "unavailable")["outcome"], "unknown");
-    assert_eq!(order(&shop, &code).await["status"], "PAYMENT_PENDING");
+    let path = format!("/orders/{code}");
+    let waiting = shop.client.post_json(&format!("{path}/cancel"), cancellation).await.expect(202);
+    assert_eq!((waiting.header("location"), waiting.header("retry-after")), (Some(path.as_str()), Some("1")));
+    let (told, shown) = (waiting.json(), order(&shop, &code).await);
+    assert_eq!((&told["status"], &told["payment"]), (&json!("PAYMENT_PENDING"), &shown["payment"]));
+    assert_eq!((&told["payment"]["status"], &shown["status"]), (&json!("PENDING"), &told["status"]));
     shop.stop().await;
 
     let world = world

@@ -181,11 +181,12 @@ impl<'a> Pair<'a> {
     }
 
     async fn purchases(&mut self, purchases: &[(usize, bool)]) -> Result<(), TestCaseError> {
-        let requests: Vec<_> = purchases.iter().map(|(cart, partial)| (self.code(*cart), *partial)).collect();
+        let requests: Vec<_> =
+            purchases.iter().map(|(cart, partial)| (Claim::from(self.code(*cart)), *partial)).collect();
         let store = self.subject.store();
-        let real = join_all(requests.iter().map(|(code, partial)| store.purchase(EPOCH, *code, *partial))).await;
-        for ((code, partial), real) in requests.into_iter().zip(real) {
-            match (decided(real), self.model.purchase(self.now, code, partial)) {
+        let real = join_all(requests.iter().map(|(claim, partial)| store.purchase(EPOCH, claim, *partial))).await;
+        for ((claim, partial), real) in requests.into_iter().zip(real) {
+            match (decided(real), self.model.purchase(self.now, &claim, partial)) {
                 (Ok(real), Ok(expected)) => self.same_purchase(real, expected)?,
                 (real, expected) => prop_assert_eq!(real.err(), expected.err()),
             }

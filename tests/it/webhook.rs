@@ -58,6 +58,12 @@ async fn an_event_counts_once_and_only_with_its_signature() {
     tell_signed(&shop, &real, &real, now - 400).await.expect_problem(400, "invalid_request");
     tell_signed(&shop, &real, &real, now + 400).await.expect_problem(400, "invalid_request");
     shop.client.post_text("/payments/webhook", &real).await.expect_problem(400, "invalid_request");
+    // Nothing is parsed before its signature is checked.
+    for unsigned in ["", "{", "[]", r#"{"id":"evt 1"}"#] {
+        let refused = tell_signed(&shop, unsigned, "another body", now).await.expect_problem(400, "invalid_request");
+        assert_eq!(refused["errors"], json!({ "Payment-Signature": "does not match the body" }), "{unsigned}");
+        tell(&shop, unsigned).await.expect_problem(400, "invalid_request");
+    }
     let large = format!("{real}{}", " ".repeat(64 * 1024));
     tell(&shop, &large).await.expect_problem(413, "body_too_large");
     assert_eq!(order(&shop, &code).await["status"], "PAYMENT_PENDING");

@@ -28,7 +28,7 @@ mod open_loop;
 mod opening;
 mod page;
 mod plan;
-mod processes;
+pub mod processes;
 mod recovery;
 mod redis_server;
 mod reference;

@@ -67,6 +67,10 @@ impl Order {
         for _ in 0..ATTEMPTS {
             match self.ask(&clients(), &request, history).await {
                 Answer::Unknown => sleep(PAUSE).await,
+                Answer::State(state) if state == "PAYMENT_PENDING" => {
+                    self.settled(clients, history).await;
+                    return;
+                }
                 _ => return,
             }
         }

@@ -45,6 +45,19 @@ pub enum CancelError {
     PaymentPending(Box<OrderView>),
     #[error(transparent)]
     Failed(#[from] StoreError),
+    /// Its payment is being cancelled, and the outcome could not be read or committed.
+    #[error("it is not known whether the order was cancelled")]
+    Unknown(#[source] StoreError),
+}
+
+impl CancelError {
+    /// The same after the cancellation of its payment has begun.
+    pub fn after_the_beginning(self) -> Self {
+        match self {
+            CancelError::Failed(error) => CancelError::Unknown(error),
+            other => other,
+        }
+    }
 }
 
 impl Orders {

@@ -8,21 +8,30 @@ use crate::domain::ordering::{OrderEvent, OrderStatus};
 use super::orders::Orders;
 use super::ports::{End, Work};
 
-/// Orders that one statement ends.
-const BATCH: usize = 2_000;
+/// Orders that one statement ends, and the pause after them: others write at the same time.
+const BATCH: usize = 1_000;
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Time for which work is claimed: an instance that stops is replaced after it.
 pub(super) const LEASE_TIME: Duration = Duration::from_secs(5);
 
+/// Longest pause between looks for work. Less than the shortest payment window, so that each deadline is known before it
+/// passes.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 impl Orders {
-    /// Ends overdue orders, if no other instance does. Returns true if there may be more.
-    pub async fn expire(&self) -> Result<bool, StoreError> {
-        let Some(lease) = self.work.claim(Work::Expiry, self.holder, LEASE_TIME).await? else { return Ok(false) };
+    /// Ends overdue orders, if no other instance does. Returns the pause until there may be more.
+    pub async fn expire(&self) -> Result<Duration, StoreError> {
         let from = OrderStatus::Reserved;
-        let Some((status, Some(reason))) = from.after(OrderEvent::Overdue) else { return Ok(false) };
+        let next = self.work.overdue_in(from).await?.unwrap_or(LOOK_EVERY);
+        if !next.is_zero() {
+            return Ok(next.min(LOOK_EVERY));
+        }
+        let Some(lease) = self.work.claim(Work::Expiry, self.holder, LEASE_TIME).await? else { return Ok(LOOK_EVERY) };
+        let Some((status, Some(reason))) = from.after(OrderEvent::Overdue) else { return Ok(LOOK_EVERY) };
         let (end, now) = (End { status, reason, note: None }, self.shop.clock.now());
-        let ended = self.work.end_overdue(lease, from, &end, now, BATCH).await?;
-        Ok(ended == BATCH as u64)
+        self.work.end_overdue(lease, from, &end, now, BATCH).await?;
+        Ok(PAUSE)
     }
 }
 

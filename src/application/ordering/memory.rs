@@ -43,6 +43,11 @@ impl OrderArchive for MemoryOrders {
         Ok(orders.get(&order).and_then(|order| order.deadline).is_some_and(|deadline| deadline <= now))
     }
 
+    async fn overdue_in(&self, from: OrderStatus) -> Result<Option<Duration>, StoreError> {
+        let orders = self.orders_now();
+        Ok(orders.values().any(|order| order.status == from).then_some(Duration::ZERO))
+    }
+
     async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
         let orders = self.orders_now();
         let is_listed =
@@ -80,6 +85,10 @@ impl OrderArchive for MemoryOrders {
             self.end(order, end, None).await?;
         }
         Ok(overdue.len() as u64)
+    }
+
+    async fn has_unreturned(&self) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     async fn unreturned(&self, _: Lease, _: usize) -> Result<Vec<Order>, StoreError> {

@@ -1,5 +1,6 @@
 //! Orders with their purchases.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -10,7 +11,7 @@ use crate::application::sale::purchase::PurchaseOutcome;
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderStatus};
 use crate::domain::sale::Receipt;
-use crate::domain::shared::{CheckoutCode, OrderId, SaleId, UserId};
+use crate::domain::shared::{Claim, OrderId, SaleId, UserId};
 
 use super::findings::OrderCounts;
 use super::ports::{Holder, OrderArchive, OrderFilter};
@@ -43,9 +44,14 @@ impl Orders {
         Orders { archive, work, shop, holder: Holder(rand::random()), counts: ArcSwapOption::empty() }
     }
 
+    /// Returns true if this instance knows no sale that may still have open orders.
+    pub fn is_idle(&self) -> bool {
+        self.shop.sales.all_live().iter().all(|sale| sale.sale().payment_window.is_none())
+    }
+
     /// Returns the order of a checkout code; `None` if nothing was bought with it, or its sale wants no payment.
-    pub async fn by_code(&self, code: CheckoutCode) -> Result<Option<OrderView>, StoreError> {
-        match self.shop.receipt(code).await? {
+    pub async fn by_code(&self, claim: impl Into<Claim>) -> Result<Option<OrderView>, StoreError> {
+        match self.shop.receipt(claim).await? {
             None => Ok(None),
             Some(PurchaseOutcome::Durable { receipt, .. }) if receipt.pay_by.is_none() => Ok(None),
             Some(PurchaseOutcome::Durable { receipt, .. }) => self.with_order(receipt).await.map(Some),
@@ -75,6 +81,17 @@ impl Orders {
         }
         let orders = self.archive.orders(&[receipt.order_id]).await.ok()?;
         orders.get(&receipt.order_id).map(|order| order.status)
+    }
+
+    /// Returns the present states of the orders among these purchases. Without an order, nothing is read.
+    pub async fn statuses_of(&self, receipts: &[Receipt]) -> Result<HashMap<OrderId, OrderStatus>, StoreError> {
+        let ids: Vec<OrderId> =
+            receipts.iter().filter(|receipt| receipt.pay_by.is_some()).map(|receipt| receipt.order_id).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let orders = self.archive.orders(&ids).await?;
+        Ok(orders.into_iter().map(|(id, order)| (id, order.status)).collect())
     }
 
     /// Lists the orders of a user, newest first, after an order of the list.

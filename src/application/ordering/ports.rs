@@ -74,6 +74,9 @@ pub trait OrderArchive: Send + Sync {
     /// Returns true if the deadline of an order has passed.
     async fn is_overdue(&self, order: OrderId, now: DateTime<Utc>) -> Result<bool, StoreError>;
 
+    /// Returns the time until the next order in this state is overdue, which is zero if one is; `None` without one.
+    async fn overdue_in(&self, from: OrderStatus) -> Result<Option<Duration>, StoreError>;
+
     /// Lists orders: the newest sale first, and its newest order first.
     async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError>;
 
@@ -90,6 +93,9 @@ pub trait OrderArchive: Send + Sync {
         now: DateTime<Utc>,
         max: usize,
     ) -> Result<u64, StoreError>;
+
+    /// Returns true if an order ended without payment and its stock is not returned.
+    async fn has_unreturned(&self) -> Result<bool, StoreError>;
 
     /// Lists up to `max` orders that ended without payment and whose stock is not returned, oldest end first. There are none
     /// for a lease that is lost.

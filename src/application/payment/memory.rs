@@ -34,6 +34,10 @@ impl PaymentArchive for NoPayments {
         Ok(())
     }
 
+    async fn hasten(&self, _: &Attempt) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn close(
         &self,
         _: Option<Lease>,
@@ -52,6 +56,10 @@ impl PaymentArchive for NoPayments {
         _: (&Attempt, AttemptState),
     ) -> Result<Commit, StoreError> {
         Ok(Commit::Repeated)
+    }
+
+    async fn due_in(&self) -> Result<Option<Duration>, StoreError> {
+        Ok(None)
     }
 
     async fn take_due(&self, _: Lease, _: Duration, _: usize) -> Result<Vec<(Order, Attempt)>, StoreError> {

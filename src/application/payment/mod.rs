@@ -12,5 +12,6 @@ pub mod ports;
 mod reconcile;
 mod settle;
 
+pub use close::Cancellation;
 pub use pay::{Paid, PayError};
 pub use payments::{PaymentTimes, Payments};

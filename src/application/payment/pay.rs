@@ -5,7 +5,8 @@ use crate::application::ordering::contention::{ATTEMPTS, CONTENDED};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{OrderReason, OrderStatus};
 use crate::domain::payment::{Attempt, IntentState, MinorUnits, PaymentMethod};
-use crate::domain::shared::CheckoutCode;
+use crate::domain::shared::limits::PAYMENT_MISTAKES;
+use crate::domain::shared::{CheckoutCode, Claim};
 use crate::sabotage::{Sabotage, is_on};
 
 use super::payments::Payments;
@@ -16,15 +17,15 @@ use super::ports::{CircuitState, NewAttempt, ProviderError};
 pub enum Paid {
     /// It is paid.
     Paid(OrderView),
-    /// A payment is under way, of this request or of an earlier one.
-    Pending(OrderView),
+    /// This payment is under way, of this request or of an earlier one.
+    Pending(OrderView, Attempt),
 }
 
 /// An order that was not paid.
 #[derive(Debug)]
 pub enum PayError {
     NotFound,
-    /// The provider does not know the means of payment. The order is as before.
+    /// The provider does not know the means of payment. The order is as before; after several times that is a decline.
     UnknownMethod,
     /// The payment was declined. The order may have attempts left.
     Declined(Box<OrderView>),
@@ -33,7 +34,20 @@ pub enum PayError {
     Expired(Box<OrderView>),
     /// The provider is not asked at the moment. Nothing has begun.
     ProviderAway,
+    /// Nothing has begun.
     Failed(StoreError),
+    /// A payment has begun, and its outcome could not be read or committed.
+    Unknown(StoreError),
+}
+
+impl PayError {
+    /// The same after a payment has begun: it may have been charged.
+    fn after_the_beginning(self) -> Self {
+        match self {
+            PayError::Failed(error) => PayError::Unknown(error),
+            other => other,
+        }
+    }
 }
 
 impl From<StoreError> for PayError {
@@ -44,15 +58,15 @@ impl From<StoreError> for PayError {
 
 impl Payments {
     /// Pays the order of a checkout code. Any number of requests, concurrent or later, capture its total once.
-    pub async fn pay(&self, code: CheckoutCode, method: PaymentMethod) -> Result<Paid, PayError> {
+    pub async fn pay(&self, claim: impl Into<Claim>, method: PaymentMethod) -> Result<Paid, PayError> {
+        let claim = claim.into();
         for _ in 0..ATTEMPTS {
-            let view = self.orders.by_code(code).await?.ok_or(PayError::NotFound)?;
-            match view.order.status {
-                OrderStatus::Paid => return Ok(Paid::Paid(view)),
-                OrderStatus::PaymentPending => return Ok(Paid::Pending(view)),
-                OrderStatus::Cancelled => return Err(PayError::Cancelled(Box::new(view))),
-                OrderStatus::Expired => return Err(PayError::Expired(Box::new(view))),
-                OrderStatus::Reserved => {}
+            let view = self.orders.by_code(claim.clone()).await?.ok_or(PayError::NotFound)?;
+            if view.order.status != OrderStatus::Reserved {
+                match self.present(view).await? {
+                    Some(paid) => return Ok(paid),
+                    None => continue,
+                }
             }
             // Nothing has begun yet, so nothing is unknown.
             if matches!(self.provider.circuit(), None | Some(CircuitState::Open)) {
@@ -66,7 +80,7 @@ impl Payments {
                 ask_after: self.times.ask_after,
             };
             if let Some(attempt) = self.archive.begin(&view.order, &new).await? {
-                return self.charge(code, &attempt).await;
+                return self.charge(claim.code, &attempt).await.map_err(PayError::after_the_beginning);
             }
             if self.orders.is_overdue(&view.order).await? {
                 return Err(PayError::Expired(Box::new(view)));
@@ -80,26 +94,42 @@ impl Payments {
         match settler.confirm(attempt).await {
             Ok(found) => settler.settle(attempt.order, attempt.number, found).await?,
             Err(ProviderError::UnknownMethod) => {
-                // It costs no attempt. If the intent cannot be cancelled now, that is done later.
+                // If the intent cannot be cancelled now, that is done later.
                 let _cancelled = settler.cancel_intent(attempt).await?;
-                return Err(PayError::UnknownMethod);
+                if attempt.number <= PAYMENT_MISTAKES {
+                    return Err(PayError::UnknownMethod);
+                }
             }
             Err(_) if is_on(Sabotage::TimeoutAsDecline) => {
                 settler.settle(attempt.order, attempt.number, IntentState::Declined).await?;
             }
+            // Nothing was asked, because the circuit opened or another request is the probe.
+            Err(ProviderError::Resting) => self.archive.hasten(attempt).await?,
             // It stays pending until the provider answers.
             Err(error) => tracing::warn!(order = %attempt.order, %error, "the outcome of a payment is unknown"),
         }
         let view = self.orders.by_code(code).await?.ok_or(PayError::NotFound)?;
-        match view.order.status {
-            OrderStatus::Paid => Ok(Paid::Paid(view)),
-            OrderStatus::PaymentPending => Ok(Paid::Pending(view)),
-            OrderStatus::Reserved => Err(PayError::Declined(Box::new(view))),
-            OrderStatus::Cancelled if view.order.reason == Some(OrderReason::PaymentFailed) => {
+        match (view.order.status, view.order.reason) {
+            (OrderStatus::Reserved, _) | (OrderStatus::Cancelled, Some(OrderReason::PaymentFailed)) => {
                 Err(PayError::Declined(Box::new(view)))
             }
+            _ => self.present(view).await?.ok_or_else(|| CONTENDED.into()),
+        }
+    }
+
+    /// Returns what an order that is not reserved means for a request to pay it; `None` if it changes at this moment.
+    async fn present(&self, view: OrderView) -> Result<Option<Paid>, PayError> {
+        match view.order.status {
+            OrderStatus::Reserved => Ok(None),
+            OrderStatus::Paid => Ok(Some(Paid::Paid(view))),
             OrderStatus::Cancelled => Err(PayError::Cancelled(Box::new(view))),
             OrderStatus::Expired => Err(PayError::Expired(Box::new(view))),
+            OrderStatus::PaymentPending => {
+                // Both are of the same moment.
+                let latest = self.archive.latest(view.order.id).await?;
+                let pending = latest.filter(|(order, _)| order.status == OrderStatus::PaymentPending);
+                Ok(pending.map(|(order, attempt)| Paid::Pending(OrderView { order, ..view }, attempt)))
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::application::ordering::{OrderView, Orders};
 use crate::application::shared::StoreError;
 use crate::domain::payment::Attempt;
-use crate::domain::shared::CheckoutCode;
+use crate::domain::shared::Claim;
 
 use super::ports::{CircuitState, PaymentArchive, Provider};
 
@@ -46,8 +46,8 @@ impl Payments {
     }
 
     /// Returns the order of a checkout code, and the latest attempt to pay it.
-    pub async fn by_code(&self, code: CheckoutCode) -> Result<Option<(OrderView, Option<Attempt>)>, StoreError> {
-        let Some(view) = self.orders.by_code(code).await? else { return Ok(None) };
+    pub async fn by_code(&self, claim: impl Into<Claim>) -> Result<Option<(OrderView, Option<Attempt>)>, StoreError> {
+        let Some(view) = self.orders.by_code(claim).await? else { return Ok(None) };
         Ok(Some(match self.archive.latest(view.order.id).await? {
             // Both are of the same moment.
             Some((order, attempt)) => (OrderView { order, ..view }, Some(attempt)),

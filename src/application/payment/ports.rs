@@ -138,6 +138,9 @@ pub trait PaymentArchive: Send + Sync {
     /// Keeps the name of the intent of an attempt.
     async fn note_intent(&self, lease: Option<Lease>, attempt: &Attempt, intent: &IntentId) -> Result<(), StoreError>;
 
+    /// Makes a pending attempt due to be looked at now.
+    async fn hasten(&self, attempt: &Attempt) -> Result<(), StoreError>;
+
     /// Keeps the event for which the intent of a pending attempt is being cancelled, and the words of the person who
     /// cancels, unless there is one. Returns the attempt with the event that is kept; `None` if the attempt is not pending
     /// any more, or the lease is lost.
@@ -158,6 +161,9 @@ pub trait PaymentArchive: Send + Sync {
         (order, change): (&Order, Option<&OrderChange>),
         (attempt, state): (&Attempt, AttemptState),
     ) -> Result<Commit, StoreError>;
+
+    /// Returns the time until the next attempt is due to be looked at, which is zero if one is; `None` without one.
+    async fn due_in(&self) -> Result<Option<Duration>, StoreError>;
 
     /// Takes up to `max` attempts that are due to be looked at, with their orders, if the lease is still held. They are due
     /// again after `pause`.

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
+
 use crate::application::ordering::ports::{End, Work};
 use crate::application::shared::StoreError;
 use crate::domain::ordering::{Order, OrderEvent};
@@ -13,28 +15,36 @@ use super::payments::Payments;
 use super::ports::{Commit, ProviderError};
 use super::settle::Settler;
 
-/// Attempts that are looked at together.
-const BATCH: usize = 100;
+/// Attempts that are looked at at once: few enough not to be a burden for the provider and for PostgreSQL.
+const BATCH: usize = 16;
 
-/// Time for which the work is claimed: longer than a batch takes.
+/// Time for which the work is claimed. A provider that answers nothing takes at most three of its deadlines of 5 s for a
+/// batch. What takes longer loses the lease, and with it the right to write.
 const LEASE_TIME: Duration = Duration::from_secs(30);
+
+/// Longest pause between looks for attempts that are due.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Pause before an attempt is looked at again.
 const PAUSE: Duration = Duration::from_secs(2);
 
 impl Payments {
-    /// Looks at the attempts that are due, if no other instance does. Returns true if there may be more.
-    pub async fn reconcile(&self) -> Result<bool, StoreError> {
+    /// Looks at the attempts that are due, if no other instance does. Returns the pause until there may be more.
+    pub async fn reconcile(&self) -> Result<Duration, StoreError> {
+        let next = self.work.due_in().await?.unwrap_or(LOOK_EVERY);
+        if !next.is_zero() {
+            return Ok(next.min(LOOK_EVERY));
+        }
         let orders = &self.orders;
         let Some(lease) = orders.work.claim(Work::Reconciliation, orders.holder, LEASE_TIME).await? else {
-            return Ok(false);
+            return Ok(LOOK_EVERY);
         };
         let settler = Settler { archive: &*self.work, provider: &*self.provider, lease: Some(lease) };
         let due = self.work.take_due(lease, PAUSE, BATCH).await?;
-        for (order, attempt) in &due {
-            self.look_at(&settler, order, attempt).await?;
-        }
-        Ok(due.len() == BATCH)
+        let looks = due.iter().map(|(order, attempt)| self.look_at(&settler, order, attempt));
+        // A failure with one attempt does not keep the others from being looked at.
+        join_all(looks).await.into_iter().collect::<Result<(), _>>()?;
+        Ok(if due.len() == BATCH { Duration::ZERO } else { LOOK_EVERY })
     }
 
     async fn look_at(&self, settler: &Settler<'_>, order: &Order, attempt: &Attempt) -> Result<(), StoreError> {

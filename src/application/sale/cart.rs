@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Cart, ItemRef, RemoveRefusal};
-use crate::domain::shared::CheckoutCode;
+use crate::domain::shared::Claim;
 use crate::domain::shared::limits::CROWD;
 
 use super::live_sale::LiveSale;
@@ -20,15 +20,17 @@ pub struct OpenCart {
 
 impl Shop {
     /// Returns the cart of this code; `None` if there is none, or if it has been bought.
-    pub async fn cart(&self, code: CheckoutCode) -> Result<Option<OpenCart>, StoreError> {
+    pub async fn cart(&self, claim: impl Into<Claim>) -> Result<Option<OpenCart>, StoreError> {
+        let claim = claim.into();
+        let code = claim.code;
         let Some(sale) = self.find_sale(code.sale).await? else { return Ok(None) };
         if sale.sale().closed {
             return Ok(None);
         }
         let epoch = self.enter(&sale)?;
         match epoch.check(self.store.find(epoch.number(), code).await)? {
-            Some(Found::Cart(cart)) => Ok(Some(OpenCart { cart, sale })),
-            Some(Found::Purchase(_)) | None => Ok(None),
+            Some(Found::Cart(cart)) if claim.is_of(&cart.user) => Ok(Some(OpenCart { cart, sale })),
+            Some(_) | None => Ok(None),
         }
     }
 
@@ -41,7 +43,9 @@ impl Shop {
     }
 
     /// Takes every unit of an item out of a cart.
-    pub async fn remove(&self, code: CheckoutCode, item: ItemRef) -> Result<OpenCart, DecideError<RemoveRefusal>> {
+    pub async fn remove(&self, claim: impl Into<Claim>, item: ItemRef) -> Result<OpenCart, DecideError<RemoveRefusal>> {
+        let claim = claim.into();
+        let code = claim.code;
         let refused = |refusal| Err(DecideError::Refused(refusal));
         let Some(sale) = self.find_sale(code.sale).await? else { return refused(RemoveRefusal::CheckoutNotFound) };
         if sale.sale().closed {
@@ -53,6 +57,10 @@ impl Shop {
             ItemRef::Id(id) => id.ordinal,
             ItemRef::InCurrentSale(ordinal) => ordinal,
         };
+        // The owner of a code never changes, so the cart may be looked up first.
+        if claim.user.is_some() && self.cart(claim).await?.is_none() {
+            return refused(RemoveRefusal::CheckoutNotFound);
+        }
         let epoch = self.enter(&sale)?;
         let cart = epoch.check(self.store.remove(epoch.number(), code, ordinal).await)?;
         Ok(OpenCart { cart, sale })

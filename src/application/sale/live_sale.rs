@@ -1,7 +1,7 @@
 //! One sale as this instance sees it: its ledger, projected into memory.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
@@ -17,6 +17,7 @@ use super::ports::RecordedPurchase;
 use super::projection::Projection;
 use super::sold_filter::SoldFilter;
 use super::sold_filter_upkeep::SoldFilterUpkeep;
+use super::stock_feed::StockFeed;
 use super::tail::Tail;
 
 /// A sale, its items, and the projections of its ledger: the units left, the sold-item filter, and the confirmations
@@ -28,6 +29,7 @@ pub struct LiveSale {
     pub fence: Fence,
     pub catalog: Arc<Catalog>,
     projection: RwLock<Projection>,
+    pub stock_feed: StockFeed,
     filter: ArcSwap<SoldFilter>,
     filter_upkeep: Mutex<SoldFilterUpkeep>,
     pub confirmations: Confirmations,
@@ -53,6 +55,7 @@ impl LiveSale {
             filter: ArcSwap::from_pointee(filter),
             filter_upkeep: Mutex::new(filter_upkeep),
             projection: RwLock::new(projection),
+            stock_feed: StockFeed::default(),
             confirmations: Confirmations::default(),
             tail: Tail::default(),
             is_followed: AtomicBool::new(false),
@@ -83,6 +86,10 @@ impl LiveSale {
         self.projection.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn projection_mut(&self) -> RwLockWriteGuard<'_, Projection> {
+        self.projection.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Passes entries of the ledger, decided or read in this epoch, on to the writer and the follower.
     pub fn note(&self, epoch: Epoch, entries: Vec<LedgerEntry>) {
         self.confirmations.note(entries.iter().map(|entry| entry.id));
@@ -92,19 +99,26 @@ impl LiveSale {
 
     /// Applies entries that follow the projection.
     pub fn apply(&self, entries: &[LedgerEntry]) {
-        let mut projection = self.projection.write().unwrap_or_else(PoisonError::into_inner);
+        let mut projection = self.projection_mut();
         entries.iter().for_each(|entry| projection.apply(entry));
     }
 
-    /// Replaces the projection with that of another ledger, and rebuilds the filter. Another ledger may say something
-    /// else with the same last id.
+    /// Replaces the projection with that of another ledger, rebuilds the filter, and starts the feed over. Another ledger
+    /// may say something else with the same last id.
     pub fn replace(&self, mut projection: Projection) {
         let mut upkeep = self.filter_upkeep();
         let filter;
         (*upkeep, filter) = SoldFilterUpkeep::new(projection.left(), projection.as_of());
         projection.take_turns();
         self.filter.store(Arc::new(filter.sabotaged()));
-        *self.projection.write().unwrap_or_else(PoisonError::into_inner) = projection;
+        {
+            let mut replaced = self.projection_mut();
+            if replaced.records_changes() {
+                projection.record_changes();
+            }
+            *replaced = projection;
+        }
+        self.stock_feed.start_over();
         self.is_followed.store(true, Ordering::Release);
     }
 
@@ -126,7 +140,7 @@ impl LiveSale {
             return false;
         }
         let (turns, as_of) = {
-            let mut projection = self.projection.write().unwrap_or_else(PoisonError::into_inner);
+            let mut projection = self.projection_mut();
             (projection.take_turns(), projection.as_of())
         };
         self.filter.store(Arc::new(upkeep.next(&filter, &turns, as_of).sabotaged()));

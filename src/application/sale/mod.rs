@@ -35,6 +35,9 @@ pub mod schedule;
 pub mod shop;
 pub mod sold_filter;
 mod sold_filter_upkeep;
+pub mod stock_feed;
+pub mod stock_reader;
+pub mod stock_tick;
 pub mod tail;
 #[cfg(test)]
 mod tests;

@@ -55,9 +55,9 @@ impl LedgerWriter {
 
     /// Archives one batch of entries after the cursor, and wakes the purchases that wait for them.
     ///
-    /// A batch ends before the release of one of its own purchases, whose rows it needs. While a batch commits, the next accumulates. A batch that the archive rejects is written
-    /// entry by entry, so that only entries that are rejected for themselves are affected. Two writers at once are safe:
-    /// the cursor moves only from where it was read.
+    /// A batch ends before the release of one of its own purchases, whose rows it needs. While a batch commits, the next
+    /// accumulates. A batch that the archive rejects is written entry by entry, so that only entries that are rejected for
+    /// themselves are affected. Two writers at once are safe: the cursor moves only from where it was read.
     pub async fn step(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
         let (after, unannounced) = (self.cursor(shop, sale).await?, self.unannounced.take());
         let reading = self.next_entries(shop, sale, after);

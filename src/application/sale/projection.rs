@@ -13,12 +13,23 @@ pub struct Turn {
     pub sold_out: bool,
 }
 
+/// The changes of the units left, since they were last taken.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The items, in order.
+    pub items: Vec<Ordinal>,
+    /// The first entry that changed one.
+    pub first: Option<LedgerId>,
+}
+
 /// The units left of each item, and the codes and requests that bought something, as of a ledger entry.
 #[derive(Debug)]
 pub struct Projection {
     left: Vec<u32>,
     units: u32,
     sold_out: u32,
+    /// Items of which some units are sold and some are left.
+    begun: u32,
     /// The units of the items before each item, and of all items.
     units_before: Vec<u32>,
     /// One bit for each unit. Counts alone would go wrong with a unit that Redis sells twice: PostgreSQL rejects the
@@ -29,6 +40,8 @@ pub struct Projection {
     hasher: RandomState,
     /// The turns since they were last taken.
     turns: Vec<Turn>,
+    /// `None` while nobody wants to know them.
+    changes: Option<Changes>,
     as_of: LedgerId,
     entries: u64,
 }
@@ -50,8 +63,10 @@ impl Projection {
             sold: vec![0; units.div_ceil(u64::BITS) as usize],
             left,
             sold_out: 0,
+            begun: 0,
             bought: HashSet::new(),
             turns: Vec::new(),
+            changes: None,
             hasher: RandomState::new(),
             as_of: LedgerId::ZERO,
             entries: 0,
@@ -78,6 +93,19 @@ impl Projection {
         self.sold_out
     }
 
+    /// Returns the number of items of which some units are sold and some are left.
+    pub fn begun(&self) -> u32 {
+        self.begun
+    }
+
+    /// Returns the items of which some units are sold and some are left, with the units left.
+    pub fn begun_items(&self) -> impl Iterator<Item = (Ordinal, u32)> {
+        let stocks = self.units_before.windows(2).map(|bounds| bounds[1] - bounds[0]);
+        let ordinals = (1..).map_while(|number| Ordinal::try_from(number).ok());
+        let items = ordinals.zip(self.left.iter().copied()).zip(stocks);
+        items.filter(|((_, left), stock)| is_begun(*left, *stock)).map(|(item, _)| item)
+    }
+
     /// Returns true if this request bought something, and once in 2^40 or so if it did not.
     pub fn has_request(&self, user: &UserId, request: &RequestId) -> bool {
         self.bought.contains(&self.hasher.hash_one((user, request)))
@@ -101,6 +129,29 @@ impl Projection {
     /// Takes the turns of items since the last call, in order.
     pub fn take_turns(&mut self) -> Vec<Turn> {
         std::mem::take(&mut self.turns)
+    }
+
+    /// Begins to record changes, if it does not yet.
+    pub fn record_changes(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// Ends to record changes.
+    pub fn forget_changes(&mut self) {
+        self.changes = None;
+    }
+
+    /// Returns true if changes are recorded.
+    pub fn records_changes(&self) -> bool {
+        self.changes.is_some()
+    }
+
+    /// Takes the changes since the last call.
+    pub fn take_changes(&mut self) -> Changes {
+        let mut changes = self.changes.as_mut().map(std::mem::take).unwrap_or_default();
+        changes.items.sort_unstable();
+        changes.items.dedup();
+        changes
     }
 
     /// Applies an entry. One that is known already changes nothing.
@@ -147,8 +198,9 @@ impl Projection {
             return false;
         }
         *word ^= bit;
-        let left = &mut self.left[item];
+        let (left, stock) = (&mut self.left[item], end - before);
         let was_sold_out = *left == 0;
+        self.begun -= u32::from(is_begun(*left, stock));
         if sold {
             *left -= 1;
             self.units -= 1;
@@ -156,13 +208,22 @@ impl Projection {
             *left += 1;
             self.units += 1;
         }
+        self.begun += u32::from(is_begun(*left, stock));
         let is_sold_out = *left == 0;
+        if let Some(changes) = &mut self.changes {
+            changes.items.push(unit.ordinal);
+            changes.first.get_or_insert(self.as_of);
+        }
         if is_sold_out != was_sold_out {
             self.sold_out = if is_sold_out { self.sold_out + 1 } else { self.sold_out - 1 };
             self.turns.push(Turn { item: unit.ordinal, sold_out: is_sold_out });
         }
         true
     }
+}
+
+fn is_begun(left: u32, stock: u32) -> bool {
+    0 < left && left < stock
 }
 
 #[cfg(test)]

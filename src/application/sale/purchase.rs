@@ -6,7 +6,7 @@ use tracing::Instrument;
 
 use crate::application::shared::StoreError;
 use crate::domain::sale::{LedgerEntry, LedgerEvent, PurchaseRefusal, Receipt};
-use crate::domain::shared::{CheckoutCode, Epoch, SaleId};
+use crate::domain::shared::{CheckoutCode, Claim, Epoch, SaleId};
 
 use super::clock::CLOCKS_DIFFER;
 use super::confirmations::Verdict;
@@ -47,7 +47,9 @@ impl From<StoreError> for PurchaseError {
 impl Shop {
     /// Buys the cart of this code: all of it or nothing, or with `partial` the units that are left. Any number of calls
     /// buy once and return the same receipt.
-    pub async fn purchase(&self, code: CheckoutCode, partial: bool) -> Result<PurchaseOutcome, PurchaseError> {
+    pub async fn purchase(&self, claim: impl Into<Claim>, partial: bool) -> Result<PurchaseOutcome, PurchaseError> {
+        let claim = claim.into();
+        let code = claim.code;
         let refused = |refusal| PurchaseError::Refused(code.sale, refusal);
         let sale = self.find_sale(code.sale).await.map_err(or_bought_before)?;
         let sale = sale.ok_or_else(|| refused(PurchaseRefusal::CheckoutNotFound))?;
@@ -58,13 +60,13 @@ impl Shop {
             halt => halt,
         };
         if is_closed || halt.is_some() {
-            return match self.bought_with(&sale, code).await.map_err(or_bought_before)? {
+            return match self.bought_with(&sale, &claim).await.map_err(or_bought_before)? {
                 Some(outcome) => Ok(outcome),
                 None => Err(halt.map_or_else(|| refused(PurchaseRefusal::Ended), PurchaseError::from)),
             };
         }
         let epoch = self.enter(&sale)?;
-        let recorded = match epoch.check(self.store.purchase(epoch.number(), code, partial).await) {
+        let recorded = match epoch.check(self.store.purchase(epoch.number(), &claim, partial).await) {
             Ok(recorded) => recorded,
             Err(DecideError::Refused(PurchaseRefusal::NotStarted))
                 if self.clock.has_surely_started(&sale.sale().window) =>
@@ -77,7 +79,7 @@ impl Shop {
             Err(DecideError::Refused(refusal)) => return Err(refused(refusal)),
             // The queue of purchases is full. Receipts have another one.
             Err(DecideError::Failed(busy @ StoreError::Busy(_))) if sale.projection().has_code(code) => {
-                let bought = self.bought_with(&sale, code).await.map_err(or_bought_before)?;
+                let bought = self.bought_with(&sale, &claim).await.map_err(or_bought_before)?;
                 return bought.ok_or_else(|| busy.into());
             }
             Err(DecideError::Failed(error)) => return Err(error.into()),
@@ -89,9 +91,10 @@ impl Shop {
     }
 
     /// Returns what a code bought, if anything.
-    pub async fn receipt(&self, code: CheckoutCode) -> Result<Option<PurchaseOutcome>, StoreError> {
-        match self.find_sale(code.sale).await? {
-            Some(sale) => self.bought_with(&sale, code).await,
+    pub async fn receipt(&self, claim: impl Into<Claim>) -> Result<Option<PurchaseOutcome>, StoreError> {
+        let claim = claim.into();
+        match self.find_sale(claim.code.sale).await? {
+            Some(sale) => self.bought_with(&sale, &claim).await,
             None => Ok(None),
         }
     }
@@ -160,15 +163,16 @@ impl Shop {
     }
 
     /// Returns what the code bought, if anything, without buying and without waiting.
-    async fn bought_with(&self, sale: &LiveSale, code: CheckoutCode) -> Result<Option<PurchaseOutcome>, StoreError> {
+    async fn bought_with(&self, sale: &LiveSale, claim: &Claim) -> Result<Option<PurchaseOutcome>, StoreError> {
+        let (code, is_theirs) = (claim.code, |recorded: &RecordedPurchase| claim.is_of(&recorded.purchase.user));
         if sale.sale().closed {
-            let recorded = self.bought_in_closed_sale(sale, code).await?;
+            let recorded = self.bought_in_closed_sale(sale, code).await?.filter(is_theirs);
             return recorded.map(|recorded| durable(sale, &recorded)).transpose();
         }
         let epoch = self.enter(sale)?;
         let recorded = match epoch.check(self.store.find(epoch.number(), code).await)? {
-            Some(Found::Purchase(recorded)) => recorded,
-            Some(Found::Cart(_)) | None => return Ok(None),
+            Some(Found::Purchase(recorded)) if is_theirs(&recorded) => recorded,
+            Some(_) | None => return Ok(None),
         };
         let verdict = sale.confirmations.verdict(epoch.number(), recorded.id);
         Ok(match self.by_verdict(sale, verdict, recorded).await? {

@@ -80,6 +80,7 @@ impl SaleRegistry {
         let Some(sale) = self.live(id) else { return };
         sale.update(Sale { closed: true, ..Sale::clone(&sale.sale()) });
         sale.confirmations.close();
+        sale.stock_feed.close();
         self.keep(sale);
         self.live.rcu(|live| {
             let mut live = BTreeMap::clone(live);

@@ -2,17 +2,16 @@
 
 use std::collections::HashMap;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
-
 use crate::application::shared::StoreError;
 use crate::domain::sale::{LedgerEntry, LedgerEvent, Receipt, Release, ReleaseReason, ReleaseRefusal};
 use crate::domain::shared::{LedgerId, OrderId, SaleId};
 
-use super::ports::DecideError;
+use super::fence::CurrentEpoch;
+use super::live_sale::LiveSale;
 use super::shop::Shop;
 
-/// Releases that are under way at once.
-const CONCURRENT: usize = 16;
+/// Releases of one call. Other scripts wait for it.
+const GROUP: usize = 16;
 
 impl Shop {
     /// Frees the units and slots of committed purchases, which keep their receipts. Any number of calls free them once.
@@ -28,22 +27,32 @@ impl Shop {
             releases
                 .extend(reasons.get(&recorded.id).map(|reason| Release::of(recorded.id, &recorded.purchase, *reason)));
         }
-        let live = &live;
-        let releasing = stream::iter(releases).map(|release| async move {
-            match epoch.check(self.store.release(epoch.number(), sale, &release).await) {
-                Ok(id) => {
-                    live.note(epoch.number(), vec![LedgerEntry { id, event: LedgerEvent::Released(release) }]);
-                    Ok(())
-                }
-                Err(DecideError::Refused(ReleaseRefusal::ReleasedBefore(_))) => Ok(()),
+        for group in releases.chunks(GROUP) {
+            self.release_group(&live, epoch, group).await?;
+        }
+        Ok(())
+    }
+
+    async fn release_group(
+        &self,
+        live: &LiveSale,
+        epoch: CurrentEpoch<'_>,
+        group: &[Release],
+    ) -> Result<(), StoreError> {
+        let decided = epoch.check(self.store.release_all(epoch.number(), live.id(), group).await)?;
+        let (mut entries, mut result) = (Vec::with_capacity(group.len()), Ok(()));
+        for (release, released) in group.iter().zip(decided) {
+            match released {
+                Ok(id) => entries.push(LedgerEntry { id, event: LedgerEvent::Released(release.clone()) }),
+                Err(ReleaseRefusal::ReleasedBefore(_)) => {}
                 // PostgreSQL has it, so Redis has lost it.
-                Err(DecideError::Refused(refusal)) => {
-                    Err(StoreError::corrupt(format!("{} was not released: {refusal:?}", release.purchase)))
+                Err(refusal) => {
+                    result = Err(StoreError::corrupt(format!("{} was not released: {refusal:?}", release.purchase)));
                 }
-                Err(DecideError::Failed(error)) => Err(error),
             }
-        });
-        releasing.buffer_unordered(CONCURRENT).try_collect().await
+        }
+        live.note(epoch.number(), entries);
+        result
     }
 
     /// Returns the receipt of an order, from the archive.

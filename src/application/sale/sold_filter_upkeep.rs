@@ -7,9 +7,10 @@ use crate::domain::shared::{LedgerId, Ordinal};
 use super::projection::Turn;
 use super::sold_filter::SoldFilter;
 
-/// Items that became available again before the filter is built from the beginning. Their bits stay set until then, so
-/// each of them is an exception.
+/// Items that became available again before the filter is built from the beginning: this number, or this share of all if
+/// that is more. Their bits stay set until then, so each of them is an exception.
 const RETURNS_MAX: usize = 256;
+const RETURNS_SHARE: usize = 128;
 
 /// A rebuild costs less than adding more than this share of the items one by one.
 const REBUILD_SHARE: usize = 4;
@@ -68,7 +69,9 @@ impl SoldFilterUpkeep {
     pub fn next(&mut self, filter: &SoldFilter, turns: &[Turn], as_of: LedgerId) -> SoldFilter {
         let mut next = SoldFilter { as_of, ..filter.clone() };
         self.returns += turns.iter().filter(|turn| !turn.sold_out).count();
-        if self.returns > RETURNS_MAX || turns.len() > self.sold.len() / REBUILD_SHARE {
+        if self.returns > RETURNS_MAX.max(self.sold.len() / RETURNS_SHARE)
+            || turns.len() > self.sold.len() / REBUILD_SHARE
+        {
             turns.iter().for_each(|turn| self.sold[turn.item.index()] = turn.sold_out);
             (*self, next) = Self::build(std::mem::take(&mut self.sold), as_of);
             return next;

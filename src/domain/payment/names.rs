@@ -4,14 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::domain::shared::Invalid;
-
-/// Characters of a name.
-const CHARS_MAX: usize = 128;
+use crate::domain::shared::limits::ID_CHARS_MAX;
 
 fn checked(text: &str) -> Result<String, Invalid> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
-    if text.is_empty() || text.len() > CHARS_MAX || !is_plain {
-        return Err(Invalid::new(format!("must have 1 to {CHARS_MAX} letters, digits or any of _-.:")));
+    if text.is_empty() || text.len() > ID_CHARS_MAX || !is_plain {
+        return Err(Invalid::new(format!("must have 1 to {ID_CHARS_MAX} letters, digits or any of _-.:")));
     }
     Ok(text.to_owned())
 }
@@ -68,7 +66,7 @@ mod tests {
     #[test]
     fn a_name_is_short_and_plain() {
         assert!("pm_ok".parse::<PaymentMethod>().is_ok());
-        for text in ["", "a b", "a/b", "ä", &"x".repeat(CHARS_MAX + 1)] {
+        for text in ["", "a b", "a/b", "ä", &"x".repeat(ID_CHARS_MAX + 1)] {
             assert!(text.parse::<PaymentMethod>().is_err(), "{text:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! The meaning of what the provider says for an attempt and its order.
 
 use crate::domain::ordering::{Order, OrderEvent, OrderStatus};
-use crate::domain::shared::limits::PAYMENT_ATTEMPTS;
+use crate::domain::shared::limits::{PAYMENT_ATTEMPTS, PAYMENT_MISTAKES};
 
 use super::{Attempt, AttemptState};
 
@@ -42,8 +42,13 @@ impl Settlement {
             (AttemptState::Pending, IntentState::Declined) => {
                 (AttemptState::Declined, is_pending.then(|| after_decline(order, attempt)))
             }
+            // Without a reason to end the order, its means of payment was a mistake.
+            (AttemptState::Pending, IntentState::Cancelled)
+                if attempt.closing.is_none() && attempt.number > PAYMENT_MISTAKES =>
+            {
+                (AttemptState::Declined, is_pending.then(|| after_decline(order, attempt)))
+            }
             (AttemptState::Pending, IntentState::Cancelled) => {
-                // Without a reason to end the order, another attempt may follow.
                 let event = attempt.closing.as_ref().map_or(OrderEvent::Declined, |closing| closing.event);
                 (AttemptState::Cancelled, is_pending.then_some(event))
             }
@@ -138,6 +143,23 @@ mod tests {
                 assert_eq!(Settlement::of(&order(status, 0), &attempt(state, None), IntentState::Succeeded), None);
             }
         }
+    }
+
+    #[test]
+    fn mistakes_cost_nothing_at_first_and_end_the_order_in_the_end() {
+        let mut order = order(OrderStatus::PaymentPending, 0);
+        let mut number = 0;
+        let last = loop {
+            number += 1;
+            let mistake = Attempt { number, ..attempt(AttemptState::Pending, None) };
+            let settlement = Settlement::of(&order, &mistake, IntentState::Cancelled).unwrap();
+            order.declines += u32::from(settlement.attempt == AttemptState::Declined);
+            assert_eq!(order.declines, number.saturating_sub(PAYMENT_MISTAKES));
+            if settlement.event != Some(OrderEvent::Declined) {
+                break settlement;
+            }
+        };
+        assert_eq!((last.event, number), (Some(OrderEvent::LastDeclined), PAYMENT_MISTAKES + PAYMENT_ATTEMPTS));
     }
 
     #[test]

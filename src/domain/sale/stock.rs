@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::domain::shared::limits::CART_UNITS;
-use crate::domain::shared::{CheckoutCode, LedgerId, Ordinal, RequestId, UserId};
+use crate::domain::shared::{CheckoutCode, Claim, LedgerId, Ordinal, RequestId, UserId};
 
 use super::{
     BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Holdings, LedgerEntry, LedgerEvent, Purchase,
@@ -162,18 +162,17 @@ impl Stock {
     /// Decides the purchase of a cart: all of it, or with `partial` the units that are left.
     ///
     /// Sold units leave the cart, so that buying again buys the rest.
-    pub fn purchase(
-        &mut self,
-        now: DateTime<Utc>,
-        code: CheckoutCode,
-        partial: bool,
-    ) -> Result<Decision, PurchaseRefusal> {
+    pub fn purchase(&mut self, now: DateTime<Utc>, claim: &Claim, partial: bool) -> Result<Decision, PurchaseRefusal> {
+        let code = claim.code;
         if let Some(&id) = self.holdings.receipts.get(&code) {
-            return Ok(Decision::Replayed(id));
+            let is_theirs = self.purchases.get(&id).is_none_or(|purchase| claim.is_of(&purchase.user));
+            return if is_theirs { Ok(Decision::Replayed(id)) } else { Err(PurchaseRefusal::CheckoutNotFound) };
         }
         match self.sale.window.status(now) {
             SaleStatus::Ended => return Err(PurchaseRefusal::Ended),
-            _ if !self.carts.contains_key(&code) => return Err(PurchaseRefusal::CheckoutNotFound),
+            _ if !self.carts.get(&code).is_some_and(|cart| claim.is_of(&cart.user)) => {
+                return Err(PurchaseRefusal::CheckoutNotFound);
+            }
             SaleStatus::Scheduled => return Err(PurchaseRefusal::NotStarted),
             SaleStatus::Open => {}
         }

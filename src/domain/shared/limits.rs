@@ -27,6 +27,10 @@ pub const PAYMENT_WINDOW_SECONDS_MAX: u32 = 86_400;
 /// Payments of an order that may be declined. The last one cancels it.
 pub const PAYMENT_ATTEMPTS: u32 = 3;
 
+/// Attempts to pay an order in which a means of payment that the provider does not know costs nothing. Later it counts as
+/// declined, so the attempts of an order have an end.
+pub const PAYMENT_MISTAKES: u32 = 7;
+
 /// Characters of the words of a person who cancels an order.
 pub const NOTE_CHARS_MAX: usize = 500;
 
@@ -58,7 +62,7 @@ pub const TAIL_MAX: usize = 2 * WAITING_PURCHASES_MAX;
 /// instance archived unheard is looked up in PostgreSQL.
 pub const CONFIRMED_MAX: usize = 100_000;
 
-/// Characters of a user id or a request id.
+/// Characters of a user id, a request id, or a name that the payment provider gives.
 pub const ID_CHARS_MAX: usize = 128;
 
 /// Characters of an item's name.

@@ -1,6 +1,7 @@
 //! The shared kernel: money, ids and limits that every context uses.
 
 mod checkout_code;
+mod claim;
 mod epoch;
 mod invalid;
 mod item_id;
@@ -13,6 +14,7 @@ mod text_form;
 mod user;
 
 pub use checkout_code::CheckoutCode;
+pub use claim::Claim;
 pub use epoch::Epoch;
 pub use invalid::Invalid;
 pub use item_id::{ItemId, Ordinal};

@@ -17,6 +17,7 @@ mod recovery;
 mod refusals;
 mod sales;
 mod schedule;
+mod stock_feed;
 mod supervisor;
 mod task_name;
 mod upkeep;

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::application::ordering::Orders;
 
-use super::{AFTER_ERROR, log};
+use super::log;
 
-/// Pause while there is nothing to do.
+/// Pause after an error, and between checks for a sale that wants payment.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Interval between looks for work while no sale wants payment. A sale that has closed may have left a refund, and one
+/// that is not live here yet an order.
+const IDLE_LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Interval between counts, which read the orders of all sales that are not closed.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
@@ -19,16 +23,21 @@ const COUNT_EVERY: Duration = Duration::from_secs(5);
 const FAILURES_MAX: u32 = 8;
 const STEP_ASIDE: Duration = Duration::from_secs(7);
 
+/// Pauses, and goes on while no sale on this instance wants payment: then it asks PostgreSQL nothing for a while.
+pub async fn rest(orders: &Orders, pause: Duration) {
+    let looks_again_at = Instant::now() + IDLE_LOOK_EVERY;
+    sleep(pause).await;
+    while orders.is_idle() && Instant::now() < looks_again_at {
+        sleep(LOOK_EVERY).await;
+    }
+}
+
 pub async fn expire(orders: Arc<Orders>) {
     loop {
         let result = orders.expire().await;
-        let pause = match result {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => LOOK_EVERY,
-            Err(_) => LOOK_EVERY.max(AFTER_ERROR),
-        };
+        let pause = *result.as_ref().unwrap_or(&LOOK_EVERY);
         log(result, "orders that are overdue could not be ended and are retried");
-        sleep(pause).await;
+        rest(&orders, pause).await;
     }
 }
 
@@ -45,13 +54,12 @@ pub async fn return_stock(orders: Arc<Orders>) {
         let result = orders.return_stock().await;
         failures = if result.is_err() { failures + 1 } else { 0 };
         let pause = match result {
-            // The ledger writer has to archive the releases before the next orders are seen.
-            Ok(true) => AFTER_ERROR,
+            Ok(pause) => pause,
             // Another instance may reach a Redis that decides.
             Err(_) if failures.is_multiple_of(FAILURES_MAX) => STEP_ASIDE,
-            Ok(false) | Err(_) => LOOK_EVERY,
+            Err(_) => LOOK_EVERY,
         };
         log(result, "the stock of orders could not be returned and is retried");
-        sleep(pause).await;
+        rest(&orders, pause).await;
     }
 }

@@ -3,22 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
-
 use crate::application::payment::Payments;
 
 use super::log;
+use super::orders::rest;
 
-/// Pause while nothing is due.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Pause after an error.
+const AFTER_ERROR: Duration = Duration::from_millis(500);
 
 pub async fn reconcile(payments: Arc<Payments>) {
     loop {
         let result = payments.reconcile().await;
-        let has_more = matches!(result, Ok(true));
+        let pause = *result.as_ref().unwrap_or(&AFTER_ERROR);
         log(result, "what became of payments could not be found out and is tried again");
-        if !has_more {
-            sleep(LOOK_EVERY).await;
-        }
+        rest(&payments.orders, pause).await;
     }
 }

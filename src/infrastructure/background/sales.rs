@@ -12,7 +12,7 @@ use crate::domain::shared::SaleId;
 
 use super::supervisor::Supervisor;
 use super::task_name::TaskName;
-use super::{LOCK_EVERY, follower, writer};
+use super::{LOCK_EVERY, follower, stock_feed, writer};
 
 pub async fn run(shop: Arc<Shop>, supervisor: Supervisor) {
     // The guards stop the tasks of a sale when it is no longer live, and all of them if this task ends.
@@ -32,6 +32,9 @@ fn start(shop: &Arc<Shop>, sale: &Arc<LiveSale>, supervisor: &Supervisor) -> Dro
     let (its_shop, its_sale) = (shop.clone(), sale.clone());
     let follow = move || follower::run(its_shop.clone(), its_sale.clone());
     supervisor.start_until(stop.clone(), TaskName::Follower, follow);
+    let (its_shop, its_sale) = (shop.clone(), sale.clone());
+    let feed = move || stock_feed::run(its_shop.clone(), its_sale.clone());
+    supervisor.start_until(stop.clone(), TaskName::StockFeed, feed);
     let (its_shop, its_sale) = (shop.clone(), sale.clone());
     let write = move || writer::run(its_shop.clone(), its_sale.clone());
     supervisor.start_until(stop.clone(), TaskName::Writer, write);

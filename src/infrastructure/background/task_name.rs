@@ -26,6 +26,8 @@ pub enum TaskName {
     Sales,
     /// Follows the ledger of one sale.
     Follower,
+    /// Collects the changes of one sale for the readers of its feed.
+    StockFeed,
     /// Archives the ledger and the checkout attempts of one sale.
     Writer,
     /// Audits the sales whose ledger this instance writes.

@@ -28,6 +28,7 @@ pub static API: Api = Api {
         &sale::sale::ENDPOINT,
         &sale::items::ENDPOINT,
         &sale::sold_filter::ENDPOINT,
+        &sale::stock_events::ENDPOINT,
         &sale::item::ENDPOINT,
         &sale::user_purchases::ENDPOINT,
         &identity::session::ENDPOINT,

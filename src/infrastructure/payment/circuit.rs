@@ -12,7 +12,7 @@ const FAILURES_MAX: u32 = 5;
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// The state of the circuit to one provider.
+/// The state of the circuit to one provider. The caller notes no failure that may be due to the request itself.
 #[derive(Debug, Default)]
 pub struct Circuit(Mutex<State>);
 

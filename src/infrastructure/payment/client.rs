@@ -80,19 +80,24 @@ impl HttpProvider {
     }
 
     /// Posts a request, and repeats it at once if the provider fails: the key makes it the same request.
-    async fn post(&self, path: &str, key: String, body: Value) -> Result<Reply, ProviderError> {
-        let mut result = self.send(Method::POST, path, Some(key.clone()), body.to_string()).await;
+    async fn post(&self, operation: Operation, path: &str, key: String, body: Value) -> Result<Reply, ProviderError> {
+        let mut result = self.send(operation, Method::POST, path, Some(key.clone()), body.to_string()).await;
         for _ in 0..REPEATS {
             if !matches!(result, Err(ProviderError::Failed(_))) {
                 break;
             }
-            result = self.send(Method::POST, path, Some(key.clone()), body.to_string()).await;
+            match self.send(operation, Method::POST, path, Some(key.clone()), body.to_string()).await {
+                // Only the repetition was not sent: the request before it may have been carried out.
+                Err(ProviderError::Resting) => break,
+                repeated => result = repeated,
+            }
         }
         result
     }
 
     async fn send(
         &self,
+        operation: Operation,
         method: Method,
         path: &str,
         key: Option<String>,
@@ -112,7 +117,9 @@ impl HttpProvider {
         let result = answered.unwrap_or_else(|_| Err(ProviderError::Unknown("no answer in time".into())));
         // A server error is an answer of something that does not work.
         let has_answered = result.as_ref().is_ok_and(|reply| !reply.status.is_server_error());
-        self.circuit.note(admitted, has_answered, Instant::now());
+        if has_answered || operation.tells_of_provider() {
+            self.circuit.note(admitted, has_answered, Instant::now());
+        }
         match result {
             Ok(reply) if !has_answered => Err(ProviderError::Failed(reply.status.as_u16())),
             result => result,
@@ -168,7 +175,8 @@ impl Provider for HttpProvider {
             "order_id": attempt.order,
         });
         let creating = async {
-            let reply = self.post("/payment_intents", attempt.idempotency_key("create"), body).await?;
+            let reply =
+                self.post(Operation::Create, "/payment_intents", attempt.idempotency_key("create"), body).await?;
             reply.intent()?.id.parse().map_err(unknown)
         };
         Operation::Create.measured(|_| Outcome::Unconfirmed, creating).await
@@ -178,7 +186,7 @@ impl Provider for HttpProvider {
         let (path, body) =
             (format!("/payment_intents/{intent}/confirm"), json!({ "payment_method": attempt.method.as_str() }));
         let confirming = async {
-            let reply = self.post(&path, attempt.idempotency_key("confirm"), body).await?;
+            let reply = self.post(Operation::Confirm, &path, attempt.idempotency_key("confirm"), body).await?;
             match reply.status {
                 StatusCode::BAD_REQUEST => Err(ProviderError::UnknownMethod),
                 _ => reply.state(),
@@ -189,14 +197,15 @@ impl Provider for HttpProvider {
 
     async fn cancel(&self, intent: &IntentId, attempt: &Attempt) -> Result<IntentState, ProviderError> {
         let path = format!("/payment_intents/{intent}/cancel");
-        let cancelling = async { self.post(&path, attempt.idempotency_key("cancel"), json!({})).await?.state() };
+        let key = attempt.idempotency_key("cancel");
+        let cancelling = async { self.post(Operation::Cancel, &path, key, json!({})).await?.state() };
         Operation::Cancel.measured(Outcome::of_state, cancelling).await
     }
 
     async fn refund(&self, intent: &IntentId, attempt: &Attempt) -> Result<(), ProviderError> {
         let body = json!({ "payment_intent": intent.as_str() });
         let refunding = async {
-            let reply = self.post("/refunds", attempt.idempotency_key("refund"), body).await?;
+            let reply = self.post(Operation::Refund, "/refunds", attempt.idempotency_key("refund"), body).await?;
             match reply.status.is_success() {
                 true => Ok(()),
                 false => Err(ProviderError::Unknown(format!("the refund was answered {}", reply.status))),
@@ -207,7 +216,7 @@ impl Provider for HttpProvider {
 
     async fn get(&self, intent: &IntentId) -> Result<IntentState, ProviderError> {
         let path = format!("/payment_intents/{intent}");
-        let getting = async { self.send(Method::GET, &path, None, String::new()).await?.state() };
+        let getting = async { self.send(Operation::Get, Method::GET, &path, None, String::new()).await?.state() };
         Operation::Get.measured(Outcome::of_state, getting).await
     }
 }

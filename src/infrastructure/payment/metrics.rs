@@ -72,6 +72,12 @@ impl Outcome {
 }
 
 impl Operation {
+    /// Returns true if a failure tells that the provider is away. A confirmation may fail because of its means of payment,
+    /// and nobody may keep others from paying with a means that always fails.
+    pub fn tells_of_provider(self) -> bool {
+        self != Operation::Confirm
+    }
+
     /// Measures this operation. `outcome` tells the outcome of a success.
     pub async fn measured<T>(
         self,

@@ -59,11 +59,14 @@ impl OrderArchive for PgArchive {
             ids.iter().map(|id| (id.sale.to_string(), id.entry.to_i64())).unzip();
         let rows = sqlx::query_as!(
             OrderRow,
-            "SELECT sales.id AS sale, orders.ledger_id, version, status, pay_by, deadline, reason, note, declines,
+            // The limit keeps it from reading all orders: statistics about an open sale are stale.
+            "SELECT sales.id AS sale, found.ledger_id, version, status, pay_by, deadline, reason, note, declines,
                     returned_at
              FROM unnest($1::text[], $2::bigint[]) AS wanted (sale, ledger_id)
              JOIN sales ON sales.id = wanted.sale
-             JOIN orders ON orders.sale = sales.key AND orders.ledger_id = wanted.ledger_id",
+             CROSS JOIN LATERAL (
+                 SELECT * FROM orders WHERE sale = sales.key AND ledger_id = wanted.ledger_id LIMIT 1
+             ) AS found",
             &sales,
             &ledger_ids,
         );
@@ -83,6 +86,22 @@ impl OrderArchive for PgArchive {
             now,
         );
         Statement::OrderIsOverdue.run(is_overdue.fetch_one(&self.pool)).await
+    }
+
+    async fn overdue_in(&self, from: OrderStatus) -> Result<Option<Duration>, StoreError> {
+        let seconds = sqlx::query_scalar!(
+            "SELECT extract(epoch FROM min(next.deadline) - clock_timestamp())::float8
+             FROM sales
+             CROSS JOIN LATERAL (
+                 SELECT deadline FROM orders
+                 WHERE sale = sales.key AND deadline IS NOT NULL AND status = $1
+                 ORDER BY deadline LIMIT 1
+             ) AS next
+             WHERE closed_at IS NULL AND payment_window IS NOT NULL",
+            <&str>::from(from),
+        );
+        let seconds = Statement::OrdersOverdueIn.run(seconds.fetch_one(&self.pool)).await?;
+        seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0))).transpose().map_err(StoreError::corrupt)
     }
 
     async fn list(&self, filter: OrderFilter) -> Result<Vec<Order>, StoreError> {
@@ -161,10 +180,24 @@ impl OrderArchive for PgArchive {
         rows.into_iter().map(OrderRow::into_order).collect()
     }
 
+    async fn has_unreturned(&self) -> Result<bool, StoreError> {
+        let has_unreturned = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                   SELECT FROM orders WHERE status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL
+               ) AS "has_unreturned!""#,
+        );
+        Statement::HasUnreturnedOrders.run(has_unreturned.fetch_one(&self.pool)).await
+    }
+
     async fn count(&self, late: Duration) -> Result<OrderCounts, StoreError> {
         let counts = sqlx::query!(
-            r#"SELECT status, count(*) AS "orders!" FROM orders JOIN sales ON sales.key = sale
-               WHERE closed_at IS NULL GROUP BY status"#,
+            // Sale by sale: the orders of closed sales are not read.
+            r#"SELECT status AS "status!", sum(of_sale.orders)::bigint AS "orders!"
+               FROM sales
+               CROSS JOIN LATERAL (
+                   SELECT status, count(*) AS orders FROM orders WHERE sale = sales.key GROUP BY status
+               ) AS of_sale
+               WHERE closed_at IS NULL AND payment_window IS NOT NULL GROUP BY status"#,
         );
         let mut by_status = HashMap::new();
         for row in Statement::CountOrders.run(counts.fetch_all(&self.bulk)).await? {
@@ -172,7 +205,8 @@ impl OrderArchive for PgArchive {
             by_status.insert(status, u64::try_from(row.orders).map_err(StoreError::corrupt)?);
         }
         let late = sqlx::query!(
-            r#"SELECT (SELECT count(*) FROM orders WHERE deadline < clock_timestamp() - make_interval(secs => $1))
+            r#"SELECT (SELECT count(*) FROM sales JOIN orders ON sale = key
+                       WHERE closed_at IS NULL AND deadline < statement_timestamp() - make_interval(secs => $1))
                           AS "overdue!",
                       (SELECT greatest(extract(epoch FROM clock_timestamp() - min(finished_at)), 0)::float8 FROM orders
                        WHERE status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL) AS "return_lag!",

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, Postgres, Transaction};
 
 use crate::application::ordering::ports::Lease;
 use crate::application::payment::ports::{Commit, NewAttempt, OrderChange, PaymentArchive};
@@ -14,7 +13,6 @@ use crate::domain::payment::{Attempt, AttemptState, Closing, EventId, IntentId, 
 use crate::domain::shared::OrderId;
 
 use super::connection::PgArchive;
-use super::errors::store_error;
 use super::metrics::{ORDER_TRANSITIONS, ORDER_TRANSITIONS_REFUSED};
 use super::orders::{OrderRow, note};
 use super::statement::Statement;
@@ -173,6 +171,17 @@ impl PaymentArchive for PgArchive {
         Statement::NoteIntent.run(noted.execute(&self.pool)).await.map(|_done| ())
     }
 
+    async fn hasten(&self, attempt: &Attempt) -> Result<(), StoreError> {
+        let hastened = sqlx::query!(
+            "UPDATE payments SET look_at = clock_timestamp()
+             WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2 AND attempt = $3 AND state = 'PENDING'",
+            attempt.order.sale.to_string(),
+            attempt.order.entry.to_i64(),
+            attempt.number as i16,
+        );
+        Statement::HastenPayment.run(hastened.execute(&self.pool)).await.map(|_done| ())
+    }
+
     async fn close(
         &self,
         lease: Option<Lease>,
@@ -202,17 +211,45 @@ impl PaymentArchive for PgArchive {
         (order, change): (&Order, Option<&OrderChange>),
         (attempt, state): (&Attempt, AttemptState),
     ) -> Result<Commit, StoreError> {
-        let mut lease = self.pool.lease().await.map_err(store_error)?;
-        let mut transaction = Statement::Begin.run(lease.begin()).await?;
-        if let Some(held) = held {
-            hold(&mut transaction, held).await?;
+        let transition = change.map(|change| change.transition(order.status));
+        let settled = sqlx::query_file!(
+            "src/infrastructure/postgres/queries/settle_payment.sql",
+            attempt.order.sale.to_string(),
+            attempt.order.entry.to_i64(),
+            attempt.number as i16,
+            <&str>::from(attempt.state),
+            <&str>::from(state),
+            transition.map(|_| order.version.0 as i32),
+            <&str>::from(order.status),
+            transition.map(|transition| <&str>::from(transition.to)),
+            transition.and_then(|transition| transition.reason).map(<&str>::from),
+            change.and_then(OrderChange::note).map(Note::as_str),
+            i16::from(state == AttemptState::Declined),
+            told.map(EventId::as_str),
+            held.map(|lease| <&str>::from(lease.work)),
+            held.map(|lease| lease.token),
+        );
+        let settled = Statement::SettlePayment.run(settled.fetch_one(&self.pool)).await?;
+        match (settled.is_settled, transition) {
+            (true, Some(transition)) => ORDER_TRANSITIONS.of(transition).increment(1),
+            (false, Some(_)) if settled.is_held && !settled.is_repeated => ORDER_TRANSITIONS_REFUSED.increment(1),
+            (_, _) => {}
         }
-        let commit = settle_in(&mut transaction, told, (order, change), (attempt, state)).await?;
-        match commit {
-            Commit::Done => Statement::Commit.run(transaction.commit()).await?,
-            Commit::Repeated | Commit::Moved => drop(transaction),
+        match settled {
+            _ if !settled.is_held => Err(LEASE_LOST),
+            _ if settled.is_repeated => Ok(Commit::Repeated),
+            _ if settled.is_settled => Ok(Commit::Done),
+            _ => Ok(Commit::Moved),
         }
-        lease.end(Ok(commit)).map_err(store_error)
+    }
+
+    async fn due_in(&self) -> Result<Option<Duration>, StoreError> {
+        let seconds = sqlx::query_scalar!(
+            "SELECT extract(epoch FROM min(look_at) - clock_timestamp())::float8
+             FROM payments WHERE state IN ('PENDING', 'REFUNDING')",
+        );
+        let seconds = Statement::PaymentsDueIn.run(seconds.fetch_one(&self.pool)).await?;
+        seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0))).transpose().map_err(StoreError::corrupt)
     }
 
     async fn take_due(&self, lease: Lease, pause: Duration, max: usize) -> Result<Vec<(Order, Attempt)>, StoreError> {
@@ -227,65 +264,4 @@ impl PaymentArchive for PgArchive {
         let rows = Statement::TakeDuePayments.run(rows.fetch_all(&self.pool)).await?;
         rows.into_iter().map(PaymentRow::parse).collect()
     }
-}
-
-/// Keeps the lease of some work until the transaction ends: a claim by another holder waits. Fails if it is lost.
-async fn hold(transaction: &mut Transaction<'_, Postgres>, lease: Lease) -> Result<(), StoreError> {
-    let held = sqlx::query!(
-        "SELECT token FROM leases WHERE name = $1 AND token = $2 AND until > clock_timestamp() FOR SHARE",
-        <&str>::from(lease.work),
-        lease.token,
-    );
-    let held = Statement::SettlePayment.run(held.fetch_optional(&mut **transaction)).await?;
-    held.map(|_row| ()).ok_or(LEASE_LOST)
-}
-
-async fn settle_in(
-    transaction: &mut Transaction<'_, Postgres>,
-    told: Option<&EventId>,
-    (order, change): (&Order, Option<&OrderChange>),
-    (attempt, state): (&Attempt, AttemptState),
-) -> Result<Commit, StoreError> {
-    if let Some(event) = told {
-        let told = sqlx::query!("INSERT INTO payment_events (id) VALUES ($1) ON CONFLICT DO NOTHING", event.as_str());
-        if Statement::SettlePayment.run(told.execute(&mut **transaction)).await?.rows_affected() == 0 {
-            return Ok(Commit::Repeated);
-        }
-    }
-    let settled = sqlx::query!(
-        "UPDATE payments SET state = $5, settled_at = clock_timestamp(), look_at = clock_timestamp()
-         WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2 AND attempt = $3 AND state = $4",
-        attempt.order.sale.to_string(),
-        attempt.order.entry.to_i64(),
-        attempt.number as i16,
-        <&str>::from(attempt.state),
-        <&str>::from(state),
-    );
-    if Statement::SettlePayment.run(settled.execute(&mut **transaction)).await?.rows_affected() == 0 {
-        return Ok(Commit::Moved);
-    }
-    let Some(change) = change else { return Ok(Commit::Done) };
-    let Transition { to, reason, .. } = change.transition(order.status);
-    let is_declined = state == AttemptState::Declined;
-    let changed = sqlx::query!(
-        "UPDATE orders
-         SET status = $5, version = version + 1, reason = $6, note = $8, declines = declines + $7,
-             deadline = CASE WHEN $5 = 'RESERVED' THEN pay_by END,
-             finished_at = CASE WHEN $5 = 'RESERVED' THEN NULL ELSE clock_timestamp() END
-         WHERE sale = (SELECT key FROM sales WHERE id = $1) AND ledger_id = $2 AND version = $3 AND status = $4",
-        order.id.sale.to_string(),
-        order.id.entry.to_i64(),
-        order.version.0 as i32,
-        <&str>::from(order.status),
-        <&str>::from(to),
-        reason.map(<&str>::from),
-        i16::from(is_declined),
-        change.note().map(Note::as_str),
-    );
-    if Statement::SettlePayment.run(changed.execute(&mut **transaction)).await?.rows_affected() == 0 {
-        ORDER_TRANSITIONS_REFUSED.increment(1);
-        return Ok(Commit::Moved);
-    }
-    ORDER_TRANSITIONS.of(change.transition(order.status)).increment(1);
-    Ok(Commit::Done)
 }

@@ -77,6 +77,7 @@ impl SaleArchive for PgArchive {
             sale.units as i32,
             catalog.iter().map(|(_, item)| item.stock()).min().unwrap_or(1) as i32,
             sale.payment_window.map(|window| window.seconds() as i32),
+            catalog.iter().map(|(_, item)| item.price().amount()).min().unwrap_or_default(),
         );
         let key = Statement::CreateSale.run(key.fetch_optional(&mut *transaction)).await?;
         let Some(key) = key else { return Ok(false) };
@@ -156,8 +157,11 @@ impl SaleArchive for PgArchive {
         let is_open = sqlx::query_scalar!(
             r#"SELECT EXISTS (
                    SELECT FROM orders
+                   WHERE sale = (SELECT key FROM sales WHERE id = $1) AND deadline IS NOT NULL
+               ) OR EXISTS (
+                   SELECT FROM orders
                    WHERE sale = (SELECT key FROM sales WHERE id = $1)
-                     AND (deadline IS NOT NULL OR (status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL))
+                     AND status IN ('CANCELLED', 'EXPIRED') AND returned_at IS NULL
                ) AS "is_open!""#,
             id.to_string(),
         );

@@ -55,6 +55,8 @@ pub enum Statement {
     AddRefusals,
     Orders,
     OrderIsOverdue,
+    OrdersOverdueIn,
+    HasUnreturnedOrders,
     ListOrders,
     EndOrder,
     EndOverdueOrders,
@@ -66,8 +68,10 @@ pub enum Statement {
     BeginPayment,
     Payment,
     NoteIntent,
+    HastenPayment,
     ClosePayment,
     SettlePayment,
+    PaymentsDueIn,
     TakeDuePayments,
 }
 

@@ -4,16 +4,17 @@
 
 use async_trait::async_trait;
 
-use crate::application::sale::ports::{DecideError, Decider, Found, RecordedPurchase};
+use crate::application::sale::ports::{DecideError, Decider, Found, RecordedPurchase, Released};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{
     BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Item, PurchaseRefusal, Release, ReleaseRefusal,
     RemoveRefusal,
 };
-use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Claim, Epoch, Ordinal, RequestId, SaleId, UserId};
 
 use super::connection::RedisStore;
 use super::groups::Call;
+use super::reply::Reply;
 use super::scripts::ScriptName;
 use super::text::{parse_lines, parse_ordinals, print_stocked_lines, release_words};
 
@@ -67,14 +68,21 @@ impl Decider for RedisStore {
     async fn purchase(
         &self,
         epoch: Epoch,
-        code: CheckoutCode,
+        claim: &Claim,
         partial: bool,
     ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
-        let args = vec![code.to_string(), u8::from(partial).to_string()];
-        let reply = self.decide(Call { epoch, sale: code.sale, script: ScriptName::Purchase }, args).await?;
+        let user = claim.user.as_ref().map(UserId::to_string).unwrap_or_default();
+        let args = vec![claim.code.to_string(), u8::from(partial).to_string(), user];
+        let reply = self.decide(Call { epoch, sale: claim.code.sale, script: ScriptName::Purchase }, args).await?;
         let ordinals = |text: &str| Some(parse_lines(text)?.iter().map(|line| line.ordinal).collect());
         let refusal = match reply.tag() {
-            "SOLD" => return Ok(reply.purchase()?),
+            "SOLD" => {
+                let recorded = reply.purchase()?;
+                if claim.is_of(&recorded.purchase.user) {
+                    return Ok(recorded);
+                }
+                PurchaseRefusal::CheckoutNotFound
+            }
             "NOT_FOUND" => PurchaseRefusal::CheckoutNotFound,
             "CART_EMPTY" => PurchaseRefusal::CartEmpty,
             "NOT_STARTED" => PurchaseRefusal::NotStarted,
@@ -141,23 +149,25 @@ impl Decider for RedisStore {
         }
     }
 
-    async fn release(
-        &self,
-        epoch: Epoch,
-        sale: SaleId,
-        release: &Release,
-    ) -> Result<LedgerId, DecideError<ReleaseRefusal>> {
-        let args = release_words(release);
+    async fn release_all(&self, epoch: Epoch, sale: SaleId, releases: &[Release]) -> Result<Vec<Released>, StoreError> {
+        let words: Vec<[String; 4]> = releases.iter().map(release_words).collect();
         let call = Call { epoch, sale, script: ScriptName::Release };
-        let reply = self.run(&self.control, call, &args.each_ref().map(String::as_str)).await?;
-        let id = || reply.parsed(0, |id| id.parse().ok());
-        let refusal = match reply.tag() {
-            "RELEASED" => return Ok(id()?),
-            "RELEASED_BEFORE" => ReleaseRefusal::ReleasedBefore(id()?),
-            "SALE_CLOSED" => ReleaseRefusal::SaleClosed,
-            "NOT_BOUGHT" => ReleaseRefusal::NotBought,
-            _ => return Err(reply.corrupt().into()),
-        };
-        Err(DecideError::Refused(refusal))
+        let text = self.eval(&self.control, call, words.iter().flatten().map(String::as_str)).await?;
+        let replies = Reply::lines(&text, releases.len())?;
+        if replies.len() < releases.len() {
+            return Err(StoreError::corrupt(text));
+        }
+        replies.into_iter().map(|reply| released(&reply?)).collect()
     }
+}
+
+fn released(reply: &Reply) -> Result<Released, StoreError> {
+    let id = || reply.parsed(0, |id| id.parse().ok());
+    Ok(match reply.tag() {
+        "RELEASED" => Ok(id()?),
+        "RELEASED_BEFORE" => Err(ReleaseRefusal::ReleasedBefore(id()?)),
+        "SALE_CLOSED" => Err(ReleaseRefusal::SaleClosed),
+        "NOT_BOUGHT" => Err(ReleaseRefusal::NotBought),
+        _ => return Err(reply.corrupt()),
+    })
 }

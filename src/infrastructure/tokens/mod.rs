@@ -3,6 +3,7 @@
 //! Two algorithms, each bound to its key, and nothing optional: so this is less code than a library with more of both, and
 //! it uses the cryptography that TLS already brings along.
 
+mod checked;
 mod keys;
 mod token;
 

@@ -87,7 +87,7 @@ impl TokenKeys {
             return Err(TokenError::WrongAlgorithm);
         }
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Malformed)?;
-        if !key.has_signed(signed.as_bytes(), &signature) {
+        if !self.is_signed(key, token, signed, &signature) {
             return Err(TokenError::WrongSignature);
         }
         // Nothing of the payload is looked at before its signature is right.
@@ -122,6 +122,7 @@ fn decode<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
 
 #[cfg(test)]
 mod tests {
+    use ring::signature::{Ed25519KeyPair, KeyPair};
     use serde_json::{Value, json};
 
     use super::*;
@@ -201,6 +202,21 @@ mod tests {
         let header = json!({ "alg": "HS256", "kid": "a" });
         let unsigned = format!("{}.{}.", encode(&header), encode(&payload));
         assert_eq!(keys(&hs256("a", &SECRET)).check(&unsigned, now()), Err(TokenError::WrongSignature));
+    }
+
+    #[test]
+    fn a_signature_that_was_checked_before_does_not_prolong_a_token() {
+        let seed = [9; 32];
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+        let key = BASE64_URL_SAFE_NO_PAD.encode([&seed[..], pair.public_key().as_ref()].concat());
+        let keys = keys(&format!("a:EdDSA:{key}"));
+        let (first, second) = (keys.sign(&claims(60)).unwrap(), keys.sign(&claims(61)).unwrap());
+        let (signed, signature) = (first.rsplit_once('.').unwrap().0, second.rsplit_once('.').unwrap().1);
+        for _ in 0..2 {
+            assert_eq!(keys.check(&first, now()), Ok(claims(60)));
+            assert_eq!(keys.check(&first, now() + TimeDelta::seconds(65)), Err(TokenError::Expired));
+            assert_eq!(keys.check(&format!("{signed}.{signature}"), now()), Err(TokenError::WrongSignature));
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl<'a> Fixture<'a> {
     /// Puts items into a cart and buys it.
     async fn buy(&self, name: &str, secret: u128, wanted: &[(u32, u32)]) -> RecordedPurchase {
         let cart = self.checkout(name, secret, wanted).await.unwrap();
-        self.store().purchase(EPOCH, cart.code, false).await.unwrap()
+        self.store().purchase(EPOCH, &cart.code.into(), false).await.unwrap()
     }
 
     async fn buy_now(

@@ -129,10 +129,10 @@ pub async fn killed_charging(scene: &mut Scene<'_>) -> Result<Struck, Error> {
     trap.kill(scene).await
 }
 
-/// Kills an instance at the event of a payment, or at its commit: its answer is sent after that.
+/// Kills an instance at the settlement of a payment: its answer is sent after that.
 pub async fn killed_settling(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    let (point, moment) = (&SETTLEMENT[scene.rng.random_range(0..SETTLEMENT.len())], any_moment(scene));
-    let trap = set_for_all(scene, point, moment);
+    let moment = any_moment(scene);
+    let trap = set_for_all(scene, &SETTLEMENT, moment);
     begin_orders(scene, TIMEOUT_CHARGED);
     trap.kill(scene).await
 }
@@ -173,8 +173,7 @@ pub async fn emptied_while_returning(scene: &Scene<'_>) -> Result<Struck, Error>
 
 /// Stops the instance that ends overdue orders until another one has its lease.
 pub async fn expirer_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    let holder = "SELECT holder FROM leases WHERE name = 'expiry'";
-    let before: i64 = scene.world.postgres.primary.fetch(holder).await?;
+    (0..scene.world.instances.len()).for_each(|place| begin_order(scene, place, Use::WalkAway));
     let proxies = || scene.world.instances.iter().map(|instance| &instance.postgres);
     proxies().for_each(|proxy| proxy.strike_at(END_OF_ORDERS.mark, Fault::Delay(POLL)));
     let deadline = Instant::now() + HAPPENS_WITHIN;
@@ -188,12 +187,23 @@ pub async fn expirer_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
         sleep(POLL).await;
     };
     proxies().for_each(|proxy| proxy.heal());
+    let holder = "SELECT holder FROM leases WHERE name = 'expiry'";
+    let before: i64 = scene.world.postgres.primary.fetch(holder).await?;
     let proof = stop_instance(scene, place).await?;
     sleep(LEASE).await;
+    let mut after = before;
     if scene.world.instances.len() > 1 {
         sells_again(scene.world, scene.crowd, Instant::now(), &[place]).await?;
+        // The others claim the lease when the next order is overdue.
+        (0..scene.world.instances.len())
+            .filter(|other| *other != place)
+            .for_each(|other| begin_order(scene, other, Use::WalkAway));
+        let deadline = Instant::now() + HAPPENS_WITHIN;
+        while after == before && Instant::now() < deadline {
+            sleep(POLL).await;
+            after = scene.world.postgres.primary.fetch(holder).await?;
+        }
     }
-    let after: i64 = scene.world.postgres.primary.fetch(holder).await?;
     scene.world.instances[place].signal(Signal::CONT)?;
     match after == before && scene.world.instances.len() > 1 {
         true => Err(Error::Failed(format!("{proof}, and kept its lease"))),

@@ -24,11 +24,12 @@ pub const COMMIT: Point<'static> = Point {
 /// The request to the provider that charges.
 pub const CHARGE: Point<'static> = Point { name: "the charge", proxy: PROVIDER, mark: "/confirm HTTP/1.1" };
 
-/// The steps of a settlement that an event causes.
-pub const SETTLEMENT: [Point<'static>; 2] = [
-    Point { name: "the event of a payment", proxy: POSTGRES, mark: "INSERT INTO payment_events" },
-    Point { name: "the commit of a settlement", proxy: POSTGRES, mark: "COMMIT" },
-];
+/// The statement that settles a payment. It commits by itself.
+pub const SETTLEMENT: Point<'static> = Point {
+    name: "the settlement of a payment",
+    proxy: POSTGRES,
+    mark: include_str!("../../../../src/infrastructure/postgres/queries/settle_payment.sql"),
+};
 
 /// The statement that ends overdue orders. It commits by itself.
 pub const END_OF_ORDERS: Point<'static> = Point {

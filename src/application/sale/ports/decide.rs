@@ -7,7 +7,7 @@ use crate::domain::sale::{
     BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Purchase, PurchaseRefusal, Release, ReleaseRefusal,
     RemoveRefusal,
 };
-use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Claim, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
 /// A purchase that the ledger holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,9 @@ impl<Refusal> From<StoreError> for DecideError<Refusal> {
         DecideError::Failed(error)
     }
 }
+
+/// The id of the ledger entry of a release, or its refusal.
+pub type Released = Result<LedgerId, ReleaseRefusal>;
 
 /// The decisions of [`Stock`](crate::domain::sale::Stock), made atomically by the holder of a sale's state.
 ///
@@ -69,7 +72,7 @@ pub trait Decider: Send + Sync {
     async fn purchase(
         &self,
         epoch: Epoch,
-        code: CheckoutCode,
+        claim: &Claim,
         partial: bool,
     ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>>;
 
@@ -95,12 +98,19 @@ pub trait Decider: Send + Sync {
         request: &RequestId,
     ) -> Result<Option<RecordedPurchase>, StoreError>;
 
-    /// Decides [`Stock::release`](crate::domain::sale::Stock::release), frees what the release names, and appends it to the
-    /// ledger in the same step. Returns the id of its entry.
+    /// Decides [`Stock::release`](crate::domain::sale::Stock::release) for each of these, frees what they name, and appends
+    /// them to the ledger in the same step. Returns the id of the entry of each.
+    async fn release_all(&self, epoch: Epoch, sale: SaleId, releases: &[Release]) -> Result<Vec<Released>, StoreError>;
+
+    /// Does the same for one.
     async fn release(
         &self,
         epoch: Epoch,
         sale: SaleId,
         release: &Release,
-    ) -> Result<LedgerId, DecideError<ReleaseRefusal>>;
+    ) -> Result<LedgerId, DecideError<ReleaseRefusal>> {
+        let released = self.release_all(epoch, sale, std::slice::from_ref(release)).await?.pop();
+        let released = released.ok_or_else(|| StoreError::corrupt("a release without an answer"))?;
+        released.map_err(DecideError::Refused)
+    }
 }

@@ -6,12 +6,12 @@ use utoipa::ToSchema;
 use utoipa::openapi::Required;
 
 use crate::application::ordering::Canceller;
+use crate::domain::ordering::Note;
 use crate::domain::shared::OrderId;
 use crate::infrastructure::http::ordering::cancel_body::{self, OUTCOME_UNKNOWN};
-use crate::infrastructure::http::ordering::order_body::OrderBody;
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, answer, query,
+    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, query,
 };
 
 use super::ADMINISTRATION;
@@ -33,8 +33,7 @@ fn describe() -> Description {
     let described = Description::new(ADMINISTRATION, "adminCancelOrder", "Cancel an order", description)
         .examples(include_str!("cancel_order.json"))
         .path::<OrderId>("order_id")
-        .body::<AdminCancelRequest>(Required::True)
-        .answer::<OrderBody>(200, "The cancelled order");
+        .body::<AdminCancelRequest>(Required::True);
     cancel_body::describe(described)
 }
 
@@ -44,6 +43,7 @@ fn describe() -> Description {
 #[schema(as = AdminCancellation)]
 struct AdminCancelRequest {
     /// The words of the administrator, which are kept with the order.
+    #[schema(value_type = Note)]
     reason: String,
 }
 
@@ -53,6 +53,6 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let AdminCancelRequest { reason } = request.required_json()?;
     let note = cancel_body::note(Some(reason))?;
     let canceller = Canceller::Administrator { order };
-    let view = context.payments.cancel(&canceller, note.as_ref()).await.map_err(cancel_body::problem)?;
-    Ok(answer::ok(&OrderBody::new(view, context.shop.clock.now())))
+    let cancelled = context.payments.cancel(&canceller, note.as_ref()).await.map_err(cancel_body::problem)?;
+    Ok(cancel_body::answer(cancelled, context.shop.clock.now()))
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::shared::UserId;
+use crate::infrastructure::http::platform::policy::Access;
 use crate::infrastructure::http::platform::timestamp::as_milliseconds;
 use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, ProblemCode, answer, query,
@@ -17,7 +18,7 @@ use super::IDENTITY;
 pub static ENDPOINT: Endpoint = Endpoint {
     method: Method::POST,
     path: "/session",
-    policy: Policy::CHECKOUT,
+    policy: Policy { access: Access::Visitor, ..Policy::CHECKOUT },
     describe,
     handler: |context, request| Box::pin(post(context, request)),
 };

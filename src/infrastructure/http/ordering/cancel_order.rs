@@ -1,28 +1,28 @@
 //! `POST /orders/{code}/cancel`: cancels an order for its buyer.
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Required;
 
 use crate::application::ordering::Canceller;
+use crate::domain::ordering::Note;
 use crate::domain::shared::{CheckoutCode, UserId};
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, answer, json, query,
+    Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, answer, json, query,
 };
 
-use super::ORDERING;
 use super::cancel_body::{self, OUTCOME_UNKNOWN};
-use super::order_body::OrderBody;
+use super::{ORDERING, order_path};
 
 pub static ENDPOINT: Endpoint = Endpoint {
     method: Method::POST,
     path: "/orders/{code}/cancel",
     policy: Policy {
         accepts: Accepts::Json,
-        load: Load::Bounded(Class::Checkout, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
-        ..Policy::SHOPPING
+        load: Load::Bounded(Class::Payment, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
+        ..Policy::PERSONAL
     },
     describe,
     handler: |context, request| Box::pin(post(context, request)),
@@ -34,8 +34,8 @@ fn describe() -> Description {
         .examples(include_str!("cancel_order.json"))
         .path::<CheckoutCode>("code")
         .body::<CancelRequest>(Required::True)
-        .answer::<OrderBody>(200, "The cancelled order");
-    cancel_body::describe(described)
+        .names_user();
+    cancel_body::describe(described).header(202, "Location", "The path of the order")
 }
 
 /// An order to cancel.
@@ -43,13 +43,13 @@ fn describe() -> Description {
 #[serde(deny_unknown_fields)]
 #[schema(as = Cancellation)]
 struct CancelRequest {
-    /// The buyer.
-    #[serde(deserialize_with = "json::text")]
-    #[schema(value_type = UserId)]
-    user_id: UserId,
-    /// The words of the buyer.
+    /// The buyer. Required, unless a token names the user.
     #[serde(default, deserialize_with = "json::given")]
     #[schema(nullable = false)]
+    user_id: Option<UserId>,
+    /// The words of the buyer.
+    #[serde(default, deserialize_with = "json::given")]
+    #[schema(value_type = Option<Note>, nullable = false)]
     reason: Option<String>,
 }
 
@@ -57,10 +57,17 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let code: CheckoutCode = request.params.parse("code")?;
     let [] = query::read(request.query(), [])?;
     let CancelRequest { user_id, reason } = request.required_json()?;
+    let user = request.about(user_id)?.ok_or_else(|| FieldErrors::one("user_id", "is required"))?;
     let note = cancel_body::note(reason)?;
-    context.rates.check_code(&request.counted, code)?;
-    context.rates.check_user(&request.counted, &user_id)?;
-    let canceller = Canceller::User { code, user: user_id };
-    let view = context.payments.cancel(&canceller, note.as_ref()).await.map_err(cancel_body::problem)?;
-    Ok(answer::ok(&OrderBody::new(view, context.shop.clock.now())))
+    context.claim(request, code)?;
+    if request.user.is_none() {
+        context.rates.check_user(&request.counted, &user)?;
+    }
+    let canceller = Canceller::User { code, user };
+    let cancelled = context.payments.cancel(&canceller, note.as_ref()).await.map_err(cancel_body::problem)?;
+    let answer = cancel_body::answer(cancelled, context.shop.clock.now());
+    Ok(match answer.status() {
+        StatusCode::ACCEPTED => answer::located(answer, &order_path(code)),
+        _ => answer,
+    })
 }

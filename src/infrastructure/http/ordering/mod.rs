@@ -11,7 +11,13 @@ pub mod webhook;
 /// The tag of these endpoints.
 pub const ORDERING: &str = "Orders";
 
+use crate::domain::shared::CheckoutCode;
 use crate::infrastructure::http::platform::{Problem, ProblemCode};
+
+/// Returns the path of the order of a code.
+pub fn order_path(code: CheckoutCode) -> String {
+    format!("/orders/{code}")
+}
 
 /// There is no such order.
 pub fn order_not_found() -> Problem {

@@ -13,7 +13,7 @@ use super::{ORDERING, order_not_found};
 pub static ENDPOINT: Endpoint = Endpoint {
     method: Method::GET,
     path: "/orders/{code}",
-    policy: Policy::SHOPPING,
+    policy: Policy::PERSONAL,
     describe,
     handler: |context, request| Box::pin(get(context, request)),
 };
@@ -31,8 +31,8 @@ fn describe() -> Description {
 async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let code: CheckoutCode = request.params.parse("code")?;
     let [] = query::read(request.query(), [])?;
-    context.rates.check_code(&request.counted, code)?;
-    let (view, attempt) = context.payments.by_code(code).await?.ok_or_else(order_not_found)?;
-    context.rates.count_user(&view.receipt.user_id);
+    let claim = context.claim(request, code)?;
+    let (view, attempt) = context.payments.by_code(claim).await?.ok_or_else(order_not_found)?;
+    context.count_owner(request, &view.receipt.user_id);
     Ok(answer::ok(&OrderBody::with_payment(view, attempt, context.shop.clock.now())))
 }

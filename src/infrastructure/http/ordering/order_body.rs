@@ -6,10 +6,10 @@ use utoipa::ToSchema;
 
 use crate::application::ordering::OrderView;
 use crate::domain::ordering::{OrderReason, OrderStatus};
-use crate::domain::payment::{Attempt, AttemptState};
+use crate::domain::payment::{Attempt, AttemptState, PaymentMethod};
 use crate::domain::sale::ReceiptLine;
 use crate::domain::shared::limits::PAYMENT_ATTEMPTS;
-use crate::domain::shared::{Currency, ItemId, Money, OrderId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Currency, ItemId, Money, OrderId, SaleId, UserId};
 use crate::infrastructure::http::platform::timestamp::{as_milliseconds, as_milliseconds_if_set};
 
 /// An order.
@@ -17,6 +17,10 @@ use crate::infrastructure::http::platform::timestamp::{as_milliseconds, as_milli
 #[schema(as = Order)]
 pub struct OrderBody {
     order_id: OrderId,
+    /// The checkout code, in a list that a token names the user of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    code: Option<CheckoutCode>,
     status: OrderStatus,
     /// The number of changes of the status, from 1.
     version: u32,
@@ -35,7 +39,7 @@ pub struct OrderBody {
     server_time: DateTime<Utc>,
     /// Payments that may still be declined before the order is cancelled.
     attempts_left: u32,
-    /// The latest attempt to pay it. Only `GET /orders/{code}` shows it.
+    /// The latest attempt to pay it, in `GET /orders/{code}` and in every 202.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     payment: Option<PaymentBody>,
@@ -60,7 +64,7 @@ struct OrderedItem {
 struct PaymentBody {
     status: AttemptState,
     /// The means of payment, as it was sent.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(value_type = PaymentMethod)]
     method: String,
 }
 
@@ -71,6 +75,11 @@ impl OrderBody {
         OrderBody { payment, ..OrderBody::new(view, now) }
     }
 
+    /// The order at this time, with its checkout code.
+    pub fn with_code(view: OrderView, now: DateTime<Utc>) -> Self {
+        OrderBody { code: Some(view.receipt.code), ..OrderBody::new(view, now) }
+    }
+
     /// The order at this time.
     pub fn new(view: OrderView, now: DateTime<Utc>) -> Self {
         let OrderView { order, receipt } = view;
@@ -78,6 +87,7 @@ impl OrderBody {
             |ReceiptLine { id, name, price, quantity, sold }| sold.then_some(OrderedItem { id, name, price, quantity });
         OrderBody {
             order_id: order.id,
+            code: None,
             status: order.status,
             version: order.version.0,
             sale_id: receipt.sale_id,

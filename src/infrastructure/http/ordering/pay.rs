@@ -9,17 +9,17 @@ use crate::application::ordering::OrderView;
 use crate::application::payment::{Paid, PayError};
 use crate::domain::ordering::OrderStatus;
 use crate::domain::payment::PaymentMethod;
-use crate::domain::shared::CheckoutCode;
 use crate::domain::shared::limits::PAYMENT_ATTEMPTS;
+use crate::domain::shared::{CheckoutCode, Claim};
 use crate::infrastructure::http::platform::openapi::schema::{self, reference};
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
-use crate::infrastructure::http::platform::store_failure::while_selling;
+use crate::infrastructure::http::platform::store_failure::{of_unknown_outcome, while_selling};
 use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, answer, query,
 };
 
 use super::order_body::OrderBody;
-use super::{ORDERING, order_not_found};
+use super::{ORDERING, order_not_found, order_path};
 
 /// The detail of a payment that took too long.
 pub const OUTCOME_UNKNOWN: &str =
@@ -37,8 +37,8 @@ pub static ENDPOINT: Endpoint = Endpoint {
     path: "/orders/{code}/pay",
     policy: Policy {
         accepts: Accepts::Json,
-        load: Load::Bounded(Class::Checkout, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
-        ..Policy::SHOPPING
+        load: Load::Bounded(Class::Payment, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
+        ..Policy::PERSONAL
     },
     describe,
     handler: |context, request| Box::pin(post(context, request)),
@@ -52,7 +52,11 @@ fn describe() -> Description {
         .body::<PayRequest>(Required::True)
         .with_schema::<OrderStatus>()
         .answer::<OrderBody>(200, "The paid order")
-        .answer::<OrderBody>(202, "A payment is under way, or its outcome is not known yet: GET `Location`")
+        .answer::<OrderBody>(
+            202,
+            "A payment is under way, of this request or of an earlier one, or its outcome is not known yet: `payment` \
+             tells which. GET `Location`",
+        )
         .header(202, "Location", "The path of the order")
         .problems([ProblemCode::InvalidRequest, ProblemCode::OrderNotFound, ProblemCode::OrderExpired])
         .problem_with(ProblemCode::PaymentDeclined, ATTEMPTS_LEFT, schema::positive().minimum(Some(0)))
@@ -64,8 +68,7 @@ fn describe() -> Description {
 #[serde(deny_unknown_fields)]
 #[schema(as = Payment)]
 struct PayRequest {
-    /// A means of payment, as the provider names it for its owner.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9_.:-]+$")]
+    #[schema(value_type = PaymentMethod)]
     payment_method: String,
 }
 
@@ -76,30 +79,27 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let mut errors = FieldErrors::default();
     let method: Option<PaymentMethod> = errors.take("payment_method", payment_method.parse());
     let Some(method) = method else { return Err(errors.into_problem()) };
-    context.rates.check_code(&request.counted, code)?;
-    let paid = pay(context, code, method).await?;
-    let body = |view: OrderView| {
-        context.rates.count_user(&view.receipt.user_id);
-        OrderBody::new(view, context.shop.clock.now())
-    };
+    let paid = pay(context, context.claim(request, code)?, method).await?;
+    let now = context.shop.clock.now();
+    let count = |view: &OrderView| context.count_owner(request, &view.receipt.user_id);
     match paid {
-        Ok(Paid::Paid(view)) => Ok(answer::ok(&body(view))),
-        Ok(Paid::Pending(view)) => {
-            let answer = answer::json(StatusCode::ACCEPTED, &body(view));
-            Ok(answer::located(answer, &format!("/orders/{code}")))
+        Ok(Paid::Paid(view)) => {
+            count(&view);
+            Ok(answer::ok(&OrderBody::new(view, now)))
+        }
+        Ok(Paid::Pending(view, payment)) => {
+            count(&view);
+            let answer = answer::json(StatusCode::ACCEPTED, &OrderBody::with_payment(view, Some(payment), now));
+            Ok(answer::located(answer, &order_path(code)))
         }
         Err(error) => Err(problem(error)),
     }
 }
 
 /// Pays an order. A request owns nothing: the payment goes on without its client.
-pub async fn pay(
-    context: &Context,
-    code: CheckoutCode,
-    method: PaymentMethod,
-) -> Result<Result<Paid, PayError>, Problem> {
+pub async fn pay(context: &Context, claim: Claim, method: PaymentMethod) -> Result<Result<Paid, PayError>, Problem> {
     let payments = context.payments.clone();
-    let paying = tokio::spawn(async move { payments.pay(code, method).await });
+    let paying = tokio::spawn(async move { payments.pay(claim, method).await });
     paying.await.map_err(|error| {
         tracing::error!(%error, "a payment ended without a result");
         Problem::unavailable(OUTCOME_UNKNOWN).of_unknown_outcome()
@@ -114,19 +114,24 @@ pub fn problem(error: PayError) -> Problem {
         PayError::Declined(view) => {
             let left = PAYMENT_ATTEMPTS.saturating_sub(view.order.declines);
             let detail = match left {
-                0 => "The payment was declined for the last time, so the order is cancelled.",
+                0 => {
+                    "The payment was declined for the last time, so the order is cancelled. Buy the items again to pay them."
+                }
                 _ => "The payment was declined. Try another means of payment while attempts are left.",
             };
             Problem::new(ProblemCode::PaymentDeclined, detail).member(ATTEMPTS_LEFT, &left)
         }
         PayError::Cancelled(view) => {
-            let detail = "The order was cancelled, so it cannot be paid.";
+            let detail = "The order was cancelled, so it cannot be paid. Buy the items again if they are still wanted.";
             Problem::new(ProblemCode::OrderInvalidState, detail).member(ORDER_STATUS, &view.order.status)
         }
         PayError::Expired(_) => {
-            Problem::new(ProblemCode::OrderExpired, "The order was not paid in time. Its units are for sale again.")
+            let detail = "The order was not paid in time, so it expired and its items are for sale again. Buy them again if \
+                          they are still wanted.";
+            Problem::new(ProblemCode::OrderExpired, detail)
         }
         PayError::ProviderAway => Problem::unavailable(PROVIDER_AWAY),
         PayError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
+        PayError::Unknown(error) => of_unknown_outcome(error, OUTCOME_UNKNOWN),
     }
 }

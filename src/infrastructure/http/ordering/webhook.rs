@@ -37,9 +37,10 @@ pub static ENDPOINT: Endpoint = Endpoint {
 
 fn describe() -> Description {
     let description = "For the payment provider: `Payment-Signature: t=<seconds>,v1=<HMAC-SHA256 of \"t.body\">`.";
+    let signature = schema::text_of(1, 200).pattern(Some("^t=[0-9]+,v1=[0-9a-f]{64}$"));
     Description::new(ORDERING, "tellPaymentEvent", "Tell an event of a payment", description)
         .examples(include_str!("webhook.json"))
-        .request_header("Payment-Signature", schema::text_of(1, 200), "The signature of the event")
+        .required_header("Payment-Signature", signature, "The signature of the event, at most five minutes old")
         .body::<PaymentEvent>(Required::True)
         .answer::<Received>(200, "The event is committed, now or before")
         .problems([ProblemCode::InvalidRequest])
@@ -48,7 +49,7 @@ fn describe() -> Description {
 /// An event of the payment provider. Other members are ignored.
 #[derive(Deserialize, ToSchema)]
 struct PaymentEvent {
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(value_type = EventId)]
     id: String,
     payment_intent: Intent,
 }
@@ -57,7 +58,7 @@ struct PaymentEvent {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = PaymentIntent)]
 struct Intent {
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(value_type = IntentId)]
     id: String,
     status: String,
 }
@@ -71,12 +72,8 @@ struct Received {
 
 async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let [] = query::read(request.query(), [])?;
+    check_signature(context, request)?;
     let event: PaymentEvent = request.required_json()?;
-    let unsigned = |message: &str| FieldErrors::one("Payment-Signature", message);
-    let secret = context.webhook_secret.as_ref().ok_or_else(|| unsigned("is not expected: there is no provider"))?;
-    let header = request.head.headers.get(SIGNATURE).and_then(|header| header.to_str().ok());
-    let header = header.ok_or_else(|| unsigned("is required"))?;
-    secret.check(header, &request.body, Utc::now().timestamp()).map_err(|error| unsigned(&error.to_string()))?;
     let mut errors = FieldErrors::default();
     let id: Option<EventId> = errors.take("id", event.id.parse());
     let intent: Option<IntentId> = errors.take("payment_intent.id", event.payment_intent.id.parse());
@@ -86,4 +83,13 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
         told.map_err(|error| while_selling(error, OUTCOME_UNKNOWN))?;
     }
     Ok(answer::ok(&Received { received: true }))
+}
+
+/// Checks the signature of the bytes as they came. Nothing that is not signed is parsed.
+fn check_signature(context: &Context, request: &ApiRequest) -> Result<(), Problem> {
+    let unsigned = |message: &str| FieldErrors::one("Payment-Signature", message);
+    let secret = context.webhook_secret.as_ref().ok_or_else(|| unsigned("is not expected: there is no provider"))?;
+    let header = request.head.headers.get(SIGNATURE).and_then(|header| header.to_str().ok());
+    let header = header.ok_or_else(|| unsigned("is required"))?;
+    secret.check(header, &request.body, Utc::now().timestamp()).map_err(|error| unsigned(&error.to_string()))
 }

@@ -57,7 +57,6 @@ pub fn of_type(media_type: &'static str, status: StatusCode, bytes: impl Into<By
 }
 
 /// Answers 200 with chunks of this media type, sent as they come, which no cache may store.
-#[cfg_attr(not(test), expect(dead_code, reason = "only tests have endpoints that stream so far"))]
 pub fn stream(
     media_type: &'static str,
     chunks: impl Stream<Item = Result<Bytes, BoxError>> + Send + 'static,

@@ -45,6 +45,11 @@ impl Body {
         }
     }
 
+    /// Returns true if its chunks are sent as they come.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Body::Stream(_))
+    }
+
     /// Returns the bytes of a body that is no stream.
     pub fn bytes(&self) -> Option<&Bytes> {
         match self {

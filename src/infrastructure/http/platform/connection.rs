@@ -1,9 +1,11 @@
 //! Serves one connection.
 
-use std::convert::Infallible;
+use std::error::Error as _;
+use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,9 +25,10 @@ use super::activity::{Activity, Patience};
 use super::answer::Answer;
 use super::body::Body;
 use super::front::{Caller, Front};
-use super::limits::address_places::AddressPlace;
+use super::limits::owner_places::OwnerPlace;
 use super::limits::settings::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use super::metrics;
+use super::streamed;
 use super::timed_stream::TimedStream;
 use super::unsent::Unsent;
 
@@ -70,32 +73,73 @@ pub struct Connection {
     pub protocols: Arc<Protocols>,
     pub patience: Patience,
     pub caller: Caller,
-    /// Cancelled when each answer is the last one of the connection.
-    pub closing: CancellationToken,
     /// Cancelled when the connection ends after the requests in flight.
     pub draining: CancellationToken,
+}
+
+/// The places that a connection takes until it ends, or becomes a stream, which has a place of its own.
+pub struct Places {
     pub _place: OwnedSemaphorePermit,
-    pub _address_place: Option<AddressPlace>,
+    pub _of_address: Option<OwnerPlace<IpAddr>>,
+}
+
+/// The next use of a connection that hyper has given back.
+enum Next {
+    /// The client paused, and all buffers are free.
+    Request(TimedStream),
+    /// A streamed answer, the last one of the connection.
+    Stream(TimedStream, Answer),
+}
+
+/// A streamed answer, with which the service makes hyper give the connection back.
+#[derive(thiserror::Error)]
+#[error("the answer is a stream")]
+struct Streamed(Mutex<Option<Answer>>);
+
+impl fmt::Debug for Streamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Streamed")
+    }
 }
 
 impl Connection {
     /// Serves requests until either side ends the connection.
-    pub async fn serve(self, stream: TcpStream) {
-        let _open = Open::new();
+    pub async fn serve(self, stream: TcpStream, places: Places) {
+        let open = Open::new();
+        let (draining, unread) = (self.draining.clone(), self.front.settings().unread_timeout);
+        let Some((stream, answer)) = Box::pin(Arc::new(self).requests(stream)).await else { return };
+        drop((open, places));
+        tokio::select! {
+            biased;
+            sent = streamed::send(stream, answer, unread) => {
+                if let Err(error) = sent {
+                    tracing::debug!(%error, "a stream ended early");
+                }
+            }
+            () = draining.cancelled() => {}
+        }
+    }
+
+    /// Serves requests until either side ends the connection, or an answer is a stream.
+    async fn requests(self: Arc<Self>, stream: TcpStream) -> Option<(TimedStream, Answer)> {
         let activity = Activity::new();
-        let connection = Arc::new(self);
-        let conversing = connection.converse(TimedStream::new(stream, activity.clone()), &activity);
+        let conversing = self.converse(TimedStream::new(stream, activity.clone()), &activity);
         tokio::select! {
             biased;
             // A client that breaks the protocol or the connection has got its answer, or cannot get one.
-            _ended = conversing => {}
-            () = activity.stopped(connection.patience) => {
-                tracing::debug!(peer = %connection.caller.address, "a connection was unused");
+            ended = conversing => ended,
+            () = activity.stopped(self.patience) => {
+                tracing::debug!(peer = %self.caller.address, "a connection was unused");
+                None
             }
         }
     }
 
-    async fn converse(self: &Arc<Self>, mut stream: TimedStream, activity: &Arc<Activity>) -> Option<Infallible> {
+    async fn converse(
+        self: &Arc<Self>,
+        mut stream: TimedStream,
+        activity: &Arc<Activity>,
+    ) -> Option<(TimedStream, Answer)> {
         loop {
             let (version, whole) = tokio::select! {
                 biased;
@@ -103,19 +147,28 @@ impl Connection {
                 () = self.draining.cancelled() => return None,
             };
             match version {
-                Version::HTTP_2 => return self.serve_http2(whole, activity).await,
-                _ => stream = self.serve_http1(whole, activity).await?,
+                Version::HTTP_2 => {
+                    self.serve_http2(whole, activity).await;
+                    return None;
+                }
+                _ => match self.serve_http1(whole, activity).await? {
+                    Next::Request(paused) => stream = paused,
+                    Next::Stream(stream, answer) => return Some((stream, answer)),
+                },
             }
         }
     }
 
-    /// Serves requests until the client pauses, and then returns the stream. All buffers are free then.
-    async fn serve_http1(self: &Arc<Self>, stream: TimedStream, activity: &Arc<Activity>) -> Option<TimedStream> {
+    /// Serves requests until the client pauses or an answer is a stream.
+    async fn serve_http1(self: &Arc<Self>, stream: TimedStream, activity: &Arc<Activity>) -> Option<Next> {
         let mut conversation =
             Box::new(self.protocols.http1.serve_connection(TokioIo::new(stream), self.service(activity)));
         let pauses = tokio::select! {
             biased;
-            _ended = &mut conversation => return None,
+            ended = &mut conversation => {
+                let answer = streamed_answer(&ended.err()?)?;
+                return Some(Next::Stream(conversation.into_parts().io.into_inner(), answer));
+            }
             () = self.draining.cancelled() => false,
             () = activity.paused(self.patience.buffers) => true,
         };
@@ -127,45 +180,54 @@ impl Connection {
         // Hyper returns an idle connection at once. Any other one must not go on: the rest of a body that nobody read would
         // pass for a request.
         let parts = conversation.without_shutdown().now_or_never()?.ok()?;
-        Some(parts.io.into_inner().with_unread(parts.read_buf))
+        Some(Next::Request(parts.io.into_inner().with_unread(parts.read_buf)))
     }
 
-    async fn serve_http2(self: &Arc<Self>, stream: TimedStream, activity: &Arc<Activity>) -> Option<Infallible> {
+    async fn serve_http2(self: &Arc<Self>, stream: TimedStream, activity: &Arc<Activity>) {
         let mut conversation =
             Box::pin(self.protocols.http2.serve_connection(TokioIo::new(stream), self.service(activity)));
         tokio::select! {
             biased;
-            _ended = &mut conversation => return None,
+            _ended = &mut conversation => return,
             () = self.draining.cancelled() => {}
         }
         conversation.as_mut().graceful_shutdown();
         let _ended = conversation.await;
-        None
     }
 
-    /// Returns the service that answers the requests.
+    /// Returns the service that answers the requests. Over HTTP/1.1, a streamed answer is its error, unless an earlier one
+    /// still waits in the buffers of hyper.
     fn service(
         self: &Arc<Self>,
         activity: &Arc<Activity>,
-    ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send + 'static> + Unpin + 'static {
+    ) -> impl HttpService<Incoming, ResBody = Body, Error = Streamed, Future: Send + 'static> + Unpin + 'static {
         let (connection, activity, unsent) = (self.clone(), activity.clone(), Arc::<Unsent>::default());
         service_fn(move |request: Request<Incoming>| {
             let (connection, serving) = (connection.clone(), activity.request(request.version()));
-            let unsent = unsent.clone();
-            let is_http1 = request.version() < Version::HTTP_2;
+            let (activity, unsent) = (activity.clone(), unsent.clone());
+            let (is_http1, may_stream) = (request.version() < Version::HTTP_2, request.version() == Version::HTTP_11);
             async move {
-                let Connection { front, caller, closing, .. } = &*connection;
+                let Connection { front, caller, .. } = &*connection;
                 let mut answer = front.answer(*caller, request).await;
                 answer.body_mut().end_with_last_chunk(serving);
+                if may_stream && answer.body().is_stream() && !activity.is_sending() {
+                    return Err(Streamed(Mutex::new(Some(answer))));
+                }
                 if !is_http1 {
                     answer = unsent.hold(answer);
-                } else if !caller.is_accepted || closing.is_cancelled() {
+                } else if !caller.is_accepted || front.is_closing() {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<Answer, Infallible>(answer)
+                Ok(answer)
             }
         })
     }
+}
+
+/// Returns the streamed answer with which the service ended a conversation.
+fn streamed_answer(ended: &hyper::Error) -> Option<Answer> {
+    let Streamed(answer) = ended.source()?.downcast_ref()?;
+    answer.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// Waits for the first bytes of a conversation, and returns their version of the protocol with the whole stream; `None` if
@@ -210,7 +272,6 @@ impl Drop for Open {
 mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
-    use tokio::sync::Semaphore;
 
     use crate::infrastructure::http::tests::failing_stores::{StoreFault, payments, shop};
     use crate::infrastructure::http::{API, HttpSettings, Surface};
@@ -225,19 +286,16 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let closing = CancellationToken::new();
-        let shop = shop(StoreFault::Unreachable);
-        let front = Front::new(&API, payments(shop), HttpSettings::default(), Surface::Everything, closing.clone());
+        let payments = payments(shop(StoreFault::Unreachable));
+        let settings = HttpSettings::default();
+        let front = Front::new(&API, payments, settings, Surface::Everything, CancellationToken::new());
         let (head, idle) = (Duration::from_secs(5), Duration::from_secs(75));
         let connection = Connection {
             front: Arc::new(front),
             protocols: Arc::new(Protocols::new()),
             patience: Patience { head, idle, buffers: BUFFERS_KEPT },
             caller: Caller { address: address.ip(), is_accepted: true },
-            draining: closing.clone(),
-            closing,
-            _place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
-            _address_place: None,
+            draining: CancellationToken::new(),
         };
         let activity = Activity::new();
         let stream = TimedStream::new(accepted.unwrap().0, activity.clone());
@@ -248,7 +306,9 @@ mod tests {
     async fn a_paused_connection_gives_its_buffers_back_and_loses_no_byte() {
         let (mut client, connection, stream, activity) = connect().await;
         client.write_all(format!("{LIVE}GET /health/li").as_bytes()).await.unwrap();
-        let stream = connection.serve_http1(stream, &activity).await.expect("the client only pauses");
+        let Some(Next::Request(stream)) = connection.serve_http1(stream, &activity).await else {
+            panic!("the client only pauses");
+        };
         assert!(stream.has_unread());
         client.write_all(b"ve HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
         assert!(connection.serve_http1(stream, &activity).await.is_none());

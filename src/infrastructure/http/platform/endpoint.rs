@@ -64,7 +64,7 @@ fn offered(all: &[&'static Endpoint], surface: Surface, has_admin_token: bool) -
             Surface::Shopping => policy.audience != Audience::Operators,
             Surface::Operations => policy.audience != Audience::Shoppers,
         };
-        has_audience && (policy.access == Access::Public || has_admin_token)
+        has_audience && (policy.access != Access::AdminToken || has_admin_token)
     };
     all.iter().copied().filter(|endpoint| is_offered(&endpoint.policy)).collect()
 }

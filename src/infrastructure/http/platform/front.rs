@@ -4,6 +4,7 @@ use std::any::Any;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -26,6 +27,7 @@ use super::field_errors::FieldErrors;
 use super::identity::Users;
 use super::limits::rate_limit::{Counted, RateLimits};
 use super::limits::settings::{HttpSettings, Surface};
+use super::limits::stream_places::StreamPlaces;
 use super::limits::surplus::Surplus;
 use super::metrics;
 use super::observation::Observation;
@@ -50,6 +52,7 @@ pub struct Front {
     in_flight: [Semaphore; Class::VARIANTS.len()],
     /// The refusals of requests for which there is no room.
     surplus: Surplus,
+    is_closing: AtomicBool,
 }
 
 /// The other side of a connection: a client, or a proxy.
@@ -72,10 +75,13 @@ impl Front {
         let endpoints = api.endpoints_on(surface, settings.admin_token.is_some());
         let pages = api.pages_on(surface, settings.admin_token.is_some());
         let router = Router::new(&[endpoints.as_slice(), &pages].concat());
-        let document = move || Page::new("application/json", document(api, &endpoints).to_json().unwrap_or_default());
+        let is_signed = settings.token_keys.is_some();
+        let document = move || document(api, &endpoints, is_signed).to_json().unwrap_or_default();
+        let document = move || Page::new("application/json", document());
         let context = Context {
             rates: RateLimits::new(&settings),
             users: Users::new(settings.token_keys.clone(), settings.trusted_proxies.clone()),
+            stream_places: StreamPlaces::new(&settings),
             readiness: Readiness::new(),
             document: LazyPage::new(Box::new(document)),
             shop: payments.orders.shop.clone(),
@@ -86,7 +92,7 @@ impl Front {
             closing,
         };
         let in_flight = [(); Class::VARIANTS.len()].map(|()| Semaphore::new(settings.in_flight));
-        Front { router, context, in_flight, surplus: Surplus::new(), settings }
+        Front { router, context, in_flight, surplus: Surplus::new(), is_closing: AtomicBool::new(false), settings }
     }
 
     /// Returns the settings of the listener.
@@ -94,9 +100,15 @@ impl Front {
         &self.settings
     }
 
-    /// Returns the token that is cancelled when the listener closes.
-    pub fn closing(&self) -> &CancellationToken {
-        &self.context.closing
+    /// Notes that the listener closes.
+    pub fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+        self.context.closing.cancel();
+    }
+
+    /// Returns true if each answer is the last one of its connection, because the listener closes.
+    pub fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
     }
 
     /// Answers a request.
@@ -114,7 +126,7 @@ impl Front {
         let is_head = head.method == Method::HEAD;
         // Only one future owns the request: a nested one that took it would double the bytes that each request moves.
         let (peer, counted) = (caller.address, Counted::default());
-        let mut request = ApiRequest { peer, params, head, body: Bytes::new(), counted };
+        let mut request = ApiRequest { peer, user: None, params, head, body: Bytes::new(), counted };
         let answering = self.check_and_handle(caller, endpoint, &mut request, body).instrument(observation.span());
         let mut is_surplus = false;
         let mut answer = match AssertUnwindSafe(answering).catch_unwind().await {
@@ -169,7 +181,7 @@ impl Front {
         &self,
         caller: Caller,
         endpoint: Result<&'static Endpoint, Problem>,
-        request: &ApiRequest,
+        request: &mut ApiRequest,
     ) -> Result<&'static Endpoint, Problem> {
         let head = &request.head;
         if !caller.is_accepted {
@@ -190,6 +202,9 @@ impl Front {
         if endpoint.policy.is_rate_limited {
             let client = || self.settings.trusted_proxies.client(caller.address, &head.headers);
             self.context.rates.check_address(&request.counted, client)?;
+        }
+        if endpoint.policy.access == Access::User {
+            request.user = self.context.users.identify(request)?;
         }
         Ok(endpoint)
     }

@@ -1,7 +1,7 @@
 //! Accepts and drains connections.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Patience;
-use super::connection::{Connection, Protocols};
+use super::connection::{Connection, Places, Protocols};
 use super::front::{Caller, Front};
-use super::limits::address_places::{AddressPlace, AddressPlaces};
+use super::limits::owner_places::{OwnerPlace, OwnerPlaces};
+use super::limits::rate_limit::network;
 use super::metrics;
 
 /// Pause before the next connection is accepted if file descriptors or memory are exhausted.
@@ -67,7 +68,7 @@ pub async fn serve(listener: TcpListener, front: Front, shutdown: CancellationTo
             }
         }
     }
-    server.front.closing().cancel();
+    server.front.close();
     // Connections that the kernel has accepted may have sent a request.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
         server.accept(stream, peer);
@@ -86,7 +87,7 @@ struct Server {
     protocols: Arc<Protocols>,
     patience: Patience,
     places: Arc<Semaphore>,
-    address_places: Option<Arc<AddressPlaces>>,
+    address_places: Option<Arc<OwnerPlaces<IpAddr>>>,
     places_for_refused: Arc<Semaphore>,
     draining: CancellationToken,
     tasks: JoinSet<()>,
@@ -104,7 +105,7 @@ impl Server {
                 buffers: settings.buffers_kept,
             },
             places: Arc::new(Semaphore::new(settings.connections)),
-            address_places: settings.connections_per_address.map(|max| AddressPlaces::new(max.get())),
+            address_places: settings.connections_per_address.map(|max| OwnerPlaces::new(max.get())),
             places_for_refused: Arc::new(Semaphore::new(REFUSED_CONNECTIONS_MAX)),
             draining: CancellationToken::new(),
             tasks: JoinSet::new(),
@@ -126,23 +127,20 @@ impl Server {
         let connection = Connection {
             front: self.front.clone(),
             protocols: self.protocols.clone(),
-            patience: if is_accepted { self.patience } else { REFUSED_PATIENCE },
+            patience: if is_accepted { self.patience.spread() } else { REFUSED_PATIENCE },
             caller: Caller { address: peer.ip(), is_accepted },
-            // Tokens of its own, so that connections do not contend for one lock.
-            closing: self.front.closing().child_token(),
+            // A token of its own, so that connections do not contend for one lock.
             draining: self.draining.child_token(),
-            _place: place,
-            _address_place: address_place,
         };
-        self.tasks.spawn(connection.serve(stream));
+        self.tasks.spawn(connection.serve(stream, Places { _place: place, _of_address: address_place }));
     }
 
     /// Takes a place among all connections, and one among those of the address if these are limited. Returns `None` if
     /// either has too many.
-    fn take_places(&self, peer: SocketAddr) -> Option<(OwnedSemaphorePermit, Option<AddressPlace>)> {
+    fn take_places(&self, peer: SocketAddr) -> Option<(OwnedSemaphorePermit, Option<OwnerPlace<IpAddr>>)> {
         let is_trusted = || self.front.settings().trusted_proxies.contains(peer.ip());
         let address_place = match &self.address_places {
-            Some(places) if !is_trusted() => match places.take(peer.ip()) {
+            Some(places) if !is_trusted() => match places.take(network(peer.ip())) {
                 Some(place) => Some(place),
                 None => {
                     metrics::address_refused();

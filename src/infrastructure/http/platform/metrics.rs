@@ -28,6 +28,15 @@ metrics! {
     /// Tokens of users that were refused, by reason.
     static TOKENS_REFUSED: Metric<Counter, TokenError> = "flashsale_tokens_refused_total" by "reason";
 
+    /// Open streams of events.
+    static STREAMS: Metric<Gauge> = "flashsale_streams";
+
+    /// Streams that a listener may have.
+    static STREAMS_MAX: Metric<Gauge> = "flashsale_streams_max";
+
+    /// Streams that were refused because there were too many.
+    static STREAMS_REFUSED: Metric<Counter> = "flashsale_streams_refused_total";
+
     /// Requests that a store did not serve, by kind of failure.
     static STORE_FAILURES: Metric<Counter, StoreErrorKind> = "flashsale_store_failures_total" by "kind";
 }
@@ -78,6 +87,26 @@ pub fn address_refused() {
 /// Counts a token that was refused.
 pub fn token_refused(error: TokenError) {
     TOKENS_REFUSED.of(error).increment(1);
+}
+
+/// Sets the number of streams that may be open on a listener.
+pub fn streams_max(streams: usize) {
+    STREAMS_MAX.set(streams as f64);
+}
+
+/// Counts a stream as open.
+pub fn stream_opened() {
+    STREAMS.increment(1.0);
+}
+
+/// Counts a stream as no longer open.
+pub fn stream_closed() {
+    STREAMS.decrement(1.0);
+}
+
+/// Counts a stream that was refused because there were too many.
+pub fn stream_refused() {
+    STREAMS_REFUSED.increment(1);
 }
 
 /// Counts a request that a store did not serve.

@@ -35,6 +35,7 @@ pub mod request_id;
 pub mod route_metrics;
 pub mod router;
 pub mod store_failure;
+pub mod streamed;
 pub mod timed_stream;
 pub mod timestamp;
 pub mod unsent;

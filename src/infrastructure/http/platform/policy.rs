@@ -31,6 +31,10 @@ pub enum Audience {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Public,
+    /// A visitor, who may have a token or a cookie.
+    Visitor,
+    /// A user, whom a token names if tokens are required. Otherwise the request names the user, or has a checkout code.
+    User,
     /// `Authorization: Bearer` with the admin token. Without a configured token the endpoint does not exist.
     AdminToken,
 }
@@ -62,6 +66,8 @@ pub enum Class {
     Purchase,
     /// Changes of a cart.
     Checkout,
+    /// Payments and cancellations of orders, which wait for the payment provider.
+    Payment,
     Read,
     Admin,
     /// Events of the payment provider.
@@ -88,9 +94,12 @@ impl Policy {
         refuse: in_json,
     };
 
+    /// An endpoint about one user that changes nothing. Every endpoint with a user id or a checkout code is about a user.
+    pub const PERSONAL: Policy = Policy { access: Access::User, ..Policy::SHOPPING };
+
     /// An endpoint that changes a cart. It may be repeated if the answer is lost.
     pub const CHECKOUT: Policy =
-        Policy { load: Load::Bounded(Class::Checkout, OnTimeout::TryAgain), ..Policy::SHOPPING };
+        Policy { load: Load::Bounded(Class::Checkout, OnTimeout::TryAgain), ..Policy::PERSONAL };
 
     /// Documentation, which every listener has of itself.
     pub const DOCUMENTATION: Policy = Policy { audience: Audience::Everybody, ..Policy::SHOPPING };

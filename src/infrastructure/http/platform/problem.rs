@@ -178,6 +178,7 @@ pub struct ProblemBody<'a> {
     /// The next step for the client.
     detail: &'a str,
     /// A word that never changes. Clients may rely on it.
+    #[schema(pattern = "^[a-z_]+$")]
     code: &'static str,
     /// The error of each invalid field.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -13,6 +13,7 @@ pub enum ProblemCode {
     InvalidToken,
     PaymentDeclined,
     Forbidden,
+    NotYou,
     ForeignOrigin,
     NotFound,
     ItemNotFound,
@@ -60,7 +61,7 @@ impl ProblemCode {
                 StatusCode::UNAUTHORIZED
             }
             ProblemCode::PaymentDeclined => StatusCode::PAYMENT_REQUIRED,
-            ProblemCode::Forbidden | ProblemCode::ForeignOrigin => StatusCode::FORBIDDEN,
+            ProblemCode::Forbidden | ProblemCode::NotYou | ProblemCode::ForeignOrigin => StatusCode::FORBIDDEN,
             ProblemCode::NotFound
             | ProblemCode::ItemNotFound
             | ProblemCode::SaleNotFound
@@ -106,6 +107,7 @@ impl ProblemCode {
             ProblemCode::InvalidToken => "The token of the user is not valid",
             ProblemCode::PaymentDeclined => "The payment was declined",
             ProblemCode::Forbidden => "The admin token is wrong",
+            ProblemCode::NotYou => "The request names another user",
             ProblemCode::ForeignOrigin => "Another site sent the request",
             ProblemCode::NotFound => "The path does not exist",
             ProblemCode::ItemNotFound => "The item does not exist",

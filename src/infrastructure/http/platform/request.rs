@@ -8,6 +8,8 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::domain::shared::UserId;
+
 use super::field_errors::FieldErrors;
 use super::json;
 use super::limits::rate_limit::Counted;
@@ -19,8 +21,10 @@ use super::query;
 /// A request. Handlers get it with its body read.
 #[derive(Debug)]
 pub struct ApiRequest {
-    /// The other side of the connection.
+    /// The other side of the connection: a client, or a proxy.
     pub peer: IpAddr,
+    /// The user whom a token names. Without one, requests name their users themselves.
+    pub user: Option<UserId>,
     pub params: PathParams,
     pub head: Parts,
     pub body: Bytes,
@@ -31,6 +35,19 @@ impl ApiRequest {
     /// Returns the query as it was sent.
     pub fn query(&self) -> Option<&str> {
         self.head.uri.query()
+    }
+
+    /// Returns the user whom the request is about: the one that it names, or that of its token. Fails if it names another
+    /// one.
+    pub fn about(&self, named: Option<UserId>) -> Result<Option<UserId>, Problem> {
+        match (&self.user, named) {
+            (Some(user), Some(named)) if *user != named => {
+                let detail = "Leave out the user id, or send that of the token: a token is good for its own user only.";
+                Err(Problem::new(ProblemCode::NotYou, detail))
+            }
+            (Some(user), _) => Ok(Some(user.clone())),
+            (None, named) => Ok(named),
+        }
     }
 
     /// Reads the JSON body; `None` without a body.

@@ -96,7 +96,7 @@ mod tests {
         }
         let body = read(body, &head.headers, accepts, Duration::from_secs(1)).await?;
         let (peer, params) = (Ipv4Addr::LOCALHOST.into(), PathParams::default());
-        Ok(ApiRequest { peer, params, head, body, counted: Counted::default() })
+        Ok(ApiRequest { peer, user: None, params, head, body, counted: Counted::default() })
     }
 
     async fn code(content_type: Option<&str>, body: &'static [u8]) -> Option<ProblemCode> {

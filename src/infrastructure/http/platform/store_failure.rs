@@ -30,10 +30,14 @@ impl From<StoreError> for Problem {
 pub fn while_selling(error: StoreError, detail: &'static str) -> Problem {
     match &error {
         StoreError::Fenced | StoreError::Busy(_) => Problem::from(error),
-        StoreError::Unreachable(_) | StoreError::Corrupt(_) => {
-            Problem::unavailable(detail).of_unknown_outcome().caused_by(error)
-        }
+        StoreError::Unreachable(_) | StoreError::Corrupt(_) => of_unknown_outcome(error, detail),
     }
+}
+
+/// Turns the error into the problem of a request that had begun to change something. `detail` says how to find out what
+/// became of it.
+pub fn of_unknown_outcome(error: StoreError, detail: &'static str) -> Problem {
+    Problem::unavailable(detail).of_unknown_outcome().caused_by(error)
 }
 
 /// Counts store failures, and logs requests that failed through no fault of the caller. The log gets only a few lines per

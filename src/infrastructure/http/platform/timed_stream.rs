@@ -6,11 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
 use super::refused_head;
+
+/// Bytes of a streamed answer that wait in the kernel for their reader. It keeps twice as many, and up to megabytes if it
+/// is not told otherwise.
+const UNSENT_OF_STREAM: usize = 16 * 1024;
 
 /// A TCP stream that reports its activity, and completes the bare answers of hyper.
 pub struct TimedStream {
@@ -26,6 +31,11 @@ impl TimedStream {
     /// A stream that reports to this activity.
     pub fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
         TimedStream { stream, activity, unread: Bytes::new(), replacement: None }
+    }
+
+    /// Lets only a few bytes wait in the kernel for a slow reader.
+    pub fn keep_little_unsent(&self) -> io::Result<()> {
+        Ok(set_socket_send_buffer_size(&self.stream, UNSENT_OF_STREAM)?)
     }
 
     /// Returns a stream that begins with these bytes.

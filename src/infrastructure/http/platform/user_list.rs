@@ -23,6 +23,7 @@ pub struct UserList {
 pub fn describe(description: Description) -> Description {
     description
         .path::<UserId>("user_id")
+        .names_user()
         .query::<SaleId>("sale_id", "Only those in this sale")
         .query::<OrderId>("cursor", "The `next_cursor` of the previous page")
         .problems([ProblemCode::InvalidRequest])
@@ -31,6 +32,7 @@ pub fn describe(description: Description) -> Description {
 /// Reads a request, and counts it for its user.
 pub fn read(context: &Context, request: &ApiRequest) -> Result<UserList, Problem> {
     let user: UserId = request.params.parse("user_id")?;
+    request.about(Some(user.clone()))?;
     let [sale, cursor] = query::read(request.query(), ["sale_id", "cursor"])?;
     let mut errors = FieldErrors::default();
     let (sale, after) = (errors.parse("sale_id", sale), errors.parse("cursor", cursor));

@@ -33,7 +33,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     policy: Policy {
         accepts: Accepts::Json,
         load: Load::Bounded(Class::Purchase, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
-        ..Policy::SHOPPING
+        ..Policy::PERSONAL
     },
     describe,
     handler: |context, request| Box::pin(post(context, request)),
@@ -48,6 +48,7 @@ fn describe() -> Description {
         .examples(include_str!("buy_now.json"))
         .request_header(IDEMPOTENCY_KEY, RequestId::schema(), "The id of the request, in place of `request_id`")
         .body::<BuyNowRequest>(Required::True)
+        .names_user()
         .problems([
             ProblemCode::InvalidRequest,
             ProblemCode::SaleNotFound,
@@ -70,7 +71,10 @@ struct BuyNowRequest {
     #[serde(default, deserialize_with = "json::given")]
     #[schema(nullable = false)]
     request_id: Option<RequestId>,
-    user_id: UserId,
+    /// The buyer. Required, unless a token names the user.
+    #[serde(default, deserialize_with = "json::given")]
+    #[schema(nullable = false)]
+    user_id: Option<UserId>,
     #[serde(deserialize_with = "json::text")]
     item_id: ItemRef,
     quantity: Quantity,
@@ -87,9 +91,10 @@ enum Id {
 async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let [] = query::read(request.query(), [])?;
     let mut body: BuyNowRequest = request.required_json()?;
+    let user = request.about(body.user_id.take())?.ok_or_else(|| FieldErrors::one("user_id", "is required"))?;
     let id = request_id(body.request_id.take(), &request.head.headers)?;
-    context.rates.check_user(&request.counted, &body.user_id)?;
-    let result = buy(context, &body, &id).await;
+    context.rates.check_user(&request.counted, &user)?;
+    let result = buy(context, &user, &body, &id).await;
     metrics::purchase(PurchaseKind::BuyNow, outcome(&result));
     match (result?, id) {
         (PurchaseOutcome::Durable { receipt, replayed: true, .. }, Id::Body(_)) => {
@@ -110,9 +115,9 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
 
 const UNDONE: &str = "The purchase could not be recorded, so it was undone. Send the request again in a second.";
 
-async fn buy(context: &Context, body: &BuyNowRequest, id: &Id) -> Result<PurchaseOutcome, Problem> {
+async fn buy(context: &Context, user: &UserId, body: &BuyNowRequest, id: &Id) -> Result<PurchaseOutcome, Problem> {
     let (Id::Body(request) | Id::Header(request)) = id;
-    let bought = context.shop.buy_now(&body.user_id, request, body.item_id, body.quantity).await;
+    let bought = context.shop.buy_now(user, request, body.item_id, body.quantity).await;
     bought.map_err(|error| match error {
         BuyNowError::SaleNotFound => problems::sale_not_found(),
         BuyNowError::Refused(_, refusal) => refused(refusal),

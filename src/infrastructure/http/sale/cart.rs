@@ -14,7 +14,7 @@ use super::problems::cart_not_found;
 pub static ENDPOINT: Endpoint = Endpoint {
     method: Method::GET,
     path: "/checkout/{code}",
-    policy: Policy::SHOPPING,
+    policy: Policy::PERSONAL,
     describe,
     handler: |context, request| Box::pin(get(context, request)),
 };
@@ -30,8 +30,8 @@ fn describe() -> Description {
 async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let code: CheckoutCode = request.params.parse("code")?;
     let [] = query::read(request.query(), [])?;
-    context.rates.check_code(&request.counted, code)?;
-    let cart = context.shop.cart(code).await?.ok_or_else(cart_not_found)?;
-    context.rates.count_user(&cart.cart.user);
+    let claim = context.claim(request, code)?;
+    let cart = context.shop.cart(claim).await?.ok_or_else(cart_not_found)?;
+    context.count_owner(request, &cart.cart.user);
     Ok(answer::ok(&CartBody::with_availability(&cart, context.shop.clock.now())?))
 }

@@ -38,13 +38,17 @@ fn describe() -> Description {
                        nothing. A repeated checkout of the same item changes nothing.";
     let described = Description::new(SHOPPING, "checkOut", "Put items into the cart of a user", description)
         .examples(include_str!("checkout.json"))
-        .query::<UserId>("user_id", "The owner of the cart. Required here or in the body")
+        .query::<UserId>(
+            "user_id",
+            "The owner of the cart. Required here or in the body, unless a token names the user",
+        )
         .query::<ItemRef>("id", "The item. Required, unless the body has items")
         .query::<ItemRef>("item_id", "Another name for `id`")
         .query_of("quantity", Quantity::schema(), "Units of the item, by default 1")
         .body::<CheckoutRequest>(Required::False)
         .with_schema::<CheckoutLine>()
         .answer::<CartBody>(200, "The cart")
+        .names_user()
         .problems([
             ProblemCode::InvalidRequest,
             ProblemCode::ItemNotFound,
@@ -114,7 +118,7 @@ pub fn read(request: &ApiRequest) -> Result<Wanted, Problem> {
     let mut errors = FieldErrors::default();
 
     let user_id = errors.parse("user_id", user_id);
-    let user = errors.either("user_id", user_id, body.user_id);
+    let user = request.about(errors.either("user_id", user_id, body.user_id))?;
     if id.is_some() && item_id.is_some() {
         errors.add("item_id", "means the same as id: send one of them");
     }

@@ -1,7 +1,8 @@
-//! Metrics of checkouts and purchases.
+//! Metrics of checkouts, purchases and streams.
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::infrastructure::http::platform::ProblemCode;
@@ -19,6 +20,15 @@ metrics! {
 
     /// Time from the decision in Redis until the waiting purchase knows of its commit in PostgreSQL.
     static ACKNOWLEDGEMENT_WAIT: Metric<Histogram> = "flashsale_acknowledgement_wait_seconds";
+
+    /// Time from the decision in Redis until an event about it is sent, measured on some of the streams.
+    static STREAM_LAG: Metric<Histogram> = "flashsale_stream_lag_seconds";
+
+    /// Bytes of the events that were sent.
+    static STREAM_BYTES: Metric<Counter> = "flashsale_stream_bytes_total";
+
+    /// Times that a slow reader of a stream got the latest snapshot in place of what it had missed.
+    static STREAM_CONFLATIONS: Metric<Counter> = "flashsale_stream_conflations_total";
 }
 
 /// The outcome of a checkout or a purchase.
@@ -87,6 +97,17 @@ pub fn purchase(kind: PurchaseKind, outcome: Outcome) {
 pub fn acknowledged(units: u32, waited: Duration) {
     UNITS_ACKNOWLEDGED.increment(u64::from(units));
     ACKNOWLEDGEMENT_WAIT.record(waited.as_secs_f64());
+}
+
+/// Records the age of the first entry in an event that is sent.
+pub fn stream_lag(lag: TimeDelta) {
+    STREAM_LAG.record(lag.as_seconds_f64());
+}
+
+/// Counts bytes of events, and how often a snapshot replaced what a slow reader had missed.
+pub fn streamed(bytes: usize, conflations: u64) {
+    STREAM_BYTES.increment(bytes as u64);
+    STREAM_CONFLATIONS.increment(conflations);
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub mod sale;
 pub mod sale_body;
 pub mod sales;
 pub mod sold_filter;
+pub mod stock_events;
+pub mod stock_events_text;
 pub mod user_purchases;
 
 /// The group of the endpoints that fill carts and buy.

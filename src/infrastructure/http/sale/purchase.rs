@@ -30,7 +30,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     policy: Policy {
         accepts: Accepts::Json,
         load: Load::Bounded(Class::Purchase, OnTimeout::OutcomeUnknown(OUTCOME_UNKNOWN)),
-        ..Policy::SHOPPING
+        ..Policy::PERSONAL
     },
     describe,
     handler: |context, request| Box::pin(post(context, request)),
@@ -95,10 +95,10 @@ const UNDONE: &str = "The purchase could not be recorded, so it was undone. Chec
 
 async fn purchase(context: &Context, request: &ApiRequest) -> Result<PurchaseOutcome, Problem> {
     let (code, partial) = read(request)?;
-    context.rates.check_code(&request.counted, code)?;
-    let outcome = context.shop.purchase(code, partial).await.map_err(problem)?;
+    let claim = context.claim(request, code)?;
+    let outcome = context.shop.purchase(claim, partial).await.map_err(problem)?;
     if let PurchaseOutcome::Durable { receipt, .. } = &outcome {
-        context.rates.count_user(&receipt.user_id);
+        context.count_owner(request, &receipt.user_id);
     }
     Ok(outcome)
 }

@@ -68,6 +68,11 @@ pub fn describe(description: Description) -> Description {
 /// Describes the headers of an answer to a purchase that was made.
 pub fn describe_headers(description: Description) -> Description {
     let replayed = "`true` if an earlier request made this purchase. The body is the same, byte for byte";
+    describe_order_status(description.header(200, "Idempotent-Replayed", replayed))
+}
+
+/// Describes the header with the status of an order.
+pub fn describe_order_status(description: Description) -> Description {
     let status = "In a sale with a payment window: the present status of the order. Absent while it is not known";
-    description.header(200, "Idempotent-Replayed", replayed).header(200, "Order-Status", status)
+    description.header(200, "Order-Status", status)
 }

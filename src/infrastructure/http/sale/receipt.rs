@@ -5,17 +5,17 @@ use hyper::Method;
 use crate::application::sale::purchase::PurchaseOutcome;
 use crate::domain::shared::CheckoutCode;
 use crate::infrastructure::http::platform::{
-    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, ProblemCode, answer, query,
+    Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, ProblemCode, query,
 };
 
 use super::SHOPPING;
-use super::purchase_answer::{self, confirming};
+use super::purchase_answer::{self, bought, confirming};
 use super::receipt_body::PurchaseBody;
 
 pub static ENDPOINT: Endpoint = Endpoint {
     method: Method::GET,
     path: "/purchase/{code}",
-    policy: Policy::SHOPPING,
+    policy: Policy::PERSONAL,
     describe,
     handler: |context, request| Box::pin(get(context, request)),
 };
@@ -26,17 +26,18 @@ fn describe() -> Description {
         .examples(include_str!("receipt.json"))
         .path::<CheckoutCode>("code")
         .problems([ProblemCode::InvalidRequest, ProblemCode::CheckoutNotFound]);
-    purchase_answer::describe(described)
+    purchase_answer::describe_order_status(purchase_answer::describe(described))
 }
 
 async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let code = request.params.parse("code")?;
     let [] = query::read(request.query(), [])?;
-    context.rates.check_code(&request.counted, code)?;
-    match context.shop.receipt(code).await? {
+    let claim = context.claim(request, code)?;
+    match context.shop.receipt(claim).await? {
         Some(PurchaseOutcome::Durable { receipt, .. }) => {
-            context.rates.count_user(&receipt.user_id);
-            Ok(answer::ok(&PurchaseBody::of_cart(receipt)))
+            context.count_owner(request, &receipt.user_id);
+            let status = context.orders.status_of(&receipt, false).await;
+            Ok(bought(&PurchaseBody::of_cart(receipt), false, status))
         }
         Some(PurchaseOutcome::Confirming(code)) => Ok(confirming(code)),
         None => {

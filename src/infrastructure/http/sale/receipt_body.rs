@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::ordering::OrderStatus;
 use crate::domain::sale::{Receipt, ReceiptLine};
 use crate::domain::shared::{CheckoutCode, Currency, ItemId, Money, OrderId, SaleId, UserId};
 use crate::infrastructure::http::platform::timestamp::{as_milliseconds, as_milliseconds_if_set};
@@ -13,7 +14,8 @@ use crate::infrastructure::http::platform::timestamp::{as_milliseconds, as_milli
 #[schema(as = Receipt)]
 pub struct ReceiptBody {
     order_id: OrderId,
-    /// The checkout code. Absent in lists of purchases, because it is a secret of the owner.
+    /// The checkout code. Absent in lists of purchases, because it is a secret of the owner, unless a token names the
+    /// user.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     code: Option<CheckoutCode>,
@@ -32,6 +34,11 @@ pub struct ReceiptBody {
     #[serde(serialize_with = "as_milliseconds_if_set", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pay_by: Option<DateTime<Utc>>,
+    /// The present status of the order, in a sale with a payment window. Only in lists: elsewhere the same bytes are
+    /// returned each time, and the header `Order-Status` tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    order_status: Option<OrderStatus>,
 }
 
 /// Units of one item on a receipt.
@@ -63,14 +70,20 @@ impl From<Receipt> for ReceiptBody {
             currency: receipt.currency,
             purchased_at: receipt.purchased_at,
             pay_by: receipt.pay_by,
+            order_status: None,
         }
     }
 }
 
 impl ReceiptBody {
-    /// The receipt in a list of purchases.
-    pub fn without_code(receipt: Receipt) -> Self {
-        ReceiptBody { code: None, ..receipt.into() }
+    /// The receipt in a list of purchases, with the status of its order.
+    pub fn listed(receipt: Receipt, order_status: Option<OrderStatus>) -> Self {
+        ReceiptBody { order_status, ..receipt.into() }
+    }
+
+    /// The same for somebody who may not be its user.
+    pub fn without_code(self) -> Self {
+        ReceiptBody { code: None, ..self }
     }
 }
 

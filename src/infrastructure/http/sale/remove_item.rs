@@ -39,9 +39,9 @@ fn describe() -> Description {
 async fn delete(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let (code, item) = (request.params.parse("code")?, request.params.parse("id")?);
     let [] = query::read(request.query(), [])?;
-    context.rates.check_code(&request.counted, code)?;
-    let cart = context.shop.remove(code, item).await.map_err(problem)?;
-    context.rates.count_user(&cart.cart.user);
+    let claim = context.claim(request, code)?;
+    let cart = context.shop.remove(claim, item).await.map_err(problem)?;
+    context.count_owner(request, &cart.cart.user);
     Ok(answer::ok(&CartBody::with_availability(&cart, context.shop.clock.now())?))
 }
 

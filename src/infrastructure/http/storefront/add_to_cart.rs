@@ -4,6 +4,7 @@ use hyper::Method;
 use hyper::header::SET_COOKIE;
 
 use crate::domain::sale::{ItemRef, Quantity};
+use crate::infrastructure::http::platform::policy::{Access, Policy};
 use crate::infrastructure::http::platform::query::number;
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoint, FieldErrors, Problem};
 use crate::infrastructure::http::sale::checkout;
@@ -11,8 +12,10 @@ use crate::infrastructure::http::sale::metrics::{self, Outcome};
 
 use super::{FORM, accept, cart_page};
 
+const POLICY: Policy = Policy { access: Access::Visitor, ..FORM };
+
 pub static ENDPOINT: Endpoint =
-    Endpoint::page(Method::POST, "/shop/cart", FORM, |context, request| Box::pin(post(context, request)));
+    Endpoint::page(Method::POST, "/shop/cart", POLICY, |context, request| Box::pin(post(context, request)));
 
 async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let result = add(context, request).await;

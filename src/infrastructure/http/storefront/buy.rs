@@ -5,7 +5,7 @@ use hyper::{Method, StatusCode};
 
 use crate::application::sale::purchase::{PurchaseError, PurchaseOutcome};
 use crate::domain::sale::PurchaseRefusal;
-use crate::domain::shared::{CheckoutCode, Ordinal};
+use crate::domain::shared::{CheckoutCode, Claim, Ordinal};
 use crate::infrastructure::http::platform::policy::{Class, Policy};
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoint, FieldErrors, Problem, ProblemCode};
 use crate::infrastructure::http::sale::purchase;
@@ -25,8 +25,8 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let mut errors = FieldErrors::default();
     let code: Option<CheckoutCode> = errors.parse("code", code);
     let Some(code) = code else { return Err(errors.into_problem()) };
-    context.rates.check_code(&request.counted, code)?;
-    let bought = context.shop.purchase(code, false).await;
+    let claim = context.claim(request, code)?;
+    let bought = context.shop.purchase(claim.clone(), false).await;
     let gone = match &bought {
         Err(PurchaseError::Refused(_, PurchaseRefusal::ItemsSold { unavailable, .. })) => unavailable.clone(),
         _ => Vec::new(),
@@ -35,12 +35,12 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     purchase::count(&result);
     match result {
         Ok(PurchaseOutcome::Durable { receipt, .. }) => {
-            context.rates.count_user(&receipt.user_id);
+            context.count_owner(request, &receipt.user_id);
             Ok(accept::done(headers, &format!("/shop/receipts/{code}")))
         }
         Ok(PurchaseOutcome::Confirming(code)) => Ok(accept::done(headers, &format!("/shop/receipts/{code}"))),
         Err(problem) if problem.code() == ProblemCode::ItemsSold => {
-            refused(context, headers, code, &gone, problem).await
+            refused(context, headers, claim, &gone, problem).await
         }
         Err(problem) => Err(problem),
     }
@@ -50,14 +50,14 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
 async fn refused(
     context: &Context,
     headers: &HeaderMap,
-    code: CheckoutCode,
+    claim: Claim,
     gone: &[Ordinal],
     problem: Problem,
 ) -> Result<Answer, Problem> {
     if !accept::is_browser(headers) {
         return Err(problem);
     }
-    let sale = context.shop.find_sale(code.sale).await?;
+    let sale = context.shop.find_sale(claim.code.sale).await?;
     let names: Vec<&str> = sale
         .iter()
         .flat_map(|sale| gone.iter().filter_map(|gone| sale.catalog.item(*gone)))
@@ -65,5 +65,5 @@ async fn refused(
         .collect();
     let (heading, text) = words::of(problem.code());
     let text = format!("Sold: {}. {text}", names.join(", "));
-    cart_page::show(context, headers, Some(code), Some(Notice { status: StatusCode::CONFLICT, heading, text })).await
+    cart_page::show(context, headers, Some(claim), Some(Notice { status: StatusCode::CONFLICT, heading, text })).await
 }

@@ -7,8 +7,8 @@ use hyper::header::{HeaderMap, HeaderValue};
 use crate::application::sale::cart::OpenCart;
 use crate::application::shared::StoreError;
 use crate::domain::sale::CartLine;
-use crate::domain::shared::CheckoutCode;
 use crate::domain::shared::limits::CART_UNITS;
+use crate::domain::shared::{CheckoutCode, Claim};
 use crate::infrastructure::http::platform::{Answer, Context, Problem};
 
 use super::card::Card;
@@ -70,11 +70,11 @@ pub fn remember(headers: &HeaderMap, code: CheckoutCode) -> Option<HeaderValue> 
 pub async fn show(
     context: &Context,
     headers: &HeaderMap,
-    code: Option<CheckoutCode>,
+    claim: Option<Claim>,
     notice: Option<Notice>,
 ) -> Result<Answer, Problem> {
-    let open = match code {
-        Some(code) => context.shop.cart(code).await?,
+    let open = match claim {
+        Some(claim) => context.shop.cart(claim).await?,
         None => None,
     };
     let cart = open.filter(|open| !open.cart.lines.is_empty()).map(|open| view(context, &open)).transpose()?;

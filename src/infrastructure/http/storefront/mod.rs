@@ -29,10 +29,16 @@ mod shopper;
 mod words;
 
 use crate::infrastructure::http::platform::Policy;
-use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
+use crate::infrastructure::http::platform::policy::{Accepts, Access, Class, Load, OnTimeout};
 
 /// A page.
 const PAGE: Policy = Policy { refuse: refusal::refuse, ..Policy::SHOPPING };
+
+/// A page about a visitor.
+const VISITOR_PAGE: Policy = Policy { access: Access::Visitor, ..PAGE };
+
+/// A page with a checkout code in its path.
+const PERSONAL_PAGE: Policy = Policy { access: Access::User, ..PAGE };
 
 /// A form that may be sent again if its answer is lost.
 const FORM: Policy = Policy { accepts: Accepts::Form, refuse: refusal::refuse, ..Policy::CHECKOUT };

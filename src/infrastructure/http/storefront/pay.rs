@@ -12,7 +12,7 @@ use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoin
 use super::cart_page::Notice;
 use super::{accept, deciding, receipt_page, words};
 
-const POLICY: Policy = deciding(Class::Checkout, pay::OUTCOME_UNKNOWN);
+const POLICY: Policy = deciding(Class::Payment, pay::OUTCOME_UNKNOWN);
 
 pub static ENDPOINT: Endpoint =
     Endpoint::page(Method::POST, "/shop/receipts/{code}/pay", POLICY, |context, request| {
@@ -27,8 +27,8 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let mut errors = FieldErrors::default();
     let method: Option<PaymentMethod> = errors.parse("method", method);
     let Some(method) = method else { return Err(errors.into_problem()) };
-    context.rates.check_code(&request.counted, code)?;
-    match pay::pay(context, code, method).await? {
+    let claim = context.claim(request, code)?;
+    match pay::pay(context, claim.clone(), method).await? {
         Ok(_) => Ok(accept::done(headers, &format!("/shop/receipts/{code}"))),
         Err(error) => {
             let is_unknown_method = matches!(error, PayError::UnknownMethod);
@@ -43,7 +43,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
             let text =
                 if is_unknown_method { "The payment provider does not know this means of payment." } else { text };
             let notice = Notice { status: problem.code().status(), heading, text: text.to_owned() };
-            receipt_page::show(context, headers, code, Some(notice)).await
+            receipt_page::show(context, headers, claim, Some(notice)).await
         }
     }
 }

@@ -8,10 +8,10 @@ use crate::domain::shared::{CheckoutCode, OrderId};
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoint, FieldErrors, Problem, query};
 
 use super::layout::{self, Layout};
-use super::{PAGE, number, shopper};
+use super::{VISITOR_PAGE, number, shopper};
 
 pub static ENDPOINT: Endpoint =
-    Endpoint::page(Method::GET, "/shop/purchases", PAGE, |context, request| Box::pin(get(context, request)));
+    Endpoint::page(Method::GET, "/shop/purchases", VISITOR_PAGE, |context, request| Box::pin(get(context, request)));
 
 /// The page.
 #[derive(Template)]
@@ -41,8 +41,8 @@ async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem>
         Some(user) => {
             context.rates.check_user(&request.counted, &user)?;
             let page = context.shop.receipts_of(&user, None, false, after).await?;
-            let now = context.shop.clock.now();
-            (page.entries.into_iter().map(|receipt| view(receipt, shopper::is_secret(&user), now)).collect(), page.next)
+            let (now, is_owner) = (context.shop.clock.now(), context.users.are_signed() || shopper::is_secret(&user));
+            (page.entries.into_iter().map(|receipt| view(receipt, is_owner, now)).collect(), page.next)
         }
         None => (Vec::new(), None),
     };

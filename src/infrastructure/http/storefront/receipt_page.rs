@@ -9,8 +9,8 @@ use crate::application::sale::purchase::PurchaseOutcome;
 use crate::domain::ordering::{OrderReason, OrderStatus};
 use crate::domain::payment::AttemptState;
 use crate::domain::sale::Receipt;
-use crate::domain::shared::CheckoutCode;
 use crate::domain::shared::limits::PAYMENT_ATTEMPTS;
+use crate::domain::shared::{CheckoutCode, Claim};
 use crate::infrastructure::http::platform::{Answer, Context, Problem, ProblemCode};
 
 use super::cart_page::Notice;
@@ -68,17 +68,17 @@ struct OrderView {
 pub async fn show(
     context: &Context,
     headers: &HeaderMap,
-    code: CheckoutCode,
+    claim: Claim,
     notice: Option<Notice>,
 ) -> Result<Answer, Problem> {
-    let receipt = match context.shop.receipt(code).await? {
+    let receipt = match context.shop.receipt(claim.clone()).await? {
         Some(PurchaseOutcome::Durable { receipt, .. }) => receipt,
         Some(PurchaseOutcome::Confirming(_)) => return confirming(headers),
         None => return Err(Problem::new(ProblemCode::CheckoutNotFound, "Nothing was bought with this code.")),
     };
     let now = context.shop.clock.now();
     let order = match receipt.pay_by {
-        Some(pay_by) => order(context, code, pay_by, now).await?,
+        Some(pay_by) => order(context, claim, pay_by, now).await?,
         None => None,
     };
     let waits = order.as_ref().is_some_and(|order| order.status == OrderStatus::PaymentPending);
@@ -100,11 +100,11 @@ fn reloaded(mut answer: Answer) -> Answer {
 
 async fn order(
     context: &Context,
-    code: CheckoutCode,
+    claim: Claim,
     pay_by: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Option<OrderView>, Problem> {
-    let Some((view, attempt)) = context.payments.by_code(code).await? else { return Ok(None) };
+    let Some((view, attempt)) = context.payments.by_code(claim).await? else { return Ok(None) };
     let is_refunding =
         attempt.is_some_and(|attempt| matches!(attempt.state, AttemptState::Refunding | AttemptState::Refunded));
     Ok(Some(OrderView {

@@ -20,7 +20,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let item: Option<ItemRef> = errors.parse("item", item);
     let Some(item) = item else { return Err(errors.into_problem()) };
     let code = cart_page::code(headers).ok_or_else(cart_not_found)?;
-    context.rates.check_code(&request.counted, code)?;
-    context.shop.remove(code, item).await.map_err(remove_item::problem)?;
+    let claim = context.claim(request, code)?;
+    context.shop.remove(claim, item).await.map_err(remove_item::problem)?;
     Ok(accept::done(headers, "/shop/cart"))
 }

@@ -35,6 +35,10 @@ pub fn of(code: ProblemCode) -> (&'static str, &'static str) {
         ProblemCode::RateLimited => {
             ("Too fast", "You have sent very many requests. Wait a few seconds, then try again.")
         }
+        ProblemCode::TokenRequired | ProblemCode::InvalidToken => (
+            "We do not know you here",
+            "This belongs to somebody, and this browser cannot say to whom. Open it in the browser that you bought with.",
+        ),
         ProblemCode::ForeignOrigin => {
             ("Not from here", "This form was not sent by a page of this shop. Go back and try again.")
         }

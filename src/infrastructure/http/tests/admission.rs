@@ -85,6 +85,7 @@ async fn requests_over_the_limit_of_their_class_are_shed_and_no_others() {
         // The handlers of the other classes begin.
         assert_eq!(client.get("/sales/active").await.status, 200);
         assert_eq!(client.post("/purchase", "{}").await.status, 400);
+        assert_eq!(client.post("/orders/x/pay", "{}").await.status, 400);
         let create = Request::post("/admin/sales").header("authorization", "Bearer secret");
         assert_eq!(client.send(create.body(Full::default()).unwrap()).await.status, 400);
     };
@@ -140,19 +141,26 @@ async fn only_a_trusted_proxy_names_the_address_that_is_limited() {
 }
 
 #[tokio::test]
-async fn every_endpoint_with_a_code_has_the_limit_of_a_user() {
+async fn every_endpoint_with_a_code_or_a_user_has_the_limit_of_a_user() {
     let rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(2).unwrap() };
-    for (method, path) in [
-        (Method::GET, "/checkout/{code}"),
-        (Method::DELETE, "/checkout/{code}/items/7"),
-        (Method::POST, "/purchase?code={code}"),
-        (Method::GET, "/purchase/{code}"),
+    for (method, path, body) in [
+        (Method::GET, "/checkout/{code}", ""),
+        (Method::DELETE, "/checkout/{code}/items/7", ""),
+        (Method::POST, "/purchase?code={code}", ""),
+        (Method::GET, "/purchase/{code}", ""),
+        (Method::GET, "/orders/{code}", ""),
+        (Method::POST, "/orders/{code}/pay", r#"{"payment_method":"pm_ok"}"#),
+        (Method::POST, "/orders/{code}/cancel", r#"{"user_id":"u1"}"#),
+        (Method::GET, "/users/u1/orders", ""),
+        (Method::GET, "/users/u1/purchases", ""),
     ] {
         let client = Client::new(StoreFault::Fenced, HttpSettings { user_rate: Some(rate), ..Default::default() });
         let path = path.replace("{code}", &code());
         let mut replies = Vec::new();
         for _ in 0..3 {
-            replies.push(client.call(method.clone(), &path).await);
+            let request = Request::builder().method(method.clone()).uri(&path);
+            let request = request.header("content-type", "application/json").body(Full::from(body));
+            replies.push(client.send(request.unwrap()).await);
         }
         assert_eq!(replies.iter().map(|reply| reply.status.as_u16()).collect::<Vec<_>>(), [503, 503, 429], "{path}");
         assert_eq!(replies[0].header("ratelimit"), r#""user";r=1;t=1"#);

@@ -112,12 +112,7 @@ impl Decider for StoreFault {
         Ok(self.with().await?)
     }
 
-    async fn purchase(
-        &self,
-        _: Epoch,
-        _: CheckoutCode,
-        _: bool,
-    ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
+    async fn purchase(&self, _: Epoch, _: &Claim, _: bool) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
         Ok(self.with().await?)
     }
 
@@ -146,8 +141,8 @@ impl Decider for StoreFault {
         self.with().await
     }
 
-    async fn release(&self, _: Epoch, _: SaleId, _: &Release) -> Result<LedgerId, DecideError<ReleaseRefusal>> {
-        Ok(self.with().await?)
+    async fn release_all(&self, _: Epoch, _: SaleId, _: &[Release]) -> Result<Vec<Released>, StoreError> {
+        self.with().await
     }
 }
 

@@ -8,6 +8,7 @@ pub mod failing_stores;
 mod fields;
 mod hostile;
 mod hyper_errors;
+mod identity;
 mod pages;
 mod sockets;
 mod streams;

@@ -31,11 +31,10 @@ fn streams() -> &'static Api {
             Box::pin(async { Ok(answer::of_type("text/html; charset=utf-8", StatusCode::OK, "<p>posted</p>")) })
         }),
         endpoint_with(Method::GET, "/test/slow", |_, _| {
-            let chunks =
-                stream::iter([Duration::ZERO, IDLE_TIMEOUT + Duration::from_millis(300)]).then(|pause| async move {
-                    sleep(pause).await;
-                    Ok(Bytes::from_static(b"chunk\n"))
-                });
+            let chunks = stream::iter([Duration::ZERO, IDLE_TIMEOUT * 2]).then(|pause| async move {
+                sleep(pause).await;
+                Ok(Bytes::from_static(b"chunk\n"))
+            });
             Box::pin(async { Ok(answer::stream("text/plain", chunks)) })
         }),
         endpoint_with(Method::GET, "/test/endless", |context, _| {

@@ -9,7 +9,7 @@ WITH moved AS (
     UPDATE ledger_cursors SET last_id = $4
     FROM sales
     WHERE sales.id = $2 AND ledger_cursors.sale = sales.key AND last_id = $3 AND epoch = $1
-    RETURNING sale, items, least_stock, user_limit, payment_window
+    RETURNING sale, items, least_stock, least_price, user_limit, payment_window
 ), bought AS (
     INSERT INTO purchases (sale, ledger_id, code, user_id, request_id, units, missed)
     SELECT moved.sale, p.*
@@ -33,8 +33,8 @@ WITH moved AS (
     SELECT DISTINCT u.ledger_id
     FROM moved
     CROSS JOIN unnest($11::bigint[], $13::integer[]) AS u (ledger_id, ordinal)
-    JOIN items ON items.sale = moved.sale AND items.ordinal = u.ordinal
-    WHERE moved.payment_window IS NOT NULL AND items.price > 0
+    WHERE moved.payment_window IS NOT NULL AND moved.least_price = 0
+      AND (SELECT price FROM items WHERE items.sale = moved.sale AND items.ordinal = u.ordinal) > 0
 ), ordered AS (
     -- An order that costs nothing is paid.
     INSERT INTO orders (sale, ledger_id, status, pay_by, deadline, finished_at)
@@ -43,7 +43,7 @@ WITH moved AS (
     FROM moved
     CROSS JOIN unnest($5::bigint[]) AS p (ledger_id)
     CROSS JOIN LATERAL (
-        SELECT p.ledger_id IN (SELECT ledger_id FROM costly) AS is_costly,
+        SELECT moved.least_price > 0 OR p.ledger_id IN (SELECT ledger_id FROM costly) AS is_costly,
                to_timestamp((p.ledger_id >> 20) / 1000.0) + make_interval(secs => moved.payment_window) AS pay_by
     ) AS terms
     WHERE moved.payment_window IS NOT NULL

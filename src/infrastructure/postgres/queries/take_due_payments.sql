@@ -5,7 +5,7 @@ WITH lease AS (
 ), due AS (
     SELECT sale, ledger_id, attempt
     FROM payments
-    WHERE state IN ('PENDING', 'REFUNDING') AND look_at <= clock_timestamp() AND EXISTS (SELECT FROM lease)
+    WHERE state IN ('PENDING', 'REFUNDING') AND look_at <= statement_timestamp() AND EXISTS (SELECT FROM lease)
     ORDER BY look_at LIMIT $4
     FOR UPDATE SKIP LOCKED
 )

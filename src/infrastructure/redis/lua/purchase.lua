@@ -1,7 +1,7 @@
 -- Buys carts, each all of it or, if `partial` is 1, the units that are left.
 --
 -- KEYS  header, units, slots, carts, idle_carts, receipts, ledger
--- ARGV  code, partial; for each cart
+-- ARGV  code, partial, user who must own the cart or nothing; for each cart
 -- Returns for each cart: SOLD replayed id code user request units missed | NOT_FOUND | NOT_STARTED | ENDED | CART_EMPTY
 --         | USER_LIMIT | ITEMS_SOLD unavailable available; for all of them: FENCED
 -- Invariant: one code, one outcome. A refusal takes no unit and no slot. Sold units leave the cart, so that the same
@@ -15,7 +15,7 @@ if not header then
   return 'FENCED'
 end
 local codes = {}
-for i = 1, #ARGV, 2 do
+for i = 1, #ARGV, 3 do
   codes[#codes + 1] = ARGV[i]
 end
 local receipts, printed, idle = read_fields(keys.receipts, codes), read_both(carts_key, idle_key, codes)
@@ -55,11 +55,15 @@ local function split(cart)
   return taken, missed, count
 end
 
-local function decide(code, partial)
+local function decide(code, partial, user)
   if receipts[code] then
+    -- The reply names the user, so the caller finds out whose receipt it is.
     return sold_before(sales, receipts[code])
   end
   local cart = carts[code]
+  if cart and user ~= '' and user ~= cart.user then
+    cart = nil
+  end
   if sales.closed == 'ENDED' then
     return 'ENDED'
   elseif not cart then
@@ -86,7 +90,7 @@ end
 
 local replies = {}
 for n = 1, decided do
-  replies[n] = decide(codes[n], ARGV[2 * n] == '1')
+  replies[n] = decide(codes[n], ARGV[3 * n - 1] == '1', ARGV[3 * n])
 end
 local failure = finish_selling(sales)
 if failure then

@@ -40,7 +40,7 @@ async fn nothing_is_decided_in_another_epoch_or_without_scripts(sale: Fixture<'_
     let all_are_fenced = async |epoch: Epoch, code: CheckoutCode| {
         assert!(is_fenced(store.checkout(epoch, &catalog(), &ann, code, &lines(&[(1, 1)])).await));
         assert!(is_fenced(store.remove(epoch, code, ordinal).await));
-        assert!(is_fenced(store.purchase(epoch, code, false).await));
+        assert!(is_fenced(store.purchase(epoch, &code.into(), false).await));
         assert!(is_fenced(store.buy_now(epoch, &catalog(), (&ann, &r), code, line(1, 1)).await));
         assert!(matches!(store.find(epoch, code).await, Err(StoreError::Fenced)));
         assert!(matches!(store.find_request(epoch, code.sale, &ann, &r).await, Err(StoreError::Fenced)));
@@ -101,10 +101,10 @@ async fn a_cart_is_forgotten_unless_it_is_checked_out_again(sale: Fixture<'_>) {
     let left = sale.store().remove(EPOCH, codes[2], 5.try_into().unwrap()).await.unwrap();
     assert_eq!(left.lines, lines(&[(4, 1)]));
     assert_eq!(refused(sale.checkout("cat", 13, &[(5, 4)]).await), CheckoutRefusal::UserLimitReached);
-    let bought = sale.store().purchase(EPOCH, codes[3], false).await.unwrap();
+    let bought = sale.store().purchase(EPOCH, &codes[3].into(), false).await.unwrap();
     forget().await;
     assert_eq!(open().await, ["ann", "bob"]);
-    let unknown = sale.store().purchase(EPOCH, codes[2], false).await;
+    let unknown = sale.store().purchase(EPOCH, &codes[2].into(), false).await;
     assert_eq!(refused(unknown), PurchaseRefusal::CheckoutNotFound);
     let unknown = sale.store().remove(EPOCH, codes[2], 4.try_into().unwrap()).await;
     assert_eq!(refused(unknown), RemoveRefusal::CheckoutNotFound);
@@ -112,7 +112,7 @@ async fn a_cart_is_forgotten_unless_it_is_checked_out_again(sale: Fixture<'_>) {
     assert_eq!((new.code, new.units()), (sale.code(14), 1));
     forget().await;
     assert_eq!(open().await, [""; 0]);
-    let again = sale.store().purchase(EPOCH, codes[3], false).await.unwrap();
+    let again = sale.store().purchase(EPOCH, &codes[3].into(), false).await.unwrap();
     assert_eq!((again.id, again.replayed), (bought.id, true));
     assert_eq!(sale.sold(5).await, [1].into());
 }

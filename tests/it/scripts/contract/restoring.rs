@@ -56,7 +56,7 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
     entries.push(sold(lost.id, purchase));
 
     store.fence(EPOCH, id).await.unwrap();
-    assert!(is_fenced(store.purchase(EPOCH, cart.code, false).await));
+    assert!(is_fenced(store.purchase(EPOCH, &cart.code.into(), false).await));
     assert!(!store.has_state(id).await.unwrap());
     assert_eq!(sale.ledger().await.len(), 4, "a fenced ledger can be read");
     let stock = Stock::with_entries(sale.stock.sale.clone(), &catalog(), entries).unwrap();
@@ -82,7 +82,7 @@ async fn a_restored_sale_has_the_archived_purchases_and_its_carts(sale: Fixture<
         store.checkout(new, &catalog(), &user(name), sale.code(secret), &lines(&[(5, 1)])).await.unwrap().code
     };
     assert_eq!((cart_of("dan", 6).await, cart_of("bob", 7).await), (sale.code(6), cart.code));
-    assert!(store.purchase(new, cart.code, false).await.unwrap().id > lost.id);
+    assert!(store.purchase(new, &cart.code.into(), false).await.unwrap().id > lost.id);
 }
 
 async fn a_restored_sale_knows_which_purchases_were_released(sale: Fixture<'_>) {
@@ -102,7 +102,7 @@ async fn a_restored_sale_knows_which_purchases_were_released(sale: Fixture<'_>) 
         let again = Release::of(bought.id, &bought.purchase, ReleaseReason::Void);
         assert_eq!(refused(sale.release(&again).await), ReleaseRefusal::ReleasedBefore(released));
         let replayed = RecordedPurchase { replayed: true, ..bought };
-        assert_eq!(store.purchase(EPOCH, replayed.purchase.code, false).await.unwrap(), replayed);
+        assert_eq!(store.purchase(EPOCH, &replayed.purchase.code.into(), false).await.unwrap(), replayed);
     }
     let third = sale.buy_now("cat", "r", 3, (1, 1)).await.unwrap();
     assert!(last.precedes(third.id));
@@ -123,7 +123,7 @@ async fn a_restored_ledger_reaches_as_far_as_the_archive(sale: Fixture<'_>) {
     assert_eq!(sale.ledger().await.last().unwrap(), &LedgerEntry { id: persisted, event: LedgerEvent::Opened });
     let cart = store.checkout(Epoch(2), &catalog(), &user("ann"), sale.code(1), &lines(&[(1, 1)])).await.unwrap();
     assert_eq!(store.read_attempts(id, attempts, 10).await.unwrap().readable.len(), 1);
-    assert!(store.purchase(Epoch(2), cart.code, false).await.unwrap().id > persisted);
+    assert!(store.purchase(Epoch(2), &cart.code.into(), false).await.unwrap().id > persisted);
 }
 
 async fn only_a_store_that_lost_nothing_gets_new_scripts(sale: Fixture<'_>) {

@@ -10,6 +10,7 @@ contract! {
     a_purchase_with_a_sold_item_takes_nothing_and_leaves_the_rest_in_the_cart,
     a_partial_purchase_takes_the_units_that_are_left,
     a_refused_purchase_takes_nothing,
+    nobody_buys_the_cart_of_another,
     a_request_buys_once,
     a_refused_buy_now_consumes_nothing,
     marks_of_the_ledger_are_request_ids_like_any_other,
@@ -17,6 +18,7 @@ contract! {
     a_release_frees_units_slots_code_and_request_once,
     a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request,
     a_sealed_sale_releases_no_committed_purchase,
+    releases_of_one_call_are_decided_one_after_the_other,
 }
 
 async fn a_user_has_one_cart_that_grows(sale: Fixture<'_>) {
@@ -76,24 +78,27 @@ async fn a_purchase_takes_the_whole_cart_once(sale: Fixture<'_>) {
     assert_eq!(bought.purchase.units, [unit(3, 1, 1), unit(3, 2, 2), unit(1, 1, 3)]);
     assert_eq!((bought.purchase.code, bought.replayed, &bought.purchase.request), (sale.code(1), false, &None));
     for partial in [false, true] {
-        let again = sale.store().purchase(EPOCH, sale.code(1), partial).await.unwrap();
+        let again = sale.store().purchase(EPOCH, &sale.code(1).into(), partial).await.unwrap();
         assert_eq!(again, RecordedPurchase { replayed: true, ..bought.clone() });
     }
     assert_eq!(sale.ledger().await.len(), 2);
     // A bought code is not used for another cart.
     assert_eq!(sale.checkout("ann", 2, &[(2, 1)]).await.unwrap().code, sale.code(2));
     sale.set_status(SaleStatus::Ended).await;
-    assert!(sale.store().purchase(EPOCH, sale.code(1), false).await.unwrap().replayed, "a receipt outlives its sale");
+    assert!(
+        sale.store().purchase(EPOCH, &sale.code(1).into(), false).await.unwrap().replayed,
+        "a receipt outlives its sale"
+    );
 }
 
 async fn a_purchase_with_a_sold_item_takes_nothing_and_leaves_the_rest_in_the_cart(sale: Fixture<'_>) {
     let code = sale.checkout("ann", 1, &[(1, 1), (3, 2), (2, 1)]).await.unwrap().code;
     sale.buy("bob", 2, &[(1, 1), (3, 1)]).await;
-    let refusal = refused(sale.store().purchase(EPOCH, code, false).await);
+    let refusal = refused(sale.store().purchase(EPOCH, &code.into(), false).await);
     let (unavailable, available) = (ordinals(&[1, 3]), ordinals(&[3, 2]));
     assert_eq!(refusal, PurchaseRefusal::ItemsSold { unavailable, available });
     assert_eq!(sale.ledger().await.len(), 2);
-    let rest = sale.store().purchase(EPOCH, code, false).await.unwrap();
+    let rest = sale.store().purchase(EPOCH, &code.into(), false).await.unwrap();
     assert_eq!(rest.purchase.lines(), lines(&[(3, 1), (2, 1)]));
     assert_eq!(rest.purchase.missed, []);
 }
@@ -101,7 +106,7 @@ async fn a_purchase_with_a_sold_item_takes_nothing_and_leaves_the_rest_in_the_ca
 async fn a_partial_purchase_takes_the_units_that_are_left(sale: Fixture<'_>) {
     let code = sale.checkout("ann", 1, &[(1, 1), (3, 2)]).await.unwrap().code;
     sale.buy("bob", 2, &[(1, 1), (3, 1)]).await;
-    let bought = sale.store().purchase(EPOCH, code, true).await.unwrap().purchase;
+    let bought = sale.store().purchase(EPOCH, &code.into(), true).await.unwrap().purchase;
     assert_eq!((bought.lines(), &bought.missed), (lines(&[(3, 1)]), &lines(&[(1, 1), (3, 1)])));
     assert_eq!(sale.sold(3).await, [1, 2].into());
     let LedgerEvent::Sold(recorded) = &sale.ledger().await[2].event else { panic!("it is a purchase") };
@@ -109,12 +114,12 @@ async fn a_partial_purchase_takes_the_units_that_are_left(sale: Fixture<'_>) {
     // Nothing is left of this cart.
     sale.checkout("cat", 3, &[(2, 1)]).await.unwrap();
     sale.buy("bob", 4, &[(2, 1)]).await;
-    let refusal = refused(sale.store().purchase(EPOCH, sale.code(3), true).await);
+    let refusal = refused(sale.store().purchase(EPOCH, &sale.code(3).into(), true).await);
     assert_eq!(refusal, PurchaseRefusal::ItemsSold { unavailable: ordinals(&[2]), available: Vec::new() });
 }
 
 async fn a_refused_purchase_takes_nothing(sale: Fixture<'_>) {
-    let purchase = async |code| refused(sale.store().purchase(EPOCH, code, false).await);
+    let purchase = async |code: CheckoutCode| refused(sale.store().purchase(EPOCH, &code.into(), false).await);
     assert_eq!(purchase(sale.code(9)).await, PurchaseRefusal::CheckoutNotFound);
     let code = sale.checkout("ann", 1, &[(5, 3)]).await.unwrap().code;
     sale.buy_now("ann", "r", 2, (4, 2)).await.unwrap();
@@ -127,6 +132,21 @@ async fn a_refused_purchase_takes_nothing(sale: Fixture<'_>) {
     sale.set_status(SaleStatus::Ended).await;
     assert_eq!(purchase(code).await, PurchaseRefusal::Ended);
     assert_eq!(purchase(sale.code(9)).await, PurchaseRefusal::Ended);
+    assert_eq!(sale.ledger().await.len(), 2);
+}
+
+async fn nobody_buys_the_cart_of_another(sale: Fixture<'_>) {
+    let code = sale.checkout("ann", 1, &[(1, 1)]).await.unwrap().code;
+    let purchase = async |name| sale.store().purchase(EPOCH, &Claim { code, user: Some(user(name)) }, true).await;
+    // One call of the script decides for both.
+    let (of_bob, of_ann) = tokio::join!(purchase("bob"), purchase("ann"));
+    let bought = of_ann.unwrap();
+    assert_eq!((refused(of_bob), bought.replayed), (PurchaseRefusal::CheckoutNotFound, false));
+    assert_eq!(refused(purchase("bob").await), PurchaseRefusal::CheckoutNotFound);
+    assert_eq!(purchase("ann").await.unwrap(), RecordedPurchase { replayed: true, ..bought });
+    let code = sale.checkout("cat", 2, &[(2, 1)]).await.unwrap().code;
+    let claim = Claim { code, user: Some(user("ann")) };
+    assert_eq!(refused(sale.store().purchase(EPOCH, &claim, false).await), PurchaseRefusal::CheckoutNotFound);
     assert_eq!(sale.ledger().await.len(), 2);
 }
 
@@ -238,11 +258,27 @@ async fn a_committed_purchase_is_released_once_and_keeps_its_receipt_and_request
         assert_eq!(sale.holdings().await.released[&bought.id], released);
         assert_eq!(sale.sold(5).await, [1, 2].into());
         let replayed = RecordedPurchase { replayed: true, ..bought };
-        assert_eq!(store.purchase(EPOCH, replayed.purchase.code, false).await.unwrap(), replayed);
+        assert_eq!(store.purchase(EPOCH, &replayed.purchase.code.into(), false).await.unwrap(), replayed);
         assert_eq!(sale.buy_now("ann", &id, secret + 20, (5, 2)).await.unwrap(), replayed);
         sale.release(&Release::of(other.id, &other.purchase, reason)).await.unwrap();
     }
     assert_eq!(sale.sold(5).await, [].into());
+}
+
+async fn releases_of_one_call_are_decided_one_after_the_other(sale: Fixture<'_>) {
+    let one = sale.buy_now("ann", "r1", 1, (5, 2)).await.unwrap();
+    let other = sale.buy_now("ann", "r2", 2, (5, 1)).await.unwrap();
+    let release = |bought: &RecordedPurchase| Release::of(bought.id, &bought.purchase, ReleaseReason::Expired);
+    let never = Release { purchase: other.id.next(), ..release(&one) };
+    let releases = [release(&one), release(&one), never, release(&other)];
+    let decided = sale.store().release_all(EPOCH, sale.id, &releases).await.unwrap();
+    let ledger = sale.ledger().await;
+    let [first, second] = [ledger[3].id, ledger[4].id];
+    let again = ReleaseRefusal::ReleasedBefore(first);
+    assert_eq!(decided, [Ok(first), Err(again), Err(ReleaseRefusal::NotBought), Ok(second)]);
+    assert_eq!((ledger.len(), &ledger[4].event), (5, &LedgerEvent::Released(releases[3].clone())));
+    assert_eq!(sale.sold(5).await, [].into());
+    assert_eq!(sale.holdings().await.slots.get(&user("ann")).map_or(0, BTreeSet::len), 0);
 }
 
 async fn a_sealed_sale_releases_no_committed_purchase(sale: Fixture<'_>) {

@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 
-use crate::application::sale::ports::{Attempt, DecideError, Decider, Found, RecordedPurchase};
+use crate::application::sale::ports::{Attempt, DecideError, Decider, Found, RecordedPurchase, Released};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{
     BuyNowRefusal, Cart, CartLine, Catalog, CheckoutRefusal, Decision, LedgerEntry, LedgerEvent, PurchaseRefusal,
-    Release, ReleaseRefusal, RemoveRefusal,
+    Release, RemoveRefusal,
 };
 use crate::domain::shared::limits::{ATTEMPTS_BACKLOG_MAX, RECENT_CARTS_MAX};
-use crate::domain::shared::{CheckoutCode, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
+use crate::domain::shared::{CheckoutCode, Claim, Epoch, LedgerId, Ordinal, RequestId, SaleId, UserId};
 
 use super::{MemoryStore, SaleState, State, StoreCall};
 
@@ -67,14 +67,14 @@ impl Decider for MemoryStore {
     async fn purchase(
         &self,
         epoch: Epoch,
-        code: CheckoutCode,
+        claim: &Claim,
         partial: bool,
     ) -> Result<RecordedPurchase, DecideError<PurchaseRefusal>> {
         self.run(StoreCall::Purchase, |state| {
             let now = state.now;
-            let sale = state.in_epoch(epoch, code.sale)?;
-            let decision = sale.stock.purchase(now, code, partial).map_err(DecideError::Refused)?;
-            Ok(self.record(state, code.sale, decision))
+            let sale = state.in_epoch(epoch, claim.code.sale)?;
+            let decision = sale.stock.purchase(now, claim, partial).map_err(DecideError::Refused)?;
+            Ok(self.record(state, claim.code.sale, decision))
         })
         .await
     }
@@ -120,21 +120,19 @@ impl Decider for MemoryStore {
         .await
     }
 
-    async fn release(
-        &self,
-        epoch: Epoch,
-        sale: SaleId,
-        release: &Release,
-    ) -> Result<LedgerId, DecideError<ReleaseRefusal>> {
+    async fn release_all(&self, epoch: Epoch, sale: SaleId, releases: &[Release]) -> Result<Vec<Released>, StoreError> {
         self.run(StoreCall::Release, |state| {
             let now = state.now;
             let sale = state.in_epoch(epoch, sale)?;
-            sale.stock.release(release).map_err(DecideError::Refused)?;
-            let event = LedgerEvent::Released(release.clone());
-            let id = sale.append(now, event.clone());
-            sale.stock.apply(&LedgerEntry { id, event });
-            self.shared.entries.notify_waiters();
-            Ok(id)
+            let mut release = |release: &Release| {
+                sale.stock.release(release)?;
+                let event = LedgerEvent::Released(release.clone());
+                let id = sale.append(now, event.clone());
+                sale.stock.apply(&LedgerEntry { id, event });
+                self.shared.entries.notify_waiters();
+                Ok(id)
+            };
+            Ok(releases.iter().map(&mut release).collect())
         })
         .await
     }

@@ -31,6 +31,19 @@ impl Users {
         Users { keys, proxies }
     }
 
+    /// Returns true if tokens are required.
+    pub fn are_signed(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Returns the user whom the token of a request names; `None` if tokens are not required. Fails without a valid one.
+    pub fn identify(&self, request: &ApiRequest) -> Result<Option<UserId>, Problem> {
+        match self.keys {
+            Some(_) => self.visitor(request)?.map(Some).ok_or_else(token_required),
+            None => Ok(None),
+        }
+    }
+
     /// Returns the user of a page: of its token, or of its cookie, whether or not tokens are required. `None` for a
     /// visitor without a valid one. Fails for an unsafe request by cookie that another site has caused.
     pub fn visitor(&self, request: &ApiRequest) -> Result<Option<UserId>, Problem> {

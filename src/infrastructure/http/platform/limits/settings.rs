@@ -27,6 +27,8 @@ pub struct HttpSettings {
     pub connections: usize,
     /// The same for one address; for IPv6, for one /64 network. Trusted proxies have no such limit.
     pub connections_per_address: Option<NonZeroUsize>,
+    /// Most streams, which are counted apart from connections. Further ones are answered 503.
+    pub streams: usize,
     /// Most requests of one [`Class`](super::super::policy::Class) in flight. Further ones are answered 503 at once.
     pub in_flight: usize,
     /// Longest time for a request, its body included. It must exceed the wait of a purchase for its commit.
@@ -38,6 +40,8 @@ pub struct HttpSettings {
     /// Pause between two requests of an HTTP/1 connection after which it gives its buffers back: 16 KiB, which hyper keeps
     /// however long a connection is idle.
     pub buffers_kept: Duration,
+    /// Longest time in which the reader of a stream takes nothing.
+    pub unread_timeout: Duration,
     /// Longest time for requests in flight to finish after the service was asked to stop.
     pub drain_timeout: Duration,
     /// Limit for one user id.
@@ -61,11 +65,13 @@ impl Default for HttpSettings {
         HttpSettings {
             connections: 10_000,
             connections_per_address: None,
+            streams: 10_000,
             in_flight: 4_096,
             request_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),
             buffers_kept: Duration::from_secs(1),
+            unread_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             user_rate: None,
             address_rate: None,

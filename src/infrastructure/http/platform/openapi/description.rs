@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hyper::Method;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::content::{Content, ContentBuilder};
@@ -21,6 +22,10 @@ use super::schema::{Schemas, reference, schemas_of, text};
 /// The name of the admin token among the security schemes.
 pub const ADMIN_TOKEN: &str = "adminToken";
 
+/// The names of the token of a user, in the header and in the cookie.
+pub const USER_TOKEN: &str = "userToken";
+pub const USER_COOKIE: &str = "userCookie";
+
 const JSON: &str = "application/json";
 
 /// The description of an endpoint: its parameters, bodies, answers and problems.
@@ -31,6 +36,7 @@ pub struct Description {
     problems: BTreeSet<ProblemCode>,
     members: BTreeMap<ProblemCode, Members>,
     schemas: Schemas,
+    names_user: bool,
 }
 
 impl Description {
@@ -46,6 +52,7 @@ impl Description {
             problems: BTreeSet::new(),
             members: BTreeMap::new(),
             schemas: Schemas::new(),
+            names_user: false,
         }
     }
 
@@ -63,7 +70,7 @@ impl Description {
 
     /// Adds a variable part of the path whose schema has no name.
     pub fn path_of(self, name: &str, schema: impl Into<RefOr<Schema>>) -> Self {
-        self.parameter(ParameterIn::Path, name, schema.into(), None)
+        self.parameter(ParameterIn::Path, Required::True, name, schema.into(), None)
     }
 
     /// Adds an optional parameter of the query.
@@ -73,12 +80,17 @@ impl Description {
 
     /// Adds an optional parameter of the query whose schema has no name.
     pub fn query_of(self, name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Self {
-        self.parameter(ParameterIn::Query, name, without_examples(schema.into()), Some(description))
+        self.parameter(ParameterIn::Query, Required::False, name, without_examples(schema.into()), Some(description))
     }
 
     /// Adds an optional header of the request.
     pub fn request_header(self, name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Self {
-        self.parameter(ParameterIn::Header, name, without_examples(schema.into()), Some(description))
+        self.parameter(ParameterIn::Header, Required::False, name, without_examples(schema.into()), Some(description))
+    }
+
+    /// Adds a header that a request must have.
+    pub fn required_header(self, name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Self {
+        self.parameter(ParameterIn::Header, Required::True, name, schema.into(), Some(description))
     }
 
     /// Sets the JSON body of the request.
@@ -121,6 +133,11 @@ impl Description {
         self
     }
 
+    /// Notes that a request names its user, and so may name another one than its token.
+    pub fn names_user(self) -> Self {
+        Description { names_user: true, ..self }
+    }
+
     /// Adds a problem with an extension member.
     pub fn problem_with(mut self, code: ProblemCode, name: &'static str, schema: impl Into<RefOr<Schema>>) -> Self {
         self.members.entry(code).or_default().insert(name, schema.into());
@@ -138,9 +155,19 @@ impl Description {
         self.members.iter().for_each(|(code, members)| problems.add(*code, members));
     }
 
-    /// Returns the operation for an endpoint with this policy, and the schemas that it refers to.
-    pub fn finish(mut self, policy: &Policy, problems: &Problems) -> (Operation, Schemas) {
+    /// Returns the operation for an endpoint of this method and policy, whose users are signed or not, and the schemas that
+    /// it refers to.
+    pub fn finish(
+        mut self,
+        method: &Method,
+        policy: &Policy,
+        is_signed: bool,
+        problems: &Problems,
+    ) -> (Operation, Schemas) {
         self.problems.extend(problems::of_policy(policy));
+        if is_signed {
+            self.problems.extend(problems::of_tokens(policy.access, method, self.names_user));
+        }
         let mut codes: BTreeMap<u16, Vec<ProblemCode>> = BTreeMap::new();
         for code in self.problems {
             codes.entry(code.status().as_u16()).or_default().push(code);
@@ -160,6 +187,11 @@ impl Description {
         if policy.access == Access::AdminToken {
             operation = operation.security(SecurityRequirement::new(ADMIN_TOKEN, [] as [&str; 0]));
         }
+        if is_signed && policy.access == Access::User {
+            for scheme in [USER_TOKEN, USER_COOKIE] {
+                operation = operation.security(SecurityRequirement::new(scheme, [] as [&str; 0]));
+            }
+        }
         (operation.build(), self.schemas)
     }
 
@@ -169,8 +201,14 @@ impl Description {
         self
     }
 
-    fn parameter(mut self, place: ParameterIn, name: &str, schema: RefOr<Schema>, description: Option<&str>) -> Self {
-        let required = if place == ParameterIn::Path { Required::True } else { Required::False };
+    fn parameter(
+        mut self,
+        place: ParameterIn,
+        required: Required,
+        name: &str,
+        schema: RefOr<Schema>,
+        description: Option<&str>,
+    ) -> Self {
         let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(required);
         self.operation = self.operation.parameter(parameter.description(description).schema(Some(schema)));
         self

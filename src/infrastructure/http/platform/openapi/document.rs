@@ -3,7 +3,7 @@
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, HttpMethod, Info, License, OpenApi, Paths, Required, Tag};
 
 use hyper::Method;
@@ -12,20 +12,20 @@ use super::super::endpoint::{Api, Endpoint};
 use super::super::limits::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::super::problem::ProblemBody;
 use super::super::request_id::REQUEST_ID_CHARS_MAX;
-use super::description::{ADMIN_TOKEN, Description};
+use super::description::{ADMIN_TOKEN, Description, USER_COOKIE, USER_TOKEN};
 use super::problems::{Problems, REQUEST_ID};
 use super::schema::{schemas_of, text};
 
-/// Returns the document of these endpoints of the interface.
-pub fn document(api: &Api, endpoints: &[&'static Endpoint]) -> OpenApi {
+/// Returns the document of these endpoints of the interface, whose users are signed or not.
+pub fn document(api: &Api, endpoints: &[&'static Endpoint], is_signed: bool) -> OpenApi {
     let described: Vec<(&Endpoint, Description)> =
         endpoints.iter().map(|endpoint| (*endpoint, (endpoint.describe)())).collect();
     let mut problems = Problems::default();
     described.iter().for_each(|(_, description)| description.add_members_to(&mut problems));
 
-    let (mut paths, mut components) = (Paths::new(), components(&problems));
+    let (mut paths, mut components) = (Paths::new(), components(&problems, is_signed));
     for (endpoint, description) in described {
-        let (operation, schemas) = description.finish(&endpoint.policy, &problems);
+        let (operation, schemas) = description.finish(&endpoint.method, &endpoint.policy, is_signed, &problems);
         paths.add_path_operation(endpoint.path, vec![method(&endpoint.method)], operation);
         components.schemas.extend(schemas);
     }
@@ -38,7 +38,7 @@ pub fn document(api: &Api, endpoints: &[&'static Endpoint]) -> OpenApi {
     document
 }
 
-fn components(problems: &Problems) -> Components {
+fn components(problems: &Problems, is_signed: bool) -> Components {
     let mut components = Components::new();
     components.schemas.extend(schemas_of::<ProblemBody>());
     components.responses.extend(problems.responses());
@@ -56,7 +56,20 @@ fn components(problems: &Problems) -> Components {
     let mut token = Http::new(HttpAuthScheme::Bearer);
     token.description = Some("The admin token of the service".to_owned());
     components.add_security_scheme(ADMIN_TOKEN, SecurityScheme::Http(token));
+    if is_signed {
+        add_user_schemes(&mut components);
+    }
     components
+}
+
+fn add_user_schemes(components: &mut Components) {
+    let mut token = Http::new(HttpAuthScheme::Bearer);
+    token.bearer_format = Some("JWT".to_owned());
+    token.description = Some("The token of a user: a compact JWS (HS256 or EdDSA) with `sub` and `exp`".to_owned());
+    components.add_security_scheme(USER_TOKEN, SecurityScheme::Http(token));
+    let description = "The same as a cookie. Requests that change something need an `Origin` of the same site";
+    let cookie = ApiKeyValue::with_description("__Host-session", description);
+    components.add_security_scheme(USER_COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
 }
 
 fn request_id_parameter() -> Parameter {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hyper::Method;
 use utoipa::openapi::content::{Content, ContentBuilder};
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::{Header, HeaderBuilder};
@@ -38,6 +39,20 @@ pub fn of_policy(policy: &Policy) -> impl Iterator<Item = ProblemCode> {
         .chain(body.into_iter().filter(move |_| has_body))
         .chain(admin.into_iter().filter(move |_| is_admin))
         .chain(policy.is_rate_limited.then_some(ProblemCode::RateLimited))
+}
+
+/// Returns the codes that the token of a user can lead to.
+pub fn of_tokens(access: Access, method: &Method, names_user: bool) -> impl Iterator<Item = ProblemCode> {
+    let is_of_user = access == Access::User;
+    let reads_token = is_of_user || access == Access::Visitor;
+    [
+        reads_token.then_some(ProblemCode::TokenRequired),
+        reads_token.then_some(ProblemCode::InvalidToken),
+        (is_of_user && !method.is_safe()).then_some(ProblemCode::ForeignOrigin),
+        (is_of_user && names_user).then_some(ProblemCode::NotYou),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 impl Problems {

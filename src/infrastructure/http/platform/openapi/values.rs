@@ -4,11 +4,13 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::domain::ordering::Note;
+use crate::domain::payment::{EventId, IntentId, PaymentMethod};
 use crate::domain::sale::{ItemRef, Quantity};
-use crate::domain::shared::limits::{CART_UNITS, ID_CHARS_MAX};
+use crate::domain::shared::limits::{CART_UNITS, ID_CHARS_MAX, NOTE_CHARS_MAX};
 use crate::domain::shared::{CheckoutCode, Currency, ItemId, Money, OrderId, RequestId, SaleId, UserId};
 
-use super::schema::positive;
+use super::schema::{positive, text_of};
 
 /// The pattern of a sale id: date, hour, minutes and seconds unless they are zero, and a suffix.
 macro_rules! sale_id {
@@ -23,6 +25,11 @@ macro_rules! ordinal {
     () => {
         "([0-9]{5}|[1-9][0-9]{5}|1000000)"
     };
+}
+
+/// Returns the pattern of a name that the payment provider gives.
+fn provider_name() -> String {
+    format!("^[A-Za-z0-9_.:-]{{1,{ID_CHARS_MAX}}}$")
 }
 
 /// Implements the schema of values that are written as text: type, pattern, example, description.
@@ -56,6 +63,12 @@ texts! {
         "The id of a user";
     RequestId: format!("^[!-~]{{1,{ID_CHARS_MAX}}}$"), "order-2026-11-20-1",
         "The id of a request, unique for its user and sale";
+    PaymentMethod: provider_name(), "pm_ok",
+        "A means of payment, as the payment provider names it for its owner";
+    IntentId: provider_name(), "pi_7c41",
+        "The name of an intent at the payment provider";
+    EventId: provider_name(), "evt_0af3",
+        "The name of an event of the payment provider";
     Money: "^[0-9]{1,15}[.][0-9]{2}$", "19.90",
         "An amount with two decimal places";
     Currency: "^[A-Z]{3}$", "EUR",
@@ -70,6 +83,15 @@ impl PartialSchema for Quantity {
 }
 
 impl ToSchema for Quantity {}
+
+impl PartialSchema for Note {
+    fn schema() -> RefOr<Schema> {
+        let text = text_of(1, NOTE_CHARS_MAX).pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"));
+        text.description(Some("The words of a person, in one line")).examples(["changed my mind"]).into()
+    }
+}
+
+impl ToSchema for Note {}
 
 #[cfg(test)]
 mod tests {
@@ -114,6 +136,23 @@ mod tests {
         assert_same::<OrderId>(&orders.each_ref().map(String::as_str));
         assert_same::<UserId>(&["ann", "a.b_c:d@e+f-g", "a b", "é", "", &"x".repeat(128), &"x".repeat(129)]);
         assert_same::<RequestId>(&["r1", "!~", "a b", "é", "", &"x".repeat(128), &"x".repeat(129)]);
+        let names = ["pm_ok", "a-b:c.d", "a b", "a/b", "ä", "", &"x".repeat(128), &"x".repeat(129)];
+        assert_same::<PaymentMethod>(&names);
+        assert_same::<IntentId>(&names);
+        assert_same::<EventId>(&names);
+        let (long, longer) = ("ü".repeat(NOTE_CHARS_MAX), "ü".repeat(NOTE_CHARS_MAX + 1));
+        assert_same::<Note>(&[
+            "x",
+            "asked – by phone",
+            &long,
+            "",
+            &longer,
+            "a\nb",
+            "\u{1b}[31m",
+            "\0",
+            "\u{7f}",
+            "\u{85}",
+        ]);
         assert_same::<Currency>(&["EUR", "eur", "EURO", ""]);
     }
 
