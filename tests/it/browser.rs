@@ -168,6 +168,98 @@ async fn an_item_that_is_sold_while_somebody_looks_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stock_is_streamed_and_a_hidden_page_holds_no_stream() {
+    if !is_installed() {
+        return;
+    }
+    let world = World::new().await;
+    let shop = world.start().await;
+    let ann = Browser::start(shop.client.base()).await;
+    let has_streams = async |number: usize| {
+        let sale = shop.shop.current_sale().expect("a sale");
+        eventually(&format!("{number} streams"), || async { sale.stock_feed.readers() == number }).await;
+    };
+    let set_hidden = async |is_hidden: bool| {
+        let script = format!(
+            "Object.defineProperty(document, 'hidden', {{ value: {is_hidden}, configurable: true }});
+            document.dispatchEvent(new Event('visibilitychange'))"
+        );
+        ann.run(&script).await;
+    };
+    ann.open("/").await;
+    has_streams(1).await;
+    set_hidden(true).await;
+    has_streams(0).await;
+    shop.client.buy_now("bob", "r", "5").await.expect(200);
+    assert_eq!(ann.run(&text_of("[data-n='5'] i")).await, "1 left");
+    set_hidden(false).await;
+    has_streams(1).await;
+    ann.reads("[data-n='5'] i", "sold out").await;
+    ann.close().await;
+}
+
+fn text_of(selector: &str) -> String {
+    format!("return document.querySelector({selector:?}).textContent")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_place_for_a_stream_the_page_asks_and_gets_only_news() {
+    if !is_installed() {
+        return;
+    }
+    const RECORD: &str = "globalThis.answers = []; const send = globalThis.fetch;
+        globalThis.fetch = async (path, options) => {
+            const answer = await send(path, options);
+            answers.push(`${path} ${answer.status}`);
+            return answer;
+        };";
+    let world = World::new().await.with(|world| world.http.streams = 0);
+    let shop = world.start().await;
+    let ann = Browser::start(shop.client.base()).await;
+    ann.run_first(RECORD).await;
+    let has_answers = async |wanted: &str| {
+        let script = format!("return answers.includes({wanted:?})");
+        eventually(wanted, || async { ann.run(&script).await == true }).await;
+    };
+    ann.open("/").await;
+    has_answers("/sales/active 304").await;
+    shop.client.buy_now("bob", "r", "5").await.expect(200);
+    ann.reads("[data-n='5'] i", "sold out").await;
+    ann.reads("#left", "99").await;
+    let other = create(&shop, None).await;
+    ann.open(&format!("/?sale={}", other.id)).await;
+    has_answers(&format!("/sales/{}/items?per_page=50&page=1 200", other.id)).await;
+    shop.client.buy_now("bob", "q", &format!("{}-00006", other.id)).await.expect(200);
+    ann.reads("[data-n='6'] i", "sold out").await;
+    ann.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_sells_out_or_ends_while_somebody_looks_says_so() {
+    if !is_installed() {
+        return;
+    }
+    let world = World::new().await.with(|world| world.settings.sale_items = 2);
+    let shop = world.start().await;
+    let (ann, bob) = (Browser::start(shop.client.base()).await, Browser::start(shop.client.base()).await);
+    let other = create(&shop, None).await;
+    ann.open("/").await;
+    bob.open(&format!("/?sale={}", other.id)).await;
+    bob.reads("h1", "On sale now").await;
+    for item in ["1", "2"] {
+        shop.client.buy_now("eve", item, item).await.expect(200);
+    }
+    ann.reads("h1", "Sold out").await;
+    ann.reads("#left", "0").await;
+    ann.reads("[data-n='2'] i", "sold out").await;
+    until_ok(async || shop.shop.end_sale(other.id).await).await;
+    bob.reads("h1", "This sale is over").await;
+    assert_eq!(bob.run("return document.querySelector('[data-add]').disabled").await, true);
+    ann.close().await;
+    bob.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_keyboard_is_enough() {
     if !is_installed() {
         return;

@@ -99,6 +99,49 @@ async fn an_order_is_paid_or_cancelled_with_forms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_users_are_signed_a_code_works_for_its_guest_only() {
+    let provider = Provider::start(&stores::empty_database().await, &[]).await;
+    let world = World::new().await.with(|world| {
+        world.settings.payment_window = PaymentWindow::try_from(600).ok();
+        world.payment = provider.settings();
+        world.http.token_keys = "a:HS256:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc".parse().ok();
+    });
+    let shop = world.start().await;
+    let (mut ann, mut bob, mut nobody) =
+        (Visitor::new(&shop.client), Visitor::new(&shop.client), Visitor::new(&shop.client));
+    let cart = add(&mut ann, &shop, 1).await;
+    assert!(cart.text().contains("No. 1"));
+    add(&mut bob, &shop, 2).await;
+    let own_cart = bob.cookies.insert("cart".into(), ann.cookies["cart"].clone());
+    nobody.cookies.insert("cart".into(), ann.cookies["cart"].clone());
+    for (visitor, status) in [(&mut bob, 404), (&mut nobody, 401)] {
+        assert!(visitor.open("/shop/cart").await.text().contains("There is nothing in it."));
+        assert_eq!(visitor.submit(&cart, "/shop/cart/remove", &[("item", &shop.item(1))]).await.status, status);
+        assert_eq!(visitor.submit(&cart, "/shop/purchase", &[]).await.status, status);
+    }
+    shop.assert_sound(0).await;
+
+    let receipt = ann.submit(&cart, "/shop/purchase", &[]).await;
+    assert_eq!(receipt.text_of("h1"), "Kept for you");
+    let (pay, cancel) = (format!("{}/pay", receipt.path), format!("{}/cancel", receipt.path));
+    for (visitor, status) in [(&mut bob, 404), (&mut nobody, 401)] {
+        assert_eq!(visitor.open(&receipt.path).await.status, status);
+        assert_eq!(visitor.submit(&receipt, &pay, &[("method", "pm_ok")]).await.status, status);
+        assert_eq!(visitor.submit(&receipt, &cancel, &[]).await.status, status);
+    }
+    let paid = ann.submit(&receipt, &pay, &[("method", "pm_ok")]).await;
+    assert_eq!((paid.path.as_str(), paid.text_of("h1")), (receipt.path.as_str(), "Bought and paid"));
+    let links_to_receipt = |page: &Page| page.all("a").any(|link| link.get("href") == receipt.path);
+    assert!(links_to_receipt(&ann.open("/shop/purchases").await));
+    bob.cookies.extend(own_cart.map(|code| ("cart".into(), code)));
+    let cart = bob.open("/shop/cart").await;
+    let receipt_of_bob = bob.submit(&cart, "/shop/purchase", &[]).await;
+    let cancelled = bob.submit(&receipt_of_bob, &format!("{}/cancel", receipt_of_bob.path), &[]).await;
+    assert_eq!(cancelled.text_of("h1"), "Cancelled");
+    assert!(!links_to_receipt(&bob.open("/shop/purchases").await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_item_that_was_sold_meanwhile_is_named_and_leaves_the_cart() {
     let world = World::new().await;
     let shop = world.start().await;

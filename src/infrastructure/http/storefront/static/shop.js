@@ -45,13 +45,17 @@ const starts = Number(sale?.dataset.starts);
 let ends = Number(sale?.dataset.ends ?? timed?.dataset.until);
 const isOpen = () => !(now() < starts) && now() < ends;
 
+let ticking;
+
 function tick() {
+  clearTimeout(ticking);
   const isEarly = now() < starts;
   const left = (isEarly ? starts : ends) - now();
   clock.textContent = span(left);
-  if (by('until')) by('until').textContent = isEarly ? 'Starts in' : 'Ends in';
+  if (by('until')) by('until').textContent = isEarly ? 'Starts in' : left > 0 ? 'Ends in' : 'Over:';
+  setTitle();
   setButtons();
-  if (left > 0) setTimeout(tick, Math.min(left, left % 1000 || 1000) + 5);
+  if (left > 0) ticking = setTimeout(tick, Math.min(left, left % 1000 || 1000) + 5);
 }
 
 function setButtons() {
@@ -84,7 +88,14 @@ function setTotal(left) {
   itemsLeft = left;
   by('stock').value = left;
   by('left').textContent = left;
-  if (!left) by('main').querySelector('h1').textContent = 'Sold out';
+  setTitle();
+}
+
+function setTitle() {
+  if (!by('stock')) return;
+  const title = by('main').querySelector('h1');
+  const words = now() < starts ? 'Opens soon' : !isOpen() ? 'This sale is over' : itemsLeft ? 'On sale now' : 'Sold out';
+  if (title.textContent !== words) title.textContent = words;
 }
 
 // A screen reader hears of the stock at most every ten seconds.
@@ -108,7 +119,7 @@ function readSnapshot({ data }) {
     setLeft(number, soldOut.has(number) ? 0 : (begun.get(number) ?? Number(place.dataset.of ?? 1)));
   }
   setTotal(items - soldOut.size);
-  ends = Date.parse(state.ended_at);
+  setEnd(Date.parse(state.ended_at));
 }
 
 function readDelta({ data }) {
@@ -121,18 +132,37 @@ function readDelta({ data }) {
   setTotal(items - soldOut.size);
 }
 
+function readEnd({ data }) {
+  stopWatching();
+  if (JSON.parse(data).reason === 'closed') return setEnd(Math.min(ends, now()));
+  shown.forEach((_, number) => setLeft(number, 0));
+  setTotal(0);
+}
+
+function setEnd(time) {
+  if (time === ends) return;
+  ends = time;
+  if (clock) tick();
+}
+
 let watching = 0;
 let stream;
 
 function watch() {
   stopWatching();
   const run = watching;
+  let failures = 0;
   stream = new EventSource(`/sales/${sale.dataset.id}/events`);
   stream.addEventListener('snapshot', readSnapshot);
+  stream.addEventListener('snapshot', () => (failures = 0));
   stream.addEventListener('delta', readDelta);
-  stream.addEventListener('end', stopWatching);
-  // It comes back by itself, unless it was refused.
-  stream.addEventListener('error', () => run === watching && stream.readyState === EventSource.CLOSED && void poll(run));
+  stream.addEventListener('end', readEnd);
+  // A lost connection comes back by itself; one that was refused does not.
+  stream.addEventListener('error', () => {
+    if (run !== watching || (stream.readyState !== EventSource.CLOSED && ++failures < 3)) return;
+    stream.close();
+    void poll(run);
+  });
 }
 
 function stopWatching() {
@@ -140,15 +170,28 @@ function stopWatching() {
   stream?.close();
 }
 
-// Asks from time to time while there is no place for a stream.
+// Asks from time to time while there is no stream.
 async function poll(run) {
-  let known;
+  const own = `/sales/${sale.dataset.id}`;
+  let path = '/sales/active';
+  let tag, known;
   for (let round = 0; run === watching; round++) {
     try {
-      const state = await (await fetch(`/sales/${sale.dataset.id}`)).json();
-      setTotal(state.items_remaining ?? itemsLeft);
-      if (state.units_remaining !== known) await readItems();
-      known = state.units_remaining;
+      const answer = await fetch(path, { headers: tag ? { 'If-None-Match': tag } : {} });
+      if (answer.status !== 304) {
+        tag = answer.headers.get('ETag');
+        const state = await answer.json();
+        if (state.id === sale.dataset.id) {
+          setTotal(state.items_remaining);
+          setEnd(Date.parse(state.ended_at));
+          if (state.units_remaining !== known) await readItems();
+          known = state.units_remaining;
+        } else if (path !== own) {
+          // Another sale is the current one.
+          [path, tag] = [own, null];
+          continue;
+        }
+      }
     } catch {
       // The next round tries again.
     }
