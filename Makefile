@@ -19,7 +19,7 @@ export PATH := $(PATH):$(TOOLS)/bin
 .PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test race-test pauses-test test-otlp \
 	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
-	compose-check prepare stores watchers browser faketime realistic-test realistic-test-light realistic-test-heavy \
+	compose-check prepare stores watchers browser screenshots faketime realistic-test realistic-test-light realistic-test-heavy \
 	realistic-test-stress rush-test stream-test loadtest engine up down logs db-shell redis-cli clean
 
 help: ## List the targets
@@ -330,6 +330,10 @@ stores: ## Install the packages redis-server and postgresql
 
 watchers: ## Install the packages prometheus, prometheus-alertmanager and prometheus-{redis,postgres}-exporter
 	@$(call install,$(WATCHERS))
+
+screenshots: stores browser ## Take the pictures of the wiki in Chromium
+	mkdir -p wiki/images
+	cargo test --test it -- --ignored browser::screenshots
 
 browser: ## Install chromium and chromium-driver, and axe-core; without them the tests in a browser are skipped
 	@( $(call install,chromium=chromium chromedriver=chromium-driver) ) || echo 'Chromium cannot be installed: the tests in a browser are skipped.'

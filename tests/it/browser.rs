@@ -4,8 +4,11 @@ use std::env;
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use flashsale::application::sale::create_sale::{NewSale, Offer};
-use flashsale::domain::sale::PaymentWindow;
+use flashsale::domain::sale::{Item, PaymentWindow, Sale};
+use flashsale::domain::shared::{Currency, Money};
+use flashsale::infrastructure::http::AdminToken;
 use serde_json::{Value, json};
 
 use crate::harness::browser::{Browser, is_installed};
@@ -122,9 +125,14 @@ async fn a_browser_whose_clock_is_an_hour_off_buys_at_the_start() {
     ann.close().await;
 }
 
-async fn create(shop: &Instance, starts_at: Option<chrono::DateTime<chrono::Utc>>) -> flashsale::domain::sale::Sale {
+async fn create(shop: &Instance, starts_at: Option<DateTime<Utc>>) -> Sale {
+    create_with(shop, starts_at, Offer::Generated(60)).await
+}
+
+async fn create_with(shop: &Instance, starts_at: Option<DateTime<Utc>>, offer: Offer) -> Sale {
     let ends_at = Some(shop.shop.clock.now() + chrono::TimeDelta::minutes(50));
-    let new = NewSale { starts_at, ends_at, offer: Offer::Generated(60), user_limit: None, payment_window: None };
+    let new =
+        NewSale { starts_at, ends_at, offer, user_limit: None, payment_window: shop.shop.settings.payment_window };
     until_ok(async || shop.shop.create_sale(new.clone()).await).await
 }
 
@@ -317,11 +325,7 @@ async fn the_first_view_is_small_and_fits_any_width() {
         "{bytes} bytes: {loaded:?}"
     );
     // 320 CSS pixels are a window of 1280 at 400 %, or one of 640 at 200 %.
-    ann.command(
-        "Emulation.setDeviceMetricsOverride",
-        json!({ "width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": false }),
-    )
-    .await;
+    ann.set_width(320, 640).await;
     for path in ["/", "/shop/cart", &format!("/shop/items/{}", shop.item(1))] {
         ann.open(path).await;
         assert_eq!(ann.run("return document.documentElement.scrollWidth <= 320").await, true, "{path}");
@@ -330,15 +334,8 @@ async fn the_first_view_is_small_and_fits_any_width() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn axe_finds_nothing_in_any_state() {
-    if !is_installed() {
-        return;
-    }
-    let folder =
-        env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/target").to_owned());
-    let Ok(axe) = std::fs::read_to_string(Path::new(&folder).join("tools/axe.min.js")) else {
-        return eprintln!("skipped: axe-core is missing (make browser installs it)");
-    };
+async fn axe_finds_nothing_in_any_state_of_the_shop() {
+    let (true, Some(axe)) = (is_installed(), axe()) else { return };
     let world = World::new().await.with(|world| world.settings.payment_window = PaymentWindow::try_from(600).ok());
     let shop = world.start().await;
     let ann = Browser::start(shop.client.base()).await;
@@ -346,16 +343,6 @@ async fn axe_finds_nothing_in_any_state() {
     let scheduled = create(&shop, Some(shop.shop.clock.now() + chrono::TimeDelta::minutes(20))).await.id;
     until_ok(async || shop.shop.end_sale(ended).await).await;
     shop.client.buy_now("bob", "r", "5").await.expect(200);
-    let check = async |path: &str| {
-        for scheme in ["light", "dark"] {
-            let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-            ann.command("Emulation.setEmulatedMedia", scheme).await;
-            ann.open(path).await;
-            let script = format!("{axe}; return axe.run().then((found) => found.violations)");
-            let found = ann.run(&script).await;
-            assert_eq!(found.as_array().map(Vec::len), Some(0), "{path}: {found:#}");
-        }
-    };
     for path in [
         "/",
         "/?q=nothing",
@@ -363,20 +350,156 @@ async fn axe_finds_nothing_in_any_state() {
         &format!("/?sale={scheduled}"),
         "/shop/cart",
         "/shop/purchases",
+        &format!("/shop/items/{}", shop.item(5)),
+        "/shop/items/0",
     ] {
-        check(path).await;
+        ann.open(path).await;
+        check(&ann, &axe).await;
     }
-    check(&format!("/shop/items/{}", shop.item(5))).await;
-    check("/shop/items/0").await;
     add(&ann, &shop.item(6)).await;
-    check("/shop/cart").await;
+    add(&ann, &shop.item(7)).await;
+    check(&ann, &axe).await;
+    shop.client.buy_now("bob", "q", "7").await.expect(200);
+    ann.click(BUY).await;
+    ann.reads(".note", "Sold: ").await;
+    check(&ann, &axe).await;
     ann.click(BUY).await;
     ann.is_at("/shop/receipts/").await;
-    let receipt = ann.page.current_url().await.expect("an address").path().to_owned();
-    check(&receipt).await;
+    check(&ann, &axe).await;
     ann.click("form[action$='/cancel'] button").await;
     ann.reads("h1", "Cancelled").await;
-    check(&receipt).await;
-    check("/shop/purchases").await;
+    check(&ann, &axe).await;
+    ann.open("/shop/purchases").await;
+    check(&ann, &axe).await;
+    ann.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn axe_finds_nothing_in_any_state_of_the_console_and_a_phone_shows_all_of_it() {
+    let (true, Some(axe)) = (is_installed(), axe()) else { return };
+    let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new(TOKEN.into()));
+    let shop = world.start().await;
+    let ann = Browser::start(shop.client.base()).await;
+    ann.set_width(320, 640).await;
+    shop.client.buy_now("bob", "r", "5").await.expect(200);
+    let check = async || {
+        check(&ann, &axe).await;
+        assert_eq!(ann.run("return document.documentElement.scrollWidth <= 320").await, true);
+    };
+    ann.open(CONSOLE).await;
+    check().await;
+    enter(&ann, "wrong").await;
+    ann.reads(".note", "not the admin token").await;
+    check().await;
+    enter(&ann, TOKEN).await;
+    ann.reads("h1", "Overview").await;
+    ann.find("polyline").await;
+    check().await;
+    ann.open(&format!("{CONSOLE}/new")).await;
+    check().await;
+    ann.find("#csv").await.send_keys("name,image_url,price\nLamp,/1.jpg,cheap\n").await.expect("a field");
+    ann.click("[value=preview]").await;
+    ann.reads(".note", "line 2: price").await;
+    check().await;
+    ann.find("#csv").await.clear().await.expect("a field");
+    ann.find("#csv").await.send_keys("name,image_url,price\nLamp,/1.jpg,9.90\n").await.expect("a field");
+    ann.click("[value=preview]").await;
+    ann.reads("h1", "Check the new sale").await;
+    check().await;
+    ann.click("[value=create]").await;
+    ann.reads("h1", "Overview").await;
+    ann.click(&format!("a[href='{CONSOLE}/sales/{}/end']", shop.sale())).await;
+    ann.reads("h1", "End this sale?").await;
+    check().await;
+    ann.close().await;
+}
+
+const CONSOLE: &str = "/admin/console";
+const TOKEN: &str = "a token of the tests";
+
+async fn enter(operator: &Browser, token: &str) {
+    operator.find("#token").await.send_keys(token).await.expect("a field");
+    operator.click("main form button").await;
+}
+
+/// Returns the script of axe-core, if it is there.
+fn axe() -> Option<String> {
+    let folder =
+        env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/target").to_owned());
+    let axe = std::fs::read_to_string(Path::new(&folder).join("tools/axe.min.js")).ok();
+    if axe.is_none() {
+        eprintln!("skipped: axe-core is missing (make browser installs it)");
+    }
+    axe
+}
+
+/// Fails if axe finds a violation in the page, light or dark.
+async fn check(browser: &Browser, axe: &str) {
+    for scheme in ["light", "dark"] {
+        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        browser.command("Emulation.setEmulatedMedia", scheme).await;
+        let found = browser.run(&format!("{axe}; return axe.run().then((found) => found.violations)")).await;
+        let path = browser.page.current_url().await.expect("an address");
+        assert_eq!(found.as_array().map(Vec::len), Some(0), "{path}: {found:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_with_markup_are_text_in_a_browser() {
+    if !is_installed() {
+        return;
+    }
+    const NAMES: [&str; 2] =
+        ["<script>document.title = 'taken'</script>", "\"'><img src=x onerror=\"document.title = 'taken'\">"];
+    let world = World::new().await;
+    let shop = world.start().await;
+    let item = |name: &str| Item::new(name.into(), "/images/none.jpg".into(), Money::from_cents(100), 1);
+    let items: Vec<Item> = NAMES.into_iter().map(item).collect::<Result<_, _>>().expect("valid items");
+    let sale = create_with(&shop, None, Offer::Listed(Currency::EUR, items)).await.id;
+    let ann = Browser::start(shop.client.base()).await;
+    ann.open(&format!("/?sale={sale}")).await;
+    for (number, name) in (1..).zip(NAMES) {
+        ann.reads(&format!("[data-n='{number}'] a span"), name).await;
+    }
+    // A name reaches the script of the page, too.
+    shop.client.buy_now("bob", "r", &format!("{sale}-00002")).await.expect(200);
+    ann.reads("[data-n='2'] i", "sold out").await;
+    ann.run("document.querySelector(\"[data-n='1'] a\").click()").await;
+    ann.reads("h1", NAMES[0]).await;
+    assert_ne!(ann.run("return document.title").await, "taken");
+    ann.close().await;
+}
+
+/// Takes the pictures of the wiki: `make screenshots`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes files"]
+async fn screenshots() {
+    let world = World::new().await.with(|world| {
+        world.http.admin_token = AdminToken::new(TOKEN.into());
+        world.settings.payment_window = PaymentWindow::try_from(600).ok();
+    });
+    let shop = world.start().await;
+    let start = shop.shop.clock.now() - chrono::TimeDelta::minutes(30);
+    let sale = create(&shop, Some(start)).await.id;
+    for number in 1..=42 {
+        shop.client.buy_now(&format!("user{number}"), "r", &format!("{sale}-{number:05}")).await.expect(200);
+    }
+    let spread = "UPDATE purchases SET ledger_id = ledger_id - ((abs(hashtext(user_id)) % 29 * 60000)::bigint << 20)";
+    sqlx::query(spread).execute(&world.database).await.expect("the purchases move");
+    let ann = Browser::start(shop.client.base()).await;
+    ann.set_width(900, 900).await;
+    ann.open(CONSOLE).await;
+    enter(&ann, TOKEN).await;
+    ann.find("polyline").await;
+    ann.save("console").await;
+    ann.set_width(900, 640).await;
+    ann.open(&format!("/?sale={sale}&left=1")).await;
+    ann.reads("#until", "Ends in").await;
+    ann.save("shop").await;
+    add(&ann, &format!("{sale}-00044")).await;
+    add(&ann, &format!("{sale}-00047")).await;
+    ann.click(BUY).await;
+    ann.reads("h1", "Kept for you").await;
+    ann.save("receipt").await;
     ann.close().await;
 }

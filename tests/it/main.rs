@@ -7,6 +7,7 @@ mod audit;
 mod browser;
 mod buy_now;
 mod checkout;
+mod console;
 #[cfg(feature = "otlp")]
 mod export;
 mod failover;

@@ -247,7 +247,7 @@ async fn every_answer_of_the_storefront_keeps_foreign_code_out() {
         assert_protected(&asset.headers);
         assert_eq!(asset.header("cache-control"), Some("public, max-age=31536000, immutable"));
     }
-    shop.client.get("/shop/static/shop.00000000.js").await.expect_problem(404, "not_found");
+    shop.client.get("/static/shop.00000000.js").await.expect_problem(404, "not_found");
 }
 
 fn assert_protected(headers: &HeaderMap) {
@@ -267,7 +267,7 @@ async fn forms_of_other_sites_are_refused() {
     let shop = world.start().await;
     let mut ann = Visitor::new(&shop.client);
     let cart = add(&mut ann, &shop, 1).await;
-    let cookies = ann.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let cookies = ann.cookie_line();
     let code = cart.all("input").find(|field| field.get("name") == "code").expect("a code").get("value").to_owned();
     for (path, body) in [
         ("/shop/cart", format!("item={}", shop.item(2))),

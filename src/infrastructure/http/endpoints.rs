@@ -2,7 +2,7 @@
 
 use super::platform::endpoint::Api;
 use super::platform::limits::settings::HEAD_BYTES_MAX;
-use super::{admin, identity, operations, ordering, sale, storefront};
+use super::{admin, console, identity, operations, ordering, sale, storefront, web};
 
 /// The interface of the service. The OpenAPI document lists the endpoints in this order.
 pub static API: Api = Api {
@@ -60,7 +60,14 @@ pub static API: Api = Api {
         &storefront::pay::ENDPOINT,
         &storefront::cancel::ENDPOINT,
         &storefront::purchases::ENDPOINT,
-        &storefront::asset::ENDPOINT,
+        &web::asset::ENDPOINT,
+        &console::overview::ENDPOINT,
+        &console::login::ENDPOINT,
+        &console::logout::ENDPOINT,
+        &console::new_sale::ENDPOINT,
+        &console::create::ENDPOINT,
+        &console::confirm_end::ENDPOINT,
+        &console::end_sale::ENDPOINT,
     ],
 };
 

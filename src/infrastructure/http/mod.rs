@@ -2,9 +2,10 @@
 //!
 //! [`platform`] is the machinery. [`endpoints`] is the table of all endpoints. Each endpoint is one file in the folder of
 //! its context: [`sale`], [`ordering`], [`identity`], [`admin`] or [`operations`]. The pages for browsers are in
-//! [`storefront`].
+//! [`storefront`] and [`console`], and [`web`] has what they share.
 
 mod admin;
+mod console;
 mod endpoints;
 mod identity;
 mod operations;
@@ -12,6 +13,7 @@ mod ordering;
 mod platform;
 mod sale;
 mod storefront;
+mod web;
 
 #[cfg(test)]
 mod tests;

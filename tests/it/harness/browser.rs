@@ -123,6 +123,19 @@ impl Browser {
         self.vendor("goog/cdp/execute", body).await.unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// Gives the page this size, in CSS pixels.
+    pub async fn set_width(&self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.command("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// Saves a picture of the page for the wiki.
+    pub async fn save(&self, name: &str) {
+        let picture = self.page.screenshot().await.expect("a picture");
+        let path = format!("{}/wiki/images/{name}.png", env!("CARGO_MANIFEST_DIR"));
+        std::fs::write(&path, picture).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
     /// Cuts the browser off from the network, or connects it again.
     pub async fn set_offline(&self, offline: bool) {
         let params = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });

@@ -36,6 +36,16 @@ impl Visitor {
         Visitor { client: client.clone(), cookies: BTreeMap::new() }
     }
 
+    /// Another window of the same browser.
+    pub fn of(client: &Client, cookies: &BTreeMap<String, String>) -> Self {
+        Visitor { client: client.clone(), cookies: cookies.clone() }
+    }
+
+    /// Returns the value of the header with all cookies.
+    pub fn cookie_line(&self) -> String {
+        self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
     /// Opens a page, and waits for it while the shop is busy.
     pub async fn open(&mut self, path: &str) -> Page {
         self.send(Method::GET, path, "").await
@@ -67,8 +77,7 @@ impl Visitor {
     pub async fn send_once(&mut self, method: Method, path: &str, body: &str) -> Answer {
         let mut request = self.client.request(method.clone(), path).header("accept", "text/html,*/*;q=0.8");
         if !self.cookies.is_empty() {
-            let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            request = request.header("cookie", pairs.join("; "));
+            request = request.header("cookie", self.cookie_line());
         }
         if method == Method::POST {
             let form = "application/x-www-form-urlencoded";
@@ -77,7 +86,7 @@ impl Visitor {
         let answer = self.client.send(request, body).await;
         for cookie in answer.headers.get_all("set-cookie") {
             let cookie = cookie.to_str().expect("a cookie is text");
-            assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
+            assert!(cookie.contains("; HttpOnly; SameSite="), "{cookie}");
             let (name, value) = cookie.split(';').next().and_then(|pair| pair.split_once('=')).expect("a pair");
             self.cookies.insert(name.to_owned(), value.to_owned());
         }

@@ -10,6 +10,7 @@ use crate::application::sale::Shop;
 use crate::domain::shared::{CheckoutCode, Claim, UserId};
 use crate::infrastructure::payment::WebhookSecret;
 
+use super::bearer::AdminToken;
 use super::identity::{Session, Users};
 use super::limits::rate_limit::RateLimits;
 use super::limits::settings::Surface;
@@ -29,6 +30,8 @@ pub struct Context {
     pub payments: Arc<Payments>,
     /// The secret of the payment provider.
     pub webhook_secret: Option<WebhookSecret>,
+    /// The token of the administrators.
+    pub admin_token: Option<AdminToken>,
     pub rates: RateLimits,
     pub users: Users,
     pub stream_places: StreamPlaces,

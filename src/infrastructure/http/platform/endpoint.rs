@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::context::Context;
 use super::limits::settings::Surface;
 use super::openapi::description::Description;
-use super::policy::{Access, Audience, Policy};
+use super::policy::{Audience, Policy};
 use super::problem::Problem;
 use super::request::ApiRequest;
 
@@ -64,7 +64,7 @@ fn offered(all: &[&'static Endpoint], surface: Surface, has_admin_token: bool) -
             Surface::Shopping => policy.audience != Audience::Operators,
             Surface::Operations => policy.audience != Audience::Shoppers,
         };
-        has_audience && (policy.access != Access::AdminToken || has_admin_token)
+        has_audience && (!policy.access.needs_admin_token() || has_admin_token)
     };
     all.iter().copied().filter(|endpoint| is_offered(&endpoint.policy)).collect()
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use chrono::Utc;
 use futures::FutureExt;
 use hyper::body::Body;
 use hyper::header::{HOST, HeaderValue, TRANSFER_ENCODING};
@@ -88,6 +89,7 @@ impl Front {
             orders: payments.orders.clone(),
             payments,
             webhook_secret: settings.webhook_secret.clone(),
+            admin_token: settings.admin_token.clone(),
             surface,
             closing,
         };
@@ -196,8 +198,15 @@ impl Front {
             return Err(FieldErrors::one("Transfer-Encoding", "must be chunked, without another coding"));
         }
         let endpoint = endpoint?;
-        if endpoint.policy.access == Access::AdminToken {
-            self.settings.admin_token.as_ref().map_or_else(|| Err(not_found()), |token| token.check(&head.headers))?;
+        let admin_token = || self.settings.admin_token.as_ref().ok_or_else(not_found);
+        match endpoint.policy.access {
+            Access::AdminToken => admin_token()?.check(&head.headers)?,
+            Access::Operator => {
+                admin_token()?.check_session(&head.headers, Utc::now())?;
+                self.context.users.check_origin(request)?;
+            }
+            Access::Login => self.context.users.check_origin(request)?,
+            Access::Public | Access::Visitor | Access::User => {}
         }
         if endpoint.policy.is_rate_limited {
             let client = || self.settings.trusted_proxies.client(caller.address, &head.headers);

@@ -37,6 +37,17 @@ pub enum Access {
     User,
     /// `Authorization: Bearer` with the admin token. Without a configured token the endpoint does not exist.
     AdminToken,
+    /// A page with which operators begin a session. It exists under the same condition.
+    Login,
+    /// A page for operators with a session, which begins with the admin token. It exists under the same condition.
+    Operator,
+}
+
+impl Access {
+    /// Returns true if the endpoint exists only where there is an admin token.
+    pub fn needs_admin_token(self) -> bool {
+        matches!(self, Access::AdminToken | Access::Login | Access::Operator)
+    }
 }
 
 /// The body of a request.

@@ -9,8 +9,9 @@ use crate::infrastructure::http::platform::query::number;
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoint, FieldErrors, Problem};
 use crate::infrastructure::http::sale::checkout;
 use crate::infrastructure::http::sale::metrics::{self, Outcome};
+use crate::infrastructure::http::web::accept;
 
-use super::{FORM, accept, cart_page};
+use super::{FORM, cart_page};
 
 const POLICY: Policy = Policy { access: Access::Visitor, ..FORM };
 

@@ -9,9 +9,10 @@ use crate::domain::shared::{CheckoutCode, Claim, Ordinal};
 use crate::infrastructure::http::platform::policy::{Class, Policy};
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoint, FieldErrors, Problem, ProblemCode};
 use crate::infrastructure::http::sale::purchase;
+use crate::infrastructure::http::web::accept;
 
 use super::cart_page::{self, Notice};
-use super::{accept, deciding, words};
+use super::{deciding, words};
 
 const POLICY: Policy = deciding(Class::Purchase, purchase::OUTCOME_UNKNOWN);
 

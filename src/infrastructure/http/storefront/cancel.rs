@@ -7,9 +7,10 @@ use crate::domain::shared::CheckoutCode;
 use crate::infrastructure::http::ordering::{cancel_body, order_not_found};
 use crate::infrastructure::http::platform::policy::{Class, Policy};
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoint, Problem, ProblemCode};
+use crate::infrastructure::http::web::accept;
 
 use super::cart_page::Notice;
-use super::{accept, deciding, receipt_page, words};
+use super::{deciding, receipt_page, words};
 
 const POLICY: Policy = deciding(Class::Payment, cancel_body::OUTCOME_UNKNOWN);
 

@@ -2,8 +2,8 @@
 
 use crate::application::sale::live_sale::LiveSale;
 use crate::domain::shared::{ItemId, Ordinal};
+use crate::infrastructure::http::web::number;
 
-use super::number;
 use super::picture::Picture;
 
 /// An item with its units left.

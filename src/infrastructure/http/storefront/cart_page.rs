@@ -10,11 +10,10 @@ use crate::domain::sale::CartLine;
 use crate::domain::shared::limits::CART_UNITS;
 use crate::domain::shared::{CheckoutCode, Claim};
 use crate::infrastructure::http::platform::{Answer, Context, Problem};
+use crate::infrastructure::http::web::{cookies, html, number};
 
 use super::card::Card;
-use super::cookies;
-use super::layout::{self, Layout};
-use super::number;
+use super::layout::Layout;
 use super::picture::{Drawing, Picture};
 use super::sale_view::SaleView;
 
@@ -32,7 +31,7 @@ pub struct Notice {
 
 /// The page.
 #[derive(Template)]
-#[template(path = "cart.html")]
+#[template(path = "storefront/cart.html")]
 struct CartPage {
     layout: Layout,
     notice: Option<Notice>,
@@ -79,7 +78,7 @@ pub async fn show(
     };
     let cart = open.filter(|open| !open.cart.lines.is_empty()).map(|open| view(context, &open)).transpose()?;
     let status = notice.as_ref().map_or(StatusCode::OK, |notice| notice.status);
-    layout::answer(headers, status, &CartPage { layout: Layout::titled("Your cart"), notice, cart })
+    html::answer(headers, status, &CartPage { layout: Layout::titled("Your cart"), notice, cart })
 }
 
 fn view(context: &Context, open: &OpenCart) -> Result<CartView, StoreError> {

@@ -19,13 +19,14 @@ use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, Policy, Problem, ProblemCode, answer,
 };
 use crate::infrastructure::http::sale::problems::sale_not_found;
+use crate::infrastructure::http::web::accept::is_browser;
+use crate::infrastructure::http::web::{html, number as words};
 
-use super::accept::is_browser;
 use super::card::Card;
-use super::layout::{self, Layout};
+use super::layout::Layout;
 use super::picture::{Drawing, Picture};
+use super::refusal;
 use super::sale_view::{SaleView, State};
-use super::{number as words, refusal};
 
 /// Items of a page.
 const PER_PAGE: usize = 50;
@@ -54,7 +55,7 @@ fn describe() -> Description {
 
 /// The page.
 #[derive(Template)]
-#[template(path = "home.html")]
+#[template(path = "storefront/home.html")]
 struct HomePage<'a> {
     layout: Layout,
     sale: SaleView,
@@ -100,7 +101,7 @@ async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem>
         pages: found.total.div_ceil(PER_PAGE),
         is_current,
     };
-    layout::answer(headers, StatusCode::OK, &page)
+    html::answer(headers, StatusCode::OK, &page)
 }
 
 /// Returns other sales that are open or begin soon.

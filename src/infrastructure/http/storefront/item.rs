@@ -6,10 +6,11 @@ use hyper::{Method, StatusCode};
 use crate::domain::shared::limits::CART_UNITS;
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoint, Problem};
 use crate::infrastructure::http::sale::problems::unknown_item;
+use crate::infrastructure::http::web::html;
 
 use super::PAGE;
 use super::card::Card;
-use super::layout::{self, Layout};
+use super::layout::Layout;
 use super::picture::{Drawing, Picture};
 use super::sale_view::{SaleView, State};
 
@@ -18,7 +19,7 @@ pub static ENDPOINT: Endpoint =
 
 /// The page.
 #[derive(Template)]
-#[template(path = "item.html")]
+#[template(path = "storefront/item.html")]
 struct ItemPage {
     layout: Layout,
     sale: SaleView,
@@ -40,5 +41,5 @@ async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem>
         sale,
         card,
     };
-    layout::answer(&request.head.headers, StatusCode::OK, &page)
+    html::answer(&request.head.headers, StatusCode::OK, &page)
 }

@@ -1,22 +1,17 @@
-//! The storefront: pages for browsers. Every page works without JavaScript; the module in `static` only adds to it.
+//! The storefront: pages for browsers. Every page works without JavaScript; the module in `web/static` only adds to it.
 //!
 //! A page calls the same use cases as the endpoints for programs. Its form answers 303, or tells a script the place of the
 //! result. Text of the catalog and of shoppers reaches a page only through its template, which escapes it.
 
-mod accept;
 pub mod add_to_cart;
-pub mod asset;
-mod assets;
 pub mod buy;
 pub mod cancel;
 mod card;
 pub mod cart;
 mod cart_page;
-mod cookies;
 pub mod home;
 pub mod item;
 mod layout;
-mod number;
 pub mod pay;
 mod picture;
 pub mod purchases;

@@ -8,9 +8,10 @@ use crate::domain::shared::CheckoutCode;
 use crate::infrastructure::http::ordering::pay;
 use crate::infrastructure::http::platform::policy::{Class, Policy};
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoint, FieldErrors, Problem};
+use crate::infrastructure::http::web::accept;
 
 use super::cart_page::Notice;
-use super::{accept, deciding, receipt_page, words};
+use super::{deciding, receipt_page, words};
 
 const POLICY: Policy = deciding(Class::Payment, pay::OUTCOME_UNKNOWN);
 

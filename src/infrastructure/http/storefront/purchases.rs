@@ -6,16 +6,17 @@ use hyper::{Method, StatusCode};
 use crate::domain::sale::Receipt;
 use crate::domain::shared::{CheckoutCode, OrderId};
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoint, FieldErrors, Problem, query};
+use crate::infrastructure::http::web::{html, number};
 
-use super::layout::{self, Layout};
-use super::{VISITOR_PAGE, number, shopper};
+use super::layout::Layout;
+use super::{VISITOR_PAGE, shopper};
 
 pub static ENDPOINT: Endpoint =
     Endpoint::page(Method::GET, "/shop/purchases", VISITOR_PAGE, |context, request| Box::pin(get(context, request)));
 
 /// The page.
 #[derive(Template)]
-#[template(path = "purchases.html")]
+#[template(path = "storefront/purchases.html")]
 struct PurchasesPage {
     layout: Layout,
     purchases: Vec<PurchaseView>,
@@ -47,7 +48,7 @@ async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem>
         None => (Vec::new(), None),
     };
     let page = PurchasesPage { layout: Layout::titled("My purchases"), purchases, next };
-    layout::answer(headers, StatusCode::OK, &page)
+    html::answer(headers, StatusCode::OK, &page)
 }
 
 fn view(receipt: Receipt, is_owner: bool, now: chrono::DateTime<chrono::Utc>) -> PurchaseView {

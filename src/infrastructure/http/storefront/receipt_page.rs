@@ -12,17 +12,17 @@ use crate::domain::sale::Receipt;
 use crate::domain::shared::limits::PAYMENT_ATTEMPTS;
 use crate::domain::shared::{CheckoutCode, Claim};
 use crate::infrastructure::http::platform::{Answer, Context, Problem, ProblemCode};
+use crate::infrastructure::http::web::{html, number};
 
 use super::cart_page::Notice;
-use super::layout::{self, Layout};
-use super::number;
+use super::layout::Layout;
 
 /// Reloads a page that waits for something. Scripts are not needed for it.
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
 
 /// The page.
 #[derive(Template)]
-#[template(path = "receipt.html")]
+#[template(path = "storefront/receipt.html")]
 struct ReceiptPage {
     layout: Layout,
     notice: Option<Notice>,
@@ -31,7 +31,7 @@ struct ReceiptPage {
 
 /// The page of a purchase that is not known to be durable.
 #[derive(Template)]
-#[template(path = "confirming.html")]
+#[template(path = "storefront/confirming.html")]
 struct ConfirmingPage {
     layout: Layout,
 }
@@ -84,13 +84,13 @@ pub async fn show(
     let waits = order.as_ref().is_some_and(|order| order.status == OrderStatus::PaymentPending);
     let status = notice.as_ref().map_or(StatusCode::OK, |notice| notice.status);
     let page = ReceiptPage { layout: Layout::titled("Receipt"), notice, receipt: view(receipt, order, now) };
-    let answer = layout::answer(headers, status, &page)?;
+    let answer = html::answer(headers, status, &page)?;
     Ok(if waits { reloaded(answer) } else { answer })
 }
 
 fn confirming(headers: &HeaderMap) -> Result<Answer, Problem> {
     let page = ConfirmingPage { layout: Layout::titled("Confirming") };
-    layout::answer(headers, StatusCode::ACCEPTED, &page).map(reloaded)
+    html::answer(headers, StatusCode::ACCEPTED, &page).map(reloaded)
 }
 
 fn reloaded(mut answer: Answer) -> Answer {

@@ -4,14 +4,15 @@ use askama::Template;
 use hyper::StatusCode;
 
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Problem};
+use crate::infrastructure::http::web::accept::{is_browser, path_of};
+use crate::infrastructure::http::web::html;
 
-use super::accept::{is_browser, path_of};
-use super::layout::{self, Layout};
+use super::layout::Layout;
 use super::words;
 
 /// The page.
 #[derive(Template)]
-#[template(path = "refusal.html")]
+#[template(path = "storefront/refusal.html")]
 struct RefusalPage<'a> {
     layout: Layout,
     heading: &'a str,
@@ -31,7 +32,7 @@ pub fn refuse(problem: Problem, request: &ApiRequest) -> Answer {
     }
     let again = request.head.method.is_safe().then(|| path_of(&request.head.uri));
     let page = RefusalPage { layout: Layout::titled(heading), heading, text, again };
-    let Ok(mut answer) = layout::answer(headers, code.status(), &page) else { return refused };
+    let Ok(mut answer) = html::answer(headers, code.status(), &page) else { return refused };
     // `Retry-After`, and the like.
     for (name, value) in refused.headers() {
         if !answer.headers().contains_key(name) {

@@ -6,8 +6,9 @@ use crate::domain::sale::ItemRef;
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoint, FieldErrors, Problem};
 use crate::infrastructure::http::sale::problems::cart_not_found;
 use crate::infrastructure::http::sale::remove_item;
+use crate::infrastructure::http::web::accept;
 
-use super::{FORM, accept, cart_page};
+use super::{FORM, cart_page};
 
 pub static ENDPOINT: Endpoint =
     Endpoint::page(Method::POST, "/shop/cart/remove", FORM, |context, request| Box::pin(post(context, request)));

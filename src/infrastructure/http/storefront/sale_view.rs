@@ -5,8 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::application::sale::live_sale::LiveSale;
 use crate::domain::sale::SaleStatus;
 use crate::domain::shared::{SaleId, SaleKind};
-
-use super::number;
+use crate::infrastructure::http::web::number;
 
 /// The state of a sale for shoppers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -119,7 +119,7 @@ impl Users {
 
     /// Fails unless an unsafe request by cookie comes from a page of the same origin. A browser adds the cookie to requests
     /// that other sites cause, too.
-    fn check_origin(&self, request: &ApiRequest) -> Result<(), Problem> {
+    pub fn check_origin(&self, request: &ApiRequest) -> Result<(), Problem> {
         let is_same = || self.site(request).initiator(&request.head.headers) == Initiator::SameOrigin;
         if request.head.method.is_safe() || is_same() { Ok(()) } else { Err(foreign_origin()) }
     }

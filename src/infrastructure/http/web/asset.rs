@@ -1,18 +1,20 @@
-//! `GET /shop/static/{file}`: sends a file that pages load.
+//! `GET /static/{file}`: sends a file that pages load.
 
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 use hyper::{Method, StatusCode};
 
+use crate::infrastructure::http::platform::policy::Audience;
 use crate::infrastructure::http::platform::router::not_found;
 use crate::infrastructure::http::platform::{Answer, ApiRequest, Endpoint, Policy, Problem, answer};
 
 use super::assets;
-use super::layout::{accepts_gzip, describe_encoding, protect};
+use super::html::{accepts_gzip, describe_encoding, protect};
+
+/// Every listener has pages that need these files.
+const POLICY: Policy = Policy { audience: Audience::Everybody, ..Policy::SHOPPING };
 
 pub static ENDPOINT: Endpoint =
-    Endpoint::page(Method::GET, "/shop/static/{file}", Policy::SHOPPING, |_context, request| {
-        Box::pin(async { get(request) })
-    });
+    Endpoint::page(Method::GET, "/static/{file}", POLICY, |_context, request| Box::pin(async { get(request) }));
 
 fn get(request: &ApiRequest) -> Result<Answer, Problem> {
     let asset = assets::find(request.head.uri.path()).ok_or_else(not_found)?;

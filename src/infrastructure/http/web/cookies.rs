@@ -1,4 +1,4 @@
-//! Cookies of the storefront.
+//! Cookies of pages.
 
 use hyper::header::{COOKIE, HeaderMap, HeaderValue, ORIGIN};
 

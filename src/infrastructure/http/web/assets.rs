@@ -21,6 +21,10 @@ pub struct Asset {
 pub static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("shop", "css", "text/css; charset=utf-8", include_str!("static/shop.css")));
 
+/// The style sheet that the console adds to it.
+pub static CONSOLE_STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("console", "css", "text/css; charset=utf-8", include_str!("static/console.css")));
+
 /// The script, which every page can do without.
 pub static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("shop", "js", "text/javascript; charset=utf-8", include_str!("static/shop.js")));
@@ -31,7 +35,7 @@ pub static ICON: LazyLock<Asset> =
 
 /// Returns the file with this path.
 pub fn find(path: &str) -> Option<&'static Asset> {
-    [&STYLE, &SCRIPT, &ICON].into_iter().map(LazyLock::force).find(|asset| asset.path == path)
+    [&STYLE, &SCRIPT, &ICON, &CONSOLE_STYLE].into_iter().map(LazyLock::force).find(|asset| asset.path == path)
 }
 
 /// Compresses bytes.
@@ -45,7 +49,7 @@ impl Asset {
     fn new(name: &str, extension: &str, media_type: &'static str, text: &'static str) -> Self {
         let hash: String = Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         Asset {
-            path: format!("/shop/static/{name}.{hash}.{extension}"),
+            path: format!("/static/{name}.{hash}.{extension}"),
             media_type,
             plain: Bytes::from_static(text.as_bytes()),
             gzipped: gzip(text.as_bytes(), Compression::best()),

@@ -24,11 +24,15 @@ pub fn time(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
 pub fn span(left: TimeDelta) -> String {
     let seconds = left.num_seconds().max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min {} s", seconds % 60),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
+    let (large, small) = match (days, hours, minutes) {
+        (0, 0, 0) => return format!("{seconds} s"),
+        (0, 0, minutes) => ((minutes, "min"), (seconds % 60, "s")),
+        (0, hours, minutes) => ((hours, "h"), (minutes, "min")),
+        (days, hours, _) => ((days, "d"), (hours, "h")),
+    };
+    match small {
+        (0, _) => format!("{} {}", large.0, large.1),
+        (count, unit) => format!("{} {} {count} {unit}", large.0, large.1),
     }
 }
 
@@ -39,7 +43,7 @@ mod tests {
     #[test]
     fn a_span_has_its_larger_two_units() {
         for (seconds, expected) in
-            [(-5, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_725, "1 h 2 min"), (90_000, "1 d 1 h")]
+            [(-5, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (600, "10 min"), (3_725, "1 h 2 min"), (90_000, "1 d 1 h")]
         {
             assert_eq!(span(TimeDelta::seconds(seconds)), expected);
         }
