@@ -6,7 +6,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Sabotage {
-    /// A purchase is answered before PostgreSQL has committed it.
+    /// A purchase is answered before PostgreSQL has committed it, which happens a little later.
     AcknowledgeBeforeCommit,
     /// Scripts that Redis lost are loaded again, and nothing is restored.
     ReloadScripts,

@@ -178,7 +178,7 @@ async fn open(
 async fn rush(cli: &Cli, address: SocketAddr, directory: &Path) -> Result<Summary, Error> {
     #[derive(Deserialize)]
     struct Report {
-        purchase_latency: Summary,
+        buying: Summary,
     }
     let results = directory.join("rush");
     let mut command = Command::new(std::env::current_exe()?);
@@ -193,5 +193,5 @@ async fn rush(cli: &Cli, address: SocketAddr, directory: &Path) -> Result<Summar
     if !status.success() {
         println!("the rush did not pass: see {}", results.display());
     }
-    Ok(report.purchase_latency)
+    Ok(report.buying)
 }

@@ -59,6 +59,9 @@ impl LedgerWriter {
     /// accumulates. A batch that the archive rejects is written entry by entry, so that only entries that are rejected for
     /// themselves are affected. Two writers at once are safe: the cursor moves only from where it was read.
     pub async fn step(&mut self, shop: &Shop, sale: &LiveSale) -> Result<Progress, PersistError> {
+        if is_on(Sabotage::AcknowledgeBeforeCommit) {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
         let (after, unannounced) = (self.cursor(shop, sale).await?, self.unannounced.take());
         let reading = self.next_entries(shop, sale, after);
         // The watermark is announced while the next batch is read.

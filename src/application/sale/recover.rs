@@ -118,13 +118,34 @@ impl Shop {
         }
         if stored.is_intact(epoch) {
             sale.fence.open(epoch);
+            self.passed_by.store(None);
             return Ok(None);
         }
         // Otherwise two instances with a Redis each would take the sale from each other again and again.
-        if stored.epoch.is_some_and(|held| held < epoch) && stored.is_remembered && !is_restoring {
+        if !is_restoring && self.is_passed_by(sale, epoch, &stored).await? {
             return Err(STALE);
         }
         Ok(Some(stored))
+    }
+
+    /// Returns true if Redis has an older epoch of the sale, and has lost nothing: another Redis decides. It decides in
+    /// later sales, too, of which this Redis has nothing.
+    async fn is_passed_by(&self, sale: &LiveSale, epoch: Epoch, stored: &StoredSale) -> Result<bool, StoreError> {
+        match stored.epoch {
+            Some(held) if held < epoch && stored.is_remembered => {
+                self.passed_by.store(Some(self.store.history().await?.into()));
+                Ok(true)
+            }
+            None if !sale.fence.was_open() => match self.passed_by.load_full() {
+                Some(passed_by) => Ok(*passed_by == self.store.history().await?),
+                None => Ok(false),
+            },
+            Some(_) => {
+                self.passed_by.store(None);
+                Ok(false)
+            }
+            None => Ok(false),
+        }
     }
 
     async fn restore(&self, epoch: Epoch, sale: &LiveSale, lock: &mut dyn Lock) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use chrono::TimeDelta;
 use futures::TryStreamExt;
 use tokio::sync::Notify;
@@ -88,6 +89,8 @@ pub struct Shop {
     pub sale_added: Notify,
     /// The background tasks of this instance.
     pub tasks: Arc<Tasks>,
+    /// The history of the store, once it is known that another store decides in its place.
+    pub(super) passed_by: ArcSwapOption<String>,
     pub(super) sale_lists: SaleLists,
     loading: Turns,
 }
@@ -106,6 +109,7 @@ impl Shop {
             refusals: Refusals::default(),
             sale_added: Notify::new(),
             tasks: Arc::default(),
+            passed_by: ArcSwapOption::empty(),
             sale_lists: SaleLists::default(),
             loading: Turns::new(LOADS_MAX, WAITING_LOADS_MAX, LOAD_WAIT),
         }

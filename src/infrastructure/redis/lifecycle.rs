@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::application::sale::ports::{Lifecycle, Probe};
+use crate::application::sale::ports::{Lifecycle, Probe, Restorer};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Sale, Stock};
 use crate::domain::shared::{Epoch, SaleId};

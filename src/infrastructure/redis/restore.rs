@@ -51,6 +51,12 @@ impl Restorer for RedisStore {
         Ok(StoredSale { epoch: held, is_remembered, has_archived })
     }
 
+    async fn history(&self) -> Result<String, StoreError> {
+        let mut command = redis::cmd("INFO");
+        command.arg("replication");
+        history(&self.query::<String>(&command).await?)
+    }
+
     async fn fence(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError> {
         let mut command = redis::cmd("EVAL");
         command.arg(FENCE_SALE).arg(1).arg(SaleKeys::of(sale).key(Part::Header)).arg(epoch.to_string());
@@ -117,13 +123,6 @@ fn history(replication: &str) -> Result<String, StoreError> {
 }
 
 impl RedisStore {
-    /// Returns the name of the history that Redis writes.
-    pub(super) async fn history(&self) -> Result<String, StoreError> {
-        let mut command = redis::cmd("INFO");
-        command.arg("replication");
-        history(&self.query::<String>(&command).await?)
-    }
-
     async fn has_script(&self, hash: &str) -> Result<bool, StoreError> {
         let mut command = redis::cmd("SCRIPT");
         command.arg("EXISTS").arg(hash);

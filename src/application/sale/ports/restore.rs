@@ -32,6 +32,9 @@ pub trait Restorer: Send + Sync {
     /// Returns what the store holds of a sale that should be in this epoch, and whose last archived entry is `archived`.
     async fn stored(&self, epoch: Epoch, sale: SaleId, archived: LedgerId) -> Result<StoredSale, StoreError>;
 
+    /// Returns the name of the history that the store writes. It changes when the store may have lost something.
+    async fn history(&self) -> Result<String, StoreError>;
+
     /// Makes a sale undecidable in every epoch until it is restored in this one or a newer one. Fails with
     /// [`StoreError::Fenced`] if a newer one has begun.
     async fn fence(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError>;

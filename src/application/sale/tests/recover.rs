@@ -279,6 +279,11 @@ async fn of_two_instances_with_a_store_each_the_one_that_was_passed_by_stops() {
     other.check_redis().await.unwrap();
     assert_eq!(other.current_sale().unwrap().fence.epoch(), Some(Epoch(2)), "no ping-pong");
     assert_eq!(durable(other.purchase(receipt.code, false).await.unwrap()), receipt);
+    // Neither does it take a sale of which it knows nothing.
+    let next = special_sale(&world).await;
+    let live = world.shop.activate(next.clone()).await.unwrap();
+    assert!(matches!(world.shop.join(&live).await, Err(StoreError::Busy(why)) if why.contains("another Redis")));
+    assert_eq!(other.activate(next).await.unwrap().fence.epoch(), Some(Epoch(2)));
     // Once the first store is known to have forgotten, it may take the sale over.
     world.store.forget_scripts();
     assert_eq!(world.shop.recover().await.unwrap(), Recovered::Restored(Epoch(3)));

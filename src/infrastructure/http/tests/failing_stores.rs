@@ -183,6 +183,10 @@ impl Restorer for StoreFault {
         self.with().await
     }
 
+    async fn history(&self) -> Result<String, StoreError> {
+        self.with().await
+    }
+
     async fn fence(&self, _: Epoch, _: SaleId) -> Result<(), StoreError> {
         self.with().await
     }

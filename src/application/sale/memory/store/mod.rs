@@ -49,6 +49,7 @@ pub enum StoreCall {
     DropRetired,
     Stored,
     Fence,
+    History,
     Restore,
     Join,
     LoadScripts,

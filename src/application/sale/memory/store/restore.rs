@@ -106,6 +106,10 @@ impl Restorer for MemoryStore {
         .await
     }
 
+    async fn history(&self) -> Result<String, StoreError> {
+        self.run(StoreCall::History, |state| Ok(state.history.to_string())).await
+    }
+
     async fn fence(&self, epoch: Epoch, sale: SaleId) -> Result<(), StoreError> {
         self.run(StoreCall::Fence, |state| {
             let held = state.sales.get(&sale).and_then(|sale| sale.epoch);
