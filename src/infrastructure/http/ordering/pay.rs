@@ -9,8 +9,8 @@ use crate::application::ordering::OrderView;
 use crate::application::payment::{Paid, PayError};
 use crate::domain::ordering::OrderStatus;
 use crate::domain::payment::PaymentMethod;
-use crate::domain::shared::CheckoutCode;
 use crate::domain::shared::limits::PAYMENT_ATTEMPTS;
+use crate::domain::shared::{CheckoutCode, Claim};
 use crate::infrastructure::http::platform::openapi::schema::{self, reference};
 use crate::infrastructure::http::platform::policy::{Accepts, Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::store_failure::{of_unknown_outcome, while_selling};
@@ -22,7 +22,7 @@ use super::order_body::{self, OrderBody};
 use super::{ORDERING, order_not_found, order_path};
 
 /// The detail of a payment that took too long.
-const OUTCOME_UNKNOWN: &str =
+pub const OUTCOME_UNKNOWN: &str =
     "It is not known whether the order was paid. Ask again, or GET /orders/{code}: it is charged once.";
 
 /// The detail while the payment provider is left alone.
@@ -80,14 +80,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let mut errors = FieldErrors::default();
     let method: Option<PaymentMethod> = errors.take("payment_method", payment_method.parse());
     let Some(method) = method else { return Err(errors.into_problem()) };
-    let claim = context.claim(request, code)?;
-    let payments = context.payments.clone();
-    // A request owns nothing: the payment goes on without its client.
-    let paying = tokio::spawn(async move { payments.pay(claim, method).await });
-    let paid = paying.await.map_err(|error| {
-        tracing::error!(%error, "a payment ended without a result");
-        Problem::unavailable(OUTCOME_UNKNOWN).of_unknown_outcome()
-    })?;
+    let paid = pay(context, context.claim(request, code)?, method).await?;
     let now = context.shop.clock.now();
     let count = |view: &OrderView| context.count_owner(request, &view.receipt.user_id);
     match paid {
@@ -103,7 +96,18 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     }
 }
 
-fn problem(error: PayError) -> Problem {
+/// Pays an order. A request owns nothing: the payment goes on without its client.
+pub async fn pay(context: &Context, claim: Claim, method: PaymentMethod) -> Result<Result<Paid, PayError>, Problem> {
+    let payments = context.payments.clone();
+    let paying = tokio::spawn(async move { payments.pay(claim, method).await });
+    paying.await.map_err(|error| {
+        tracing::error!(%error, "a payment ended without a result");
+        Problem::unavailable(OUTCOME_UNKNOWN).of_unknown_outcome()
+    })
+}
+
+/// Turns an error into its problem.
+pub fn problem(error: PayError) -> Problem {
     match error {
         PayError::NotFound => order_not_found(),
         PayError::UnknownMethod => FieldErrors::one("payment_method", "is not known to the payment provider"),

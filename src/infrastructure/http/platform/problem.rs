@@ -49,6 +49,11 @@ impl Problem {
         Problem::new(ProblemCode::Unavailable, detail).retry_after(Duration::from_secs(1))
     }
 
+    /// Replaces the detail.
+    pub fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem { detail: detail.into(), ..self }
+    }
+
     /// Adds the errors of the fields.
     pub fn errors(self, errors: BTreeMap<String, String>) -> Self {
         self.with(|more| more.errors = errors)

@@ -162,7 +162,8 @@ fn read_quantity(text: &str) -> Result<Quantity, Invalid> {
     query::number(text).ok_or_else(|| not_up_to(CART_UNITS)).and_then(|units: u32| units.try_into())
 }
 
-fn problem(error: CheckoutError) -> Problem {
+/// Turns an error into its problem.
+pub fn problem(error: CheckoutError) -> Problem {
     match error {
         CheckoutError::Invalid(message) => FieldErrors::one("items", message),
         CheckoutError::SaleNotFound => problems::sale_not_found(),

@@ -21,7 +21,7 @@ use super::purchase_answer::{self, bought, confirming, outcome};
 use super::receipt_body::PurchaseBody;
 
 /// The detail of a purchase whose outcome is unknown.
-const OUTCOME_UNKNOWN: &str = "It is not known whether the cart was bought. Send the request again with the same code: a code \
+pub const OUTCOME_UNKNOWN: &str = "It is not known whether the cart was bought. Send the request again with the same code: a code \
                                buys only once.";
 
 pub static ENDPOINT: Endpoint = Endpoint {
@@ -73,12 +73,9 @@ struct PurchaseRequest {
 
 async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let result = purchase(context, request).await;
-    metrics::purchase(PurchaseKind::Cart, outcome(&result));
+    count(&result);
     Ok(match result? {
-        PurchaseOutcome::Durable { receipt, replayed, waited } => {
-            if !replayed {
-                metrics::acknowledged(receipt.units, waited);
-            }
+        PurchaseOutcome::Durable { receipt, replayed, .. } => {
             let status = context.orders.status_of(&receipt, !replayed).await;
             bought(&PurchaseBody::of_cart(receipt), replayed, status)
         }
@@ -86,20 +83,33 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     })
 }
 
+/// Counts the outcome of a purchase.
+pub fn count(result: &Result<PurchaseOutcome, Problem>) {
+    metrics::purchase(PurchaseKind::Cart, outcome(result));
+    if let Ok(PurchaseOutcome::Durable { receipt, replayed: false, waited }) = result {
+        metrics::acknowledged(receipt.units, *waited);
+    }
+}
+
 const UNDONE: &str = "The purchase could not be recorded, so it was undone. Check out again in a second.";
 
 async fn purchase(context: &Context, request: &ApiRequest) -> Result<PurchaseOutcome, Problem> {
     let (code, partial) = read(request)?;
     let claim = context.claim(request, code)?;
-    let outcome = context.shop.purchase(claim, partial).await.map_err(|error| match error {
-        PurchaseError::Refused(sale, refusal) => refused(sale, refusal),
-        PurchaseError::Undone => Problem::unavailable(UNDONE),
-        PurchaseError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
-    })?;
+    let outcome = context.shop.purchase(claim, partial).await.map_err(problem)?;
     if let PurchaseOutcome::Durable { receipt, .. } = &outcome {
         context.count_owner(request, &receipt.user_id);
     }
     Ok(outcome)
+}
+
+/// Turns an error into its problem.
+pub fn problem(error: PurchaseError) -> Problem {
+    match error {
+        PurchaseError::Refused(sale, refusal) => refused(sale, refusal),
+        PurchaseError::Undone => Problem::unavailable(UNDONE),
+        PurchaseError::Failed(error) => while_selling(error, OUTCOME_UNKNOWN),
+    }
 }
 
 /// Reads the code and `partial` from the query or the body.

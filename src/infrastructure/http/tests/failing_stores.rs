@@ -348,6 +348,10 @@ impl PurchaseArchive for StoreFault {
         self.with().await
     }
 
+    async fn sold_by_minute(&self, _: SaleId) -> Result<Vec<MinuteSold>, StoreError> {
+        self.with().await
+    }
+
     async fn held(&self, _: SaleId, _: &Holdings) -> Result<Holdings, StoreError> {
         self.with().await
     }
