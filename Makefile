@@ -19,7 +19,7 @@ export PATH := $(PATH):$(TOOLS)/bin
 .PHONY: help run bench bench-smoke bench-growth flood-test microbench chaos chaos-smoke sabotage test race-test pauses-test test-otlp \
 	fuzz api-fuzz check fmt fmt-check lint doc deny \
 	machete typos shellcheck monitoring-check \
-	compose-check prepare stores watchers faketime realistic-test realistic-test-light realistic-test-heavy \
+	compose-check prepare stores watchers browser screenshots faketime realistic-test realistic-test-light realistic-test-heavy \
 	realistic-test-stress rush-test stream-test room-test loadtest engine up down logs db-shell redis-cli clean
 
 help: ## List the targets
@@ -207,7 +207,7 @@ sabotage: stores ## Build a service that misbehaves in fourteen ways, and check 
 
 check: fmt-check typos shellcheck lint doc deny machete compose-check monitoring-check test test-otlp ## Run all checks, as CI does
 
-test: stores watchers ## Run the tests against a private Redis, PostgreSQL and Prometheus
+test: stores watchers browser ## Run the tests against a private Redis, PostgreSQL and Prometheus, and in Chromium
 	cargo test --workspace
 
 race-test: stores ## Pay, cancel and expire many orders at once, on two instances (ORDERS=1000)
@@ -333,6 +333,20 @@ stores: ## Install the packages redis-server and postgresql
 
 watchers: ## Install the packages prometheus, prometheus-alertmanager and prometheus-{redis,postgres}-exporter
 	@$(call install,$(WATCHERS))
+
+screenshots: stores browser ## Take the pictures of the wiki in Chromium
+	mkdir -p wiki/images
+	cargo test --test it -- --ignored browser::screenshots
+
+browser: ## Install chromium and chromium-driver, and axe-core; without them the tests in a browser are skipped
+	@( $(call install,chromium=chromium chromedriver=chromium-driver) ) || echo 'Chromium cannot be installed: the tests in a browser are skipped.'
+	@[ -f '$(AXE)' ] || { { $(call install_tools,--no-deps $(AXE_PACKAGE)) } && \
+		cp '$(TOOLS)'/lib/python3.*/site-packages/axe_playwright_python/axe.min.js '$(AXE)'; } || \
+		echo 'axe-core cannot be installed: its tests are skipped.'
+
+# The Python package contains axe-core 4.12. The rest of it is not used.
+AXE := $(TOOLS)/axe.min.js
+AXE_PACKAGE := axe-playwright-python==0.1.8
 
 faketime: ## Install the package faketime, with whose library chaos steps a clock
 	@$(call install,faketime=faketime)

@@ -14,9 +14,9 @@ use crate::application::admission::RoomSettings;
 use crate::application::sale::Settings;
 use crate::domain::sale::PaymentWindow;
 use crate::domain::shared::Invalid;
-use crate::domain::shared::limits::{ADMIT_MAX, SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
+use crate::domain::shared::limits::{ADMIT_MAX, LIVE_SALES_MAX, SALE_ITEMS_MAX, USER_UNITS, USER_UNITS_MAX};
 use crate::infrastructure::http::{AdminToken, HttpSettings, Rate, TrustedProxies, TrustedProxy};
-use crate::infrastructure::local;
+use crate::infrastructure::local::{self, ProviderAccess};
 use crate::infrastructure::payment::{PaymentSettings, ProviderKey, ProviderUrl, WebhookSecret};
 use crate::infrastructure::telemetry::LogFormat;
 use crate::infrastructure::tokens::TokenKeys;
@@ -99,6 +99,14 @@ impl StoreConfig {
             (None, Some(_)) => return Err(NoStores::Half("REDIS_URL", "DATABASE_URL")),
         };
         Ok(StoreUrls { postgres, redis, connections })
+    }
+
+    /// Returns the payment provider of a running `flashsale local`, if the stores in effect are its own.
+    pub fn provider(&self) -> Option<ProviderAccess> {
+        match self.database_url {
+            Some(_) => None,
+            None => self.running().ok()?.provider,
+        }
     }
 
     /// Returns the address of PostgreSQL for migrations.
@@ -284,6 +292,16 @@ pub struct PaymentConfig {
 }
 
 impl PaymentConfig {
+    /// Pays through this provider, unless another one is set.
+    pub fn pay_through(&mut self, provider: ProviderAccess) -> Result<(), Invalid> {
+        if self.payment_provider_url.is_none() {
+            self.payment_provider_url = Some(provider.url.parse()?);
+            self.payment_provider_key = Some(provider.key);
+            self.payment_webhook_secret = Some(provider.webhook_secret);
+        }
+        Ok(())
+    }
+
     /// Returns the settings of payments.
     pub fn settings(&self) -> PaymentSettings {
         let key = self.payment_provider_key.clone().and_then(ProviderKey::new);
@@ -308,10 +326,21 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+/// Periods for which the orders of a periodic sale may wait for their payment: until then it is live, besides the current
+/// sale and the next one.
+const PAYMENT_PERIODS_MAX: u32 = LIVE_SALES_MAX as u32 - 2;
+
 impl SaleConfig {
-    /// Returns the settings of the application.
-    pub fn settings(&self) -> Settings {
-        Settings {
+    /// Returns the settings of the application. Fails if too many periodic sales would be live at once.
+    pub fn settings(&self) -> Result<Settings, Invalid> {
+        let window = self.payment_window.map_or(0, PaymentWindow::seconds);
+        if Duration::from_secs(window.into()) > self.sale_every * PAYMENT_PERIODS_MAX {
+            return Err(Invalid::new(format!(
+                "PAYMENT_WINDOW must be at most {PAYMENT_PERIODS_MAX} times SALE_EVERY: a sale stays live until its orders are \
+                 paid or have ended, and at most {LIVE_SALES_MAX} sales may be live"
+            )));
+        }
+        Ok(Settings {
             sale_every: self.sale_every,
             sale_lead: self.sale_lead,
             sale_items: self.sale_items,
@@ -321,7 +350,7 @@ impl SaleConfig {
             ack_timeout: self.ack_timeout,
             cart_idle: self.cart_idle,
             lag_limit: self.lag_limit,
-        }
+        })
     }
 
     /// Returns true if periodic and new sales have a waiting room.

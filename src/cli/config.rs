@@ -15,7 +15,7 @@ pub struct Config {
     #[command(flatten)]
     _stores: StoreConfig,
     #[command(flatten)]
-    _sales: SaleConfig,
+    sales: SaleConfig,
     #[command(flatten)]
     _http: HttpConfig,
     #[command(flatten)]
@@ -27,6 +27,7 @@ pub struct Config {
 
 impl Config {
     pub fn run(self) -> Result<ExitCode, Failure> {
+        self.sales.settings()?;
         print!("{}", if self.example { example() } else { effective() });
         Ok(ExitCode::SUCCESS)
     }

@@ -19,7 +19,7 @@ const WHILE_ELSEWHERE: Duration = Duration::from_millis(100);
 #[derive(Debug, Args)]
 pub struct Connection {
     #[command(flatten)]
-    stores: StoreConfig,
+    pub stores: StoreConfig,
     #[command(flatten)]
     pub sales: SaleConfig,
 }
@@ -27,7 +27,7 @@ pub struct Connection {
 impl Connection {
     /// Connects a service that changes no sale.
     pub async fn open(&self) -> Result<Service, Failure> {
-        Ok(startup::connect(&self.stores.urls()?, self.sales.settings()).await?)
+        Ok(startup::connect(&self.stores.urls()?, self.sales.settings()?).await?)
     }
 
     /// Connects a service that may change this sale: Redis holds its state, or holds it again.

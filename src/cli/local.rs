@@ -9,9 +9,9 @@ use clap::Args;
 use sqlx::migrate::MigrateError;
 use tokio_util::sync::CancellationToken;
 
-use crate::application::sale::Shop;
+use crate::application::sale::{Settings, Shop};
 use crate::config::{DataDirConfig, HttpConfig, PaymentConfig, PoolConfig, SaleConfig, StoreUrls};
-use crate::infrastructure::local::{ProviderAccess, Stores};
+use crate::infrastructure::local::Stores;
 use crate::startup::{self, Listeners};
 
 use super::Failure;
@@ -36,7 +36,7 @@ pub struct Local {
 
 impl Local {
     pub async fn run(mut self) -> Result<ExitCode, Failure> {
-        let shutdown = until_signal()?;
+        let (shutdown, sales) = (until_signal()?, self.sales.settings()?);
         let listeners = Listeners::bind(&self.http)?;
         let data_dir = self.data_dir.path()?;
         println!("starting Redis and PostgreSQL with their data in {}", data_dir.display());
@@ -47,12 +47,12 @@ impl Local {
         if self.wants_provider() {
             let provider = stores.start_provider(webhook_url(listeners.shopping.local_addr()?)).await?;
             println!("the stand-in payment provider listens on {}", provider.url);
-            self.pay_through(provider)?;
+            self.payments.pay_through(provider)?;
         }
         let stores = Arc::new(stores);
         let supervised = stores.clone();
         let supervisor = tokio::spawn(async move { supervised.supervise().await });
-        let served = self.serve(&stores, listeners, shutdown).await;
+        let served = self.serve(&stores, sales, listeners, shutdown).await;
         supervisor.abort();
         stores.stop().await;
         served?;
@@ -64,14 +64,13 @@ impl Local {
         self.sales.payment_window.is_some() && self.payments.payment_provider_url.is_none()
     }
 
-    fn pay_through(&mut self, provider: ProviderAccess) -> Result<(), Failure> {
-        self.payments.payment_provider_url = Some(provider.url.parse()?);
-        self.payments.payment_provider_key = Some(provider.key);
-        self.payments.payment_webhook_secret = Some(provider.webhook_secret);
-        Ok(())
-    }
-
-    async fn serve(self, stores: &Stores, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Failure> {
+    async fn serve(
+        self,
+        stores: &Stores,
+        sales: Settings,
+        listeners: Listeners,
+        shutdown: CancellationToken,
+    ) -> Result<(), Failure> {
         let urls = StoreUrls {
             postgres: stores.postgres_url().to_owned(),
             redis: stores.redis_url().to_owned(),
@@ -83,7 +82,7 @@ impl Local {
             .await
             .map_err(or_incompatible)?;
         let rooms = self.sales.rooms(&self.http.users)?;
-        let service = startup::connect(&urls, self.sales.settings()).await?.admitting(rooms);
+        let service = startup::connect(&urls, sales).await?.admitting(rooms);
         let address = listeners.shopping.local_addr()?;
         stores.publish(address)?;
         let announcing = tokio::spawn(announce(service.shop.clone(), address));

@@ -80,13 +80,17 @@ impl OrderCommand {
                 let view = orders.by_id(id).await?.ok_or_else(|| no_order(code))?;
                 print(&view);
             }
-            Action::Cancel(Cancel { code, reason, connection, payments }) => {
-                let service = connection.open_for(code.sale).await?.paid_through(&payments.settings())?;
+            Action::Cancel(Cancel { code, reason, connection, mut payments }) => {
+                if let Some(provider) = connection.stores.provider() {
+                    payments.pay_through(provider)?;
+                }
+                let payments = payments.settings();
+                let service = connection.open_for(code.sale).await?.paid_through(&payments)?;
                 let order = id_of(&service.payments.orders, code).await?;
                 let canceller = Canceller::Administrator { order };
                 match service.payments.cancel(&canceller, Some(&reason)).await? {
                     Cancellation::Done(view) => print(&view),
-                    Cancellation::Pending(view, _) => return Err(not_yet(&view.order)),
+                    Cancellation::Pending(view, _) => return Err(not_yet(&view.order, payments.provider.is_some())),
                 }
             }
             Action::List(List { status, sale, limit, connection }) => {
@@ -106,10 +110,16 @@ async fn id_of(orders: &Orders, code: CheckoutCode) -> Result<OrderId, Failure> 
     id.ok_or_else(|| no_order(code))
 }
 
-fn not_yet(order: &Order) -> Failure {
-    let text = "is not cancelled yet: a payment is under way, and the payment provider does not answer or has not \
-                decided. A running service cancels the order, unless it is paid: look at it with flashsale order show";
-    format!("{} {text}", order.id).into()
+fn not_yet(order: &Order, has_provider: bool) -> Failure {
+    let reason = match has_provider {
+        true => "the payment provider does not answer or has not decided",
+        false => {
+            "this command knows no payment provider: set PAYMENT_PROVIDER_URL, PAYMENT_PROVIDER_KEY and \
+             PAYMENT_WEBHOOK_SECRET as for flashsale serve"
+        }
+    };
+    let text = "A running service cancels the order, unless it is paid: look at it with flashsale order show";
+    format!("{} is not cancelled yet: a payment is under way, and {reason}. {text}", order.id).into()
 }
 
 fn no_order(code: CheckoutCode) -> Failure {

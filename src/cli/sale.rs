@@ -1,16 +1,17 @@
 //! `flashsale sale`
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde::Deserialize;
 
 use crate::application::sale::create_sale::{NewSale, Offer};
-use crate::domain::sale::{Item, Sale, SaleStatus};
+use crate::domain::sale::{Sale, SaleStatus};
 use crate::domain::shared::limits::USER_UNITS_MAX;
-use crate::domain::shared::{Currency, Money, SaleId};
+use crate::domain::shared::{Currency, SaleId};
+use crate::infrastructure::catalog_csv;
 
 use super::Failure;
 use super::connection::{Connection, recover};
@@ -85,22 +86,12 @@ struct End {
     connection: Connection,
 }
 
-/// A line of the file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    name: String,
-    image_url: String,
-    price: String,
-    stock: Option<u32>,
-}
-
 impl SaleCommand {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         match self.action {
             Action::Create(create) => create.window.make(Offer::Generated(create.items)).await?,
             Action::Import(import) => {
-                let items = read_items(&import.file, import.currency)?;
+                let items = catalog_csv::read(&fs::read_to_string(&import.file)?, import.currency)?;
                 import.window.make(Offer::Listed(import.currency, items)).await?;
             }
             Action::List(list) => {
@@ -135,20 +126,6 @@ impl WindowArgs {
         print(&sale, shop.clock.now());
         Ok(())
     }
-}
-
-fn read_items(file: &PathBuf, currency: Currency) -> Result<Vec<Item>, Failure> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file)?;
-    let mut items = Vec::new();
-    for row in reader.deserialize() {
-        let Row { name, image_url, price, stock } = row?;
-        let line = items.len() + 2;
-        let price = price.parse().and_then(|price: Money| currency.check(price).map(|()| price));
-        let price = price.map_err(|error| format!("line {line}: price {error}"))?;
-        let item = Item::new(name, image_url, price, stock.unwrap_or(1));
-        items.push(item.map_err(|error| format!("line {line}: {error}"))?);
-    }
-    Ok(items)
 }
 
 fn print(sale: &Sale, now: DateTime<Utc>) {

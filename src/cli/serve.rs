@@ -25,10 +25,10 @@ pub struct Serve {
 
 impl Serve {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let shutdown = until_signal()?;
+        let (shutdown, sales) = (until_signal()?, self.sales.settings()?);
         let rooms = self.sales.rooms(&self.http.users)?;
         let listeners = Listeners::bind(&self.http)?;
-        let service = startup::connect(&self.stores.urls()?, self.sales.settings()).await?;
+        let service = startup::connect(&self.stores.urls()?, sales).await?;
         tracing::info!(address = %listeners.shopping.local_addr()?, "serving");
         if let Some(operations) = &listeners.operations {
             tracing::info!(address = %operations.local_addr()?, "serving /metrics and /admin on their own address");

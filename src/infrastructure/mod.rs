@@ -3,6 +3,7 @@
 pub mod accept_queue;
 pub mod background;
 mod backoff;
+pub mod catalog_csv;
 pub mod http;
 pub mod local;
 pub mod metrics;

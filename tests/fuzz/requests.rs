@@ -1,12 +1,13 @@
 //! Bytes that a client sends to the HTTP interface: no answer is `500`, and every answer is one of HTTP.
 //!
 //! The first byte chooses where the other bytes go: onto the connection as they are, into a query, into a path, into a
-//! JSON body or into an event that the payment provider has signed.
+//! JSON body, into an event that the payment provider has signed, or into a header that says who is asking.
 
 #![no_main]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use flashsale::application::sale::{Settings, Shop};
 use flashsale::domain::ordering::{Order, OrderStatus, Version};
 use flashsale::domain::sale::{PaymentWindow, Quantity};
 use flashsale::domain::shared::CheckoutCode;
-use flashsale::infrastructure::http::{self, AdminToken, HttpSettings, Surface};
+use flashsale::infrastructure::http::{self, AdminToken, HttpSettings, Rate, Surface, TrustedProxies};
 use flashsale::infrastructure::payment::{self, NoProvider, PaymentSettings};
 use flashsale::infrastructure::provider;
 use libfuzzer_sys::fuzz_target;
@@ -31,19 +32,28 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+/// Places for the bytes.
+const PLACES: u8 = 23;
+
 const ADMIN_TOKEN: &str = "the-token-of-the-administrator";
 const WEBHOOK_SECRET: &str = "the-secret-of-the-webhooks";
 
+/// A key of tokens.
+const TOKEN_KEY: &str = "a:HS256:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+
 /// A service over stores in memory, with an open sale and an order.
 struct Service {
+    /// Requests name their users.
     address: SocketAddr,
+    /// Tokens name the users of requests, and a trusted proxy their addresses.
+    signed: SocketAddr,
     order: CheckoutCode,
     _runtime: Runtime,
 }
 
 static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("a runtime starts");
-    let (address, order) = runtime.block_on(async {
+    let (address, signed, order) = runtime.block_on(async {
         let (store, archive) = (Arc::new(MemoryStore::new(chrono::Utc::now())), Arc::new(MemoryArchive::default()));
         let settings = Settings {
             sale_every: Duration::from_secs(86_400),
@@ -61,8 +71,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
         shop.recover().await.expect("it is restored");
         let archive = Arc::new(MemoryOrders::default());
         let order = bought(&shop, &archive).await;
-        let orders = Arc::new(Orders::new(archive.clone(), archive, shop.clone()));
-        let rooms = WaitingRooms::new(shop, Arc::new(NoRooms), Arc::new(NoRooms), RoomSettings::default());
+        let orders = Arc::new(Orders::new(archive.clone(), archive, shop));
         let payments = Payments::new(
             Arc::new(NoPayments),
             Arc::new(NoPayments),
@@ -70,19 +79,33 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
             orders,
             PaymentSettings::NONE.times(),
         );
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let address = listener.local_addr().expect("a listener has an address");
+        let payments = Arc::new(payments);
         let http = HttpSettings {
             admin_token: AdminToken::new(ADMIN_TOKEN.into()),
             webhook_secret: payment::WebhookSecret::new(WEBHOOK_SECRET.into()),
             ..HttpSettings::default()
         };
-        let (payments, rooms, closing) = (Arc::new(payments), Arc::new(rooms), CancellationToken::new());
-        tokio::spawn(http::serve(listener, payments, rooms, http, Surface::Everything, closing));
-        (address, order)
+        let signed = HttpSettings {
+            token_keys: Some(TOKEN_KEY.parse().expect("a key")),
+            trusted_proxies: TrustedProxies::new(vec!["127.0.0.1".parse().expect("an address")]),
+            // A limit by address needs the address, and this one is never reached.
+            address_rate: NonZeroU32::new(1_000_000).map(|rate| Rate { per_second: rate, burst: rate }),
+            ..http.clone()
+        };
+        (serve(&payments, http).await, serve(&payments, signed).await, order)
     });
-    Service { address, order, _runtime: runtime }
+    Service { address, signed, order, _runtime: runtime }
 });
+
+/// Returns the address of a new listener.
+async fn serve(payments: &Arc<Payments>, http: HttpSettings) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("a listener has an address");
+    let (shop, closing) = (payments.orders.shop.clone(), CancellationToken::new());
+    let rooms = Arc::new(WaitingRooms::new(shop, Arc::new(NoRooms), Arc::new(NoRooms), RoomSettings::default()));
+    tokio::spawn(http::serve(listener, payments.clone(), rooms, http, Surface::Everything, closing));
+    address
+}
 
 /// Buys an item, so that there is an order. Returns its code.
 async fn bought(shop: &Shop, orders: &MemoryOrders) -> CheckoutCode {
@@ -134,9 +157,27 @@ fn line(method: &str, path: &str, rest: &[u8]) -> Vec<u8> {
     [start.as_bytes(), rest, b" HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"].concat()
 }
 
-fn request(place: u8, bytes: &[u8]) -> Vec<u8> {
+/// A request without a body whose header has this value.
+fn header(line: &str, header: &str, value: &[u8]) -> Vec<u8> {
+    let start = format!("{line} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n{header}");
+    [start.as_bytes(), value, b"\r\n\r\n"].concat()
+}
+
+/// Returns the address that a request goes to, and the request.
+fn request(place: u8, bytes: &[u8]) -> (SocketAddr, Vec<u8>) {
+    let Service { address, signed, .. } = *SERVICE;
+    match place % PLACES {
+        19 => (signed, header("GET /users/owner/orders", "Authorization: Bearer ", bytes)),
+        20 => (signed, header("POST /session", "Cookie: __Host-session=", bytes)),
+        21 => (signed, header("GET /sales/active", "X-Forwarded-For: ", bytes)),
+        22 => (address, header("POST /payments/webhook", "Content-Length: 0\r\nPayment-Signature: ", bytes)),
+        place => (address, unsigned(place, bytes)),
+    }
+}
+
+fn unsigned(place: u8, bytes: &[u8]) -> Vec<u8> {
     let order = SERVICE.order;
-    match place % 19 {
+    match place {
         0 => post("/checkout", bytes),
         1 => post("/purchase", bytes),
         2 => post("/api/purchase", bytes),
@@ -144,7 +185,7 @@ fn request(place: u8, bytes: &[u8]) -> Vec<u8> {
         4 => line("POST", "/checkout?", bytes),
         5 => line("POST", "/purchase?", bytes),
         6 => line("GET", "/sales?", bytes),
-        7 => line("GET", "/sales/active/items?", bytes),
+        7 => line("GET", &format!("/sales/{}/items?", order.sale), bytes),
         8 => line("GET", "/checkout/", bytes),
         9 => line("GET", "/purchase/", bytes),
         10 => line("GET", "/users/ann/purchases?", bytes),
@@ -172,7 +213,8 @@ fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
 fuzz_target!(|input: &[u8]| {
     let Some((place, bytes)) = input.split_first() else { return };
     // The service may reset a connection that sends no HTTP.
-    let Ok(answer) = exchange(SERVICE.address, &request(*place, bytes)) else { return };
+    let (address, request) = request(*place, bytes);
+    let Ok(answer) = exchange(address, &request) else { return };
     let answer = String::from_utf8_lossy(&answer);
     assert!(!answer.contains("HTTP/1.1 500"), "{answer}");
     let is_http_2 = bytes.starts_with(b"PRI");

@@ -82,6 +82,52 @@ async fn a_key_that_vanishes_is_restored_without_an_operator() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_loses_or_changes_a_field_is_restored_without_an_operator() {
+    join_all([
+        assert_restored(&["HDEL", "ends_at_ms"]),
+        assert_restored(&["HDEL", "user_limit"]),
+        assert_restored(&["HDEL", "last_id"]),
+        assert_restored(&["HSET", "user_limit", "1"]),
+        assert_restored(&["HSET", "user_limit", "x"]),
+        assert_restored(&["HSET", "ends_at_ms", "1"]),
+        assert_restored(&["HSET", "starts_at_ms", "99999999999999"]),
+        assert_restored(&["HSET", "last_id", "0-1"]),
+    ])
+    .await;
+}
+
+/// Changes the header of a sale, and fails unless the sale sells as before soon.
+async fn assert_restored(change: &[&str]) {
+    let world = World::new().await;
+    let shop = world.start().await;
+    let code = shop.client.cart("bob", &["2", "3"]).await;
+    let receipt = shop.client.purchase(&code).await.expect(200).body;
+    let epoch = shop.epoch();
+    world.run_in_redis(&[&[change[0], &shop.key("header")], &change[1..]].concat()).await;
+    eventually("the sale is repaired", || async { shop.epoch() > epoch }).await;
+    eventually("it sells", || async { shop.client.buy_now("bob", "r", "1").await.status == 200 }).await;
+    assert_eq!(shop.client.purchase(&code).await.expect(200).body, receipt, "{change:?}");
+    shop.assert_sound(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_loses_one_entry_is_restored_without_an_operator() {
+    let world = World::new().await;
+    let shop = world.start().await;
+    for item in ["1", "2", "3"] {
+        shop.client.buy_now("ann", item, item).await.expect(200);
+    }
+    shop.assert_sound(3).await;
+    let (epoch, ledger) = (shop.epoch(), shop.key("ledger"));
+    // The first entry is that of the opening.
+    let lose = "return redis.call('XDEL', KEYS[1], redis.call('XRANGE', KEYS[1], '-', '+')[3][1])";
+    world.run_in_redis(&["EVAL", lose, "1", &ledger]).await;
+    eventually("the sale is repaired", || async { shop.epoch() > epoch }).await;
+    eventually("it is known", || async { shop.client.buy_now("ann", "2", "2").await.status == 409 }).await;
+    shop.assert_sound(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_audit_of_a_crowd_finds_the_one_difference_and_no_other() {
     let world = World::new().await.with(|world| world.settings.sale_items = 1_300);
     let shop = world.start().await;

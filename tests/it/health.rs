@@ -102,6 +102,10 @@ async fn requests_for_the_current_sale_get_503_until_it_is_live() {
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'sales'::regclass";
     eventually("the schedule cannot create a sale", || async { world.count(waiting).await > 0 }).await;
     let cart = serde_json::json!({ "user_id": "ann", "items": [{ "id": "1" }, { "id": "2" }] });
+    let health = async || shop.client.get("/health/ready").await;
+    let services = serde_json::json!({ "app": "UP", "database": "UP", "redis": "UP", "ledger_writer": "DOWN" });
+    eventually("only the sale is missing", async || health().await.json()["services_status"] == services).await;
+    health().await.expect(503);
     for _ in 0..3 {
         let answers = [
             shop.client.get("/sales/active").await,
@@ -121,5 +125,6 @@ async fn requests_for_the_current_sale_get_503_until_it_is_live() {
         retrying(|| shop.client.get(path)).await.expect(200);
     }
     retrying(|| shop.client.buy_now("ann", "r", "1")).await.expect(200);
+    eventually("the service is ready", async || health().await.status == 200).await;
     shop.assert_sound(1).await;
 }

@@ -4,8 +4,10 @@ mod architecture;
 mod archive;
 mod archive_failover;
 mod audit;
+mod browser;
 mod buy_now;
 mod checkout;
+mod console;
 #[cfg(feature = "otlp")]
 mod export;
 mod failover;
@@ -39,6 +41,7 @@ mod split_brain;
 mod stock_events;
 mod stock_returns;
 mod store_connections;
+mod storefront;
 mod style;
 mod supervision;
 mod tls;

@@ -300,7 +300,8 @@ async fn order(survey: &mut Survey, shop: &Instance) {
         bought.push((code, text(&receipt, "order_id")));
     }
     let buy_now = json!({ "request_id": "r", "user_id": "dan", "item_id": format!("{sale}-00001"), "quantity": 1 });
-    survey.ask(client, "POST /api/purchase", buy_now, "200").await;
+    survey.ask(client, "POST /api/purchase", buy_now.clone(), "200").await;
+    survey.ask(client, "POST /api/purchase", buy_now, "409 duplicate_request").await;
     let [(of_ann, _), (of_bob, id_of_bob), (paid, id_of_paid)] = bought.try_into().expect("three orders");
     survey.ask(client, &format!("GET /users/ann/orders?sale_id={sale}"), Value::Null, "200").await;
     let made_up = made_up_code(&sale);

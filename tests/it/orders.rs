@@ -109,6 +109,19 @@ async fn a_repeated_purchase_has_the_same_bytes_and_tells_the_present_of_its_ord
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_request_tells_the_present_of_its_order() {
+    let world = world(LONG).await;
+    let shop = world.start().await;
+    let receipt = shop.client.buy_now("ann", "r", "1").await.expect(200).json();
+    for status in ["RESERVED", "CANCELLED"] {
+        let duplicate = shop.client.buy_now("ann", "r", "1").await;
+        assert_eq!(duplicate.header("order-status"), Some(status));
+        duplicate.expect_problem(409, "duplicate_request");
+        cancel(&shop, receipt["code"].as_str().expect("a code"), "ann").await.expect(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sale_without_a_payment_window_has_no_orders() {
     let world = World::new().await;
     let shop = world.start().await;

@@ -10,10 +10,11 @@ use flashsale::application::payment::ports::{
     CircuitState, Commit, NewAttempt, OrderChange, PaymentArchive, Provider as Port, ProviderError,
 };
 use flashsale::application::payment::{Paid, PaymentTimes, Payments};
+use flashsale::application::sale::create_sale::{NewSale, Offer};
 use flashsale::config::StoreUrls;
 use flashsale::domain::ordering::{Order, OrderReason, OrderStatus, Version};
 use flashsale::domain::payment::{Attempt, AttemptState, IntentId, IntentState, MinorUnits};
-use flashsale::domain::sale::PaymentWindow;
+use flashsale::domain::sale::{Item, PaymentWindow};
 use flashsale::domain::shared::limits::{PAYMENT_ATTEMPTS, PAYMENT_MISTAKES};
 use flashsale::domain::shared::{CheckoutCode, Currency, OrderId};
 use flashsale::infrastructure::payment::PaymentSettings;
@@ -78,7 +79,8 @@ async fn the_answer_of_a_pending_payment_shows_whose_it_is() {
     let pending = json!({ "status": "PENDING", "method": "pm_slow" });
     // Nobody tells how the payment ended.
     for method in ["pm_slow", "pm_ok"] {
-        assert_eq!(pay(&shop, &code, method).await.expect(202).json()["payment"], pending, "{method}");
+        let answer = pay(&shop, &code, method).await.expect(202);
+        assert_eq!((answer.header("retry-after"), &answer.json()["payment"]), (Some("1"), &pending), "{method}");
     }
     assert_eq!(order(&shop, &code).await["payment"], pending);
 }
@@ -102,6 +104,48 @@ async fn mistaken_means_of_payment_have_an_end() {
     pay(&shop, &code, "pm_unheard_of").await.expect_problem(409, "order_invalid_state");
     let attempts = i64::from(PAYMENT_MISTAKES + PAYMENT_ATTEMPTS);
     assert_eq!(world.count("SELECT count(*) FROM payments").await, attempts);
+}
+
+/// More than the provider charges at once, in cents.
+const TOO_MUCH: i64 = 9_999_999_999_900;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_the_provider_refuses_is_declined() {
+    let provider = provider().await;
+    let world = world(PaymentSettings { ask_after: Duration::from_millis(100), ..provider.settings() }).await;
+    let shop = world.start().await;
+    let price = "99999999999.00".parse().expect("a price");
+    let item = Item::new("Island".into(), "/island.jpg".into(), price, 1).expect("an item");
+    let (offer, payment_window) = (Offer::Listed(Currency::EUR, vec![item]), PaymentWindow::try_from(600).ok());
+    let wanted =
+        NewSale { starts_at: None, ends_at: None, offer, user_limit: None, payment_window, waiting_room: false };
+    let sale = shop.shop.create_sale(wanted).await.expect("a sale");
+    let (code, _) = buy(&shop, &format!("{}-00001", sale.id)).await;
+    for left in (0..PAYMENT_ATTEMPTS).rev() {
+        let refused = pay(&shop, &code, "pm_ok").await.expect_problem(402, "payment_declined");
+        assert_eq!(refused["attempts_left"], left);
+        assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("refuses")), "{refused}");
+    }
+    assert_eq!(order(&shop, &code).await["reason"], "PAYMENT_FAILED");
+
+    // Two payments whose request died before it asked the provider.
+    let archive = PgArchive::connect(&world.database_url, 2).await.expect("PostgreSQL answers");
+    let begin = async |item: &str, ask_after: Duration| {
+        let (code, id) = buy(&shop, item).await;
+        let (amount, currency) = (MinorUnits(TOO_MUCH), Currency::EUR);
+        let new =
+            NewAttempt { method: "pm_ok".parse().expect("a method"), amount, currency, patience: LONG, ask_after };
+        let order = archive.orders(&[id]).await.expect("it answers").remove(&id).expect("it exists");
+        archive.begin(&order, &new).await.expect("it answers").expect("it is reserved");
+        code
+    };
+    let found_out = begin("1", Duration::ZERO).await;
+    eventually("it is declined", || async { order(&shop, &found_out).await["attempts_left"] == 2 }).await;
+    assert_eq!(order(&shop, &found_out).await["status"], "RESERVED");
+    let cancelled = begin("2", LONG).await;
+    let answer = shop.client.post_json(&format!("/orders/{cancelled}/cancel"), json!({ "user_id": "ann" })).await;
+    assert_eq!(answer.expect(200).json()["status"], "CANCELLED");
+    assert_eq!(provider.api.report().await["charges"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +226,11 @@ async fn an_order_that_has_ended_is_not_charged() {
     sqlx::query(overdue).execute(&world.database).await.expect("the rows are valid");
     for _ in 0..2 {
         let refused = pay(&shop, &late, "pm_ok").await.expect_problem(410, "order_expired");
-        assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("Buy them again")), "{refused}");
+        // Its sale may have ended, too.
+        assert!(
+            refused["detail"].as_str().is_some_and(|detail| detail.contains("if they are still for sale")),
+            "{refused}"
+        );
     }
     eventually("it has ended", || async { order(&shop, &late).await["status"] == "EXPIRED" }).await;
     pay(&shop, &late, "pm_ok").await.expect_problem(410, "order_expired");

@@ -201,6 +201,16 @@ async fn a_local_service_with_a_payment_window_has_a_provider_that_keeps_its_cha
     let report = async || provider_report(&local).await.unwrap_or_default();
     eventually("an event was delivered", async || report().await["webhooks"]["delivered"] == 1).await;
 
+    // The command finds the provider of the stores.
+    let code = local.client.cart("ann", &["2"]).await;
+    local.client.purchase(&code).await.expect(200);
+    let payment = serde_json::json!({ "payment_method": "pm_slow" });
+    local.client.post_json(&format!("/orders/{code}/pay"), payment).await.expect(202);
+    let cancelled = run(dir.path(), &["order", "cancel", &code, "--reason", "by telephone"]);
+    let errors = String::from_utf8_lossy(&cancelled.stderr);
+    assert!(!cancelled.status.success() && !errors.contains("PAYMENT_PROVIDER_URL"), "{errors}");
+    eventually("both are paid", async || report().await["charges"] == 2).await;
+
     let pid = local.state["provider"]["pid"].clone();
     let process = pid.as_i64().and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)).expect("a pid");
     rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("the provider runs");
@@ -212,14 +222,14 @@ async fn a_local_service_with_a_payment_window_has_a_provider_that_keeps_its_cha
         now.is_number() && now != pid
     })
     .await;
-    assert_eq!(report().await["charges"], 1);
+    assert_eq!(report().await["charges"], 2);
 
     local.state = state();
     local.stop().await;
     assert!(local.is_gone("provider") && local.is_gone("postgres"));
     let local = start_with_orders(dir.path()).await;
     assert_eq!(status(&local).await, "PAID");
-    assert_eq!(provider_report(&local).await.expect("a report")["charges"], 1);
+    assert_eq!(provider_report(&local).await.expect("a report")["charges"], 2);
 }
 
 /// Returns the value of a series in the metrics of the service.
@@ -353,6 +363,14 @@ fn a_wrong_setting_is_reported_with_the_reason() {
         let output = run(dir.path(), &args);
         assert!(!output.status.success());
         assert!(String::from_utf8_lossy(&output.stderr).contains(message), "{output:?}");
+    }
+    let windows =
+        |every: &str, window: &str| run(dir.path(), &["config", "--sale-every", every, "--payment-window", window]);
+    assert!(windows("1m", "58m").status.success());
+    for output in [windows("1m", "3481s"), run(dir.path(), &["serve", "--sale-every", "2s", "--payment-window", "10m"])]
+    {
+        assert!(!output.status.success());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("at most 58 times SALE_EVERY"), "{output:?}");
     }
     let output = run(dir.path(), &["verify"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("set DATABASE_URL and REDIS_URL"), "{output:?}");

@@ -271,17 +271,28 @@ async fn a_returner_that_slept_finds_no_stock_to_return() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_ends_without_a_silent_provider_when_postgresql_says_that_the_time_is_up() {
+    ends_without_the_provider(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_ends_without_a_provider_that_never_decides_when_postgresql_says_that_the_time_is_up() {
+    ends_without_the_provider(Some(IntentState::Processing)).await;
+}
+
+async fn ends_without_the_provider(says: Option<IntentState>) {
     let pending = Pending::new().await;
+    // Its name is known: a silent provider cannot tell it.
+    pending.run("UPDATE payments SET intent = 'pi_1'").await;
     pending.run("UPDATE orders SET deadline = now() - interval '1 s'").await;
-    pending.reconcile(None, false).await.expect("it answers");
+    pending.reconcile(says, false).await.expect("it answers");
     assert!(pending.state().await.starts_with("PAYMENT_PENDING 2 "));
-    for (since, state) in [("50 s", "PAYMENT_PENDING 2 PENDING"), ("61 s", "EXPIRED 3 PAYMENT_TTL PENDING")] {
+    for (since, state) in [("50 s", "PAYMENT_PENDING 2 PENDING pi_1"), ("61 s", "EXPIRED 3 PAYMENT_TTL PENDING pi_1")] {
         let change = format!("UPDATE payments SET closing_since = now() - interval '{since}'");
         sqlx::query(sqlx::AssertSqlSafe(change)).execute(&pending.world.database).await.expect("the rows are valid");
-        pending.reconcile(None, false).await.expect("it answers");
-        assert_eq!(pending.state().await, state);
+        pending.reconcile(says, false).await.expect("it answers");
+        assert_eq!(pending.state().await, state, "{says:?}");
     }
-    // The provider is found again, and had captured the money.
+    // The provider tells in the end, and had captured the money.
     pending.reconcile(Some(IntentState::Succeeded), false).await.expect("it answers");
     assert!(pending.state().await.starts_with("EXPIRED 3 PAYMENT_TTL REFUNDING pi_1 "));
     pending.reconcile(Some(IntentState::Succeeded), false).await.expect("it answers");
@@ -333,7 +344,7 @@ async fn the_command_cancels_an_order_whose_payment_is_pending() {
         (output.status.success(), printed, errors)
     };
     let (is_ok, printed, errors) = cancel(None);
-    assert!(!is_ok && printed.is_empty() && errors.contains("provider does not answer"), "{printed} {errors}");
+    assert!(!is_ok && printed.is_empty() && errors.contains("set PAYMENT_PROVIDER_URL"), "{printed} {errors}");
     assert_eq!(read(&archive, id).await.status, OrderStatus::PaymentPending);
     for _ in 0..2 {
         let (is_ok, printed, errors) = cancel(Some(provider.program.client.base()));

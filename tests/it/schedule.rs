@@ -197,6 +197,31 @@ async fn an_administrator_creates_and_ends_a_sale() {
     assert_eq!(findings.expect("the stores answer").sold, 3);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_html_and_emoji_are_shown_as_they_are() {
+    let world = World::new().await.with(|world| world.http.admin_token = AdminToken::new("s3cret".into()));
+    let shop = world.start().await;
+    let create = async |name: &str| {
+        let item = json!({ "name": name, "image_url": "/1.jpg", "price": "5", "currency": "EUR", "stock": 1 });
+        let request = shop.client.request(Method::POST, "/admin/sales").header("content-type", "application/json");
+        let request = request.header("authorization", "Bearer s3cret");
+        shop.client.send(request, &json!({ "items": [item] }).to_string()).await
+    };
+    create(&"n".repeat(10_000)).await.expect_problem(400, "invalid_request");
+    let name = "</script><img src=x onerror=\"alert('1')\"> & {{7*7}} 👩‍🚀";
+    let sale = create(name).await.expect(201).json()["id"].as_str().expect("an id").to_owned();
+    let item = format!("{sale}-00001");
+    let listed = shop.client.get(&format!("/sales/{sale}/items")).await;
+    let cart = shop.client.checkout("ann", &item).await;
+    let code = cart.json()["code"].as_str().expect("a code").to_owned();
+    let (shown, receipt) = (shop.client.get(&format!("/items/{item}")).await, shop.client.purchase(&code).await);
+    for (answer, place) in [(listed, "/items/0"), (cart, "/items/0"), (shown, ""), (receipt, "/purchased_items/0")] {
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
+        let body = answer.expect(200).json();
+        assert_eq!(body.pointer(place).map(|item| &item["name"]), Some(&json!(name)), "{body}");
+    }
+}
+
 /// A sale of generated items that starts in five hours.
 fn later_sale(items: u32) -> NewSale {
     let starts_at = Some(Utc::now() + TimeDelta::hours(5));

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::claims::Account;
 use super::history::History;
 use super::order::{CHARGING, DECLINED, OK, Order};
 use super::purchase::{Answer, NOT_STARTED, PAUSE, Purchase};
@@ -45,7 +46,8 @@ pub struct Crowd {
 impl Crowd {
     pub fn new(clients: Vec<Rc<Client>>, long_sale: String, order_sale: String) -> Rc<Self> {
         let run = format!("{:08x}", rand::random::<u32>());
-        let (history, leaving, resting, requests) = Default::default();
+        let history = RefCell::new(History::new(vec![long_sale.clone(), order_sale.clone()]));
+        let (leaving, resting, requests) = Default::default();
         Rc::new(Crowd { history, clients, long_sale, order_sale, leaving, resting, requests, run })
     }
 
@@ -95,7 +97,7 @@ impl Shopper {
             if self.random(0..2) == 0 {
                 self.buy_now(&user, &items[0]).await;
             } else if let Some(code) = self.check_out(&user, &items).await {
-                self.buy(|| Purchase::of_cart(code.clone())).await;
+                self.buy(|| Purchase::of_cart(&user, code.clone())).await;
                 let is_bought = self.crowd.history.borrow().receipts.contains_key(&code);
                 if is_bought && items[0].starts_with(&self.crowd.order_sale) {
                     self.decide(Order { code, user }).await;
@@ -162,6 +164,8 @@ impl Shopper {
         let body = json!({ "user_id": user, "items": lines }).to_string();
         let request = Request::post("/checkout").json(body);
         let client = self.client();
+        let (account, name, began) = (Account::of(user, &items[0]), self.crowd.new_name(), Instant::now());
+        self.crowd.history.borrow_mut().claims.open(&account, &name, items.len() as u64);
         let send = async || {
             let sending = client.send(Operation::Checkout, &request, Instant::now());
             timeout(ANSWER_TIMEOUT, sending).await.ok()
@@ -175,11 +179,12 @@ impl Shopper {
         match (response.outcome, response.problem.code.as_str()) {
             (Outcome::Done, _) => {
                 let code = serde_json::from_slice::<Cart>(&response.body).ok()?.code;
-                history.carts.entry(code.clone()).or_default().extend(items.iter().cloned());
+                history.record_cart(&code, items, began);
                 return Some(code);
             }
-            (Outcome::Refused(_), code) => {
-                history.record_refusal(code);
+            (Outcome::Refused(refusal), _) => {
+                history.record_refusal_of(&account, began, refusal);
+                history.claims.close(&account, &name);
                 history.acknowledgements.record_refused(response.problem.unavailable);
             }
             (Outcome::TurnedAway | Outcome::Confirming, _) | (Outcome::Unexpected, "") => {}

@@ -186,6 +186,21 @@ impl Kind {
         Ok(found)
     }
 
+    /// Returns true if Redis may lose carts: nothing else holds them.
+    pub fn forgets_carts(self) -> bool {
+        matches!(
+            self,
+            Kind::RedisEmptied
+                | Kind::RedisOldCopy
+                | Kind::RedisCut
+                | Kind::FlushAll
+                | Kind::RedisFailover
+                | Kind::RedisEmptiedReturning
+                | Kind::KilledInRecovery
+                | Kind::TwoRecoverers
+        )
+    }
+
     fn name(self) -> &'static str {
         TABLE.iter().find(|(kind, ..)| *kind == self).map_or("", |(_, name, ..)| name)
     }

@@ -7,12 +7,13 @@
 //! | `cli`, `plan`, `run` | the command, its bounds, and one run |
 //! | `kind`, `faults` | the kinds of faults, and what each of them does |
 //! | `world`, `fleet`, `redis_pair`, `postgres_pair`, `provider`, `store`, `clock` | the processes, and the proxies between them |
-//! | `crowd`, `purchase`, `order`, `history` | shoppers, and what they were told |
+//! | `crowd`, `purchase`, `order`, `history`, `claims` | shoppers, what they were told, and the units that they may have |
 //! | `recovery` | the wait until selling works again |
 //! | `archive`, `verdict`, `orders` | what PostgreSQL and the provider hold, compared with the history |
 //! | `report` | the files below the results |
 
 mod archive;
+mod claims;
 pub mod cli;
 mod clock;
 mod crowd;

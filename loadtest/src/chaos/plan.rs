@@ -37,6 +37,11 @@ impl Plan {
         std::iter::from_fn(next).take(self.faults)
     }
 
+    /// Returns the kinds of the first round for which there was no time: these came up.
+    pub fn missing(&self, struck: &[Kind]) -> Vec<Kind> {
+        self.schedule().take(self.kinds.len()).filter(|kind| !struck.contains(kind)).collect()
+    }
+
     /// Returns the random numbers of a fault.
     pub fn rng(&self, fault: usize) -> SmallRng {
         SmallRng::seed_from_u64(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(fault as u64))
@@ -61,5 +66,14 @@ mod tests {
         first.sort();
         assert_eq!(first, Kind::all());
         assert_eq!(schedule(7).len(), 90);
+    }
+
+    #[test]
+    fn a_kind_is_missing_if_it_was_scheduled_and_did_not_come_up() {
+        let (plan, all) = (plan(7), Kind::all());
+        let schedule: Vec<Kind> = plan.schedule().collect();
+        assert_eq!(plan.missing(&schedule[..all.len() - 2]), schedule[all.len() - 2..all.len()]);
+        assert_eq!(plan.missing(&all), []);
+        assert_eq!(Plan { faults: 3, ..plan }.missing(&schedule[..2]), schedule[2..3]);
     }
 }

@@ -61,9 +61,13 @@ impl PostgresPair {
         Ok(())
     }
 
+    pub fn standby(&self) -> Result<&Server, Error> {
+        self.standby.as_ref().ok_or_else(|| Error::NotFired("there is no standby".to_owned()))
+    }
+
     /// Makes the standby a primary: it learns nothing more from the old one, which goes on.
     pub async fn part(&self) -> Result<(), Error> {
-        let standby = self.standby.as_ref().ok_or_else(|| Error::NotFired("there is no standby".to_owned()))?;
+        let standby = self.standby()?;
         standby.execute("SELECT pg_promote(false)").await?;
         let deadline = Instant::now() + PROMOTION_TIMEOUT;
         while standby.fetch::<bool>("SELECT pg_is_in_recovery()").await? {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::claims::Account;
 use super::history::History;
 use crate::client::{Client, Request, Response};
 use crate::outcome::{Operation, Outcome, Refusal};
@@ -29,10 +30,16 @@ pub enum Name {
 /// A purchase that may be asked for any number of times.
 pub struct Purchase {
     pub name: Name,
+    account: Account,
     /// The item of a purchase without a cart.
     item: Option<String>,
     operation: Operation,
     request: Request,
+    began: Instant,
+    /// A purchase without a cart claims its unit when it is first asked for. A cart has the claims of its checkouts.
+    claimed: Cell<bool>,
+    /// An earlier request may have had the units for a while.
+    doubtful: Cell<bool>,
     /// An earlier request was not answered, so it may still arrive.
     unanswered: Cell<bool>,
     /// The sale had not started when the purchase was last asked for. A moment later it must have.
@@ -50,9 +57,9 @@ pub enum Answer {
 
 impl Purchase {
     /// The purchase of a cart.
-    pub fn of_cart(code: String) -> Self {
-        let request = Request::post(format!("/purchase?code={code}"));
-        Purchase::new(Name::Code(code), None, Operation::Purchase, request)
+    pub fn of_cart(user: &str, code: String) -> Self {
+        let (account, request) = (Account::of(user, &code), Request::post(format!("/purchase?code={code}")));
+        Purchase::new(Name::Code(code), account, None, Operation::Purchase, request)
     }
 
     /// The purchase of one unit without a cart.
@@ -60,15 +67,18 @@ impl Purchase {
         let body = json!({ "user_id": user, "item_id": item, "quantity": 1 }).to_string();
         let request = Request::post("/api/purchase").json(body).idempotency_key(&request_id);
         let name = Name::Request { user: user.to_owned(), request: request_id };
-        Purchase::new(name, Some(item.to_owned()), Operation::BuyNow, request)
+        Purchase::new(name, Account::of(user, item), Some(item.to_owned()), Operation::BuyNow, request)
     }
 
-    fn new(name: Name, item: Option<String>, operation: Operation, request: Request) -> Self {
-        Purchase { name, item, operation, request, unanswered: Cell::default(), early: Cell::default() }
+    fn new(name: Name, account: Account, item: Option<String>, operation: Operation, request: Request) -> Self {
+        let (claimed, doubtful, unanswered, early) = Default::default();
+        let began = Instant::now();
+        Purchase { name, account, item, operation, request, began, claimed, doubtful, unanswered, early }
     }
 
     /// Sends the request once, and records what the answer says.
     pub async fn ask(&self, client: &Client, history: &RefCell<History>) -> Answer {
+        self.claim(&mut history.borrow_mut());
         let sending = client.send(self.operation, &self.request, Instant::now());
         let Ok(response) = timeout(ANSWER_TIMEOUT, sending).await else {
             return self.without_answer(history);
@@ -80,24 +90,24 @@ impl Purchase {
                 history_now.bought.insert(self.name.clone());
                 Answer::Receipt
             }
-            (Outcome::Refused(refusal), code) => {
-                history_now.record_refusal(code);
+            (Outcome::Refused(refusal), _) => {
+                history_now.record_refusal_of(&self.account, self.began, refusal);
                 self.record_sold(history_now, refusal, &response);
                 self.refused(history_now, response)
             }
-            // A cart that Redis forgot. Its items were not reserved.
-            (Outcome::Unexpected, code @ "checkout_not_found") if matches!(self.name, Name::Code(_)) => {
-                history_now.record_refusal(code);
+            // A cart that Redis may have forgotten. Its items were not reserved.
+            (Outcome::Unexpected, "checkout_not_found") if let Name::Code(code) = &self.name => {
+                history_now.record_missing_cart(&self.account, code);
                 self.refused(history_now, response)
             }
             (Outcome::TurnedAway, _) if !response.problem.has_taken() => Answer::Unknown(response.retry_after()),
             (Outcome::TurnedAway | Outcome::Confirming, _) => {
-                history_now.record_doubt(&self.name, self.item.as_ref());
+                self.doubt(history_now);
                 Answer::Unknown(response.retry_after())
             }
             (Outcome::Unexpected, "") => {
                 self.unanswered.set(true);
-                history_now.record_doubt(&self.name, self.item.as_ref());
+                self.doubt(history_now);
                 Answer::Unknown(PAUSE)
             }
             (Outcome::Unexpected, NOT_STARTED) if !self.early.replace(true) => Answer::Unknown(PAUSE),
@@ -129,14 +139,32 @@ impl Purchase {
 
     fn without_answer(&self, history: &RefCell<History>) -> Answer {
         self.unanswered.set(true);
-        history.borrow_mut().record_doubt(&self.name, self.item.as_ref());
+        self.doubt(&mut history.borrow_mut());
         Answer::Unknown(PAUSE)
+    }
+
+    fn doubt(&self, history: &mut History) {
+        self.doubtful.set(true);
+        history.record_doubt(&self.name, self.item.as_ref());
+    }
+
+    fn claim(&self, history: &mut History) {
+        if let Name::Request { request, .. } = &self.name
+            && !self.claimed.replace(true)
+        {
+            history.claims.open(&self.account, request, 1);
+        }
     }
 
     fn refused(&self, history: &mut History, response: Response) -> Answer {
         // A request that was not answered may still arrive and buy.
         if !self.unanswered.get() {
             history.refused.insert(self.name.clone());
+        }
+        if let Name::Request { request, .. } = &self.name
+            && !self.doubtful.get()
+        {
+            history.claims.close(&self.account, request);
         }
         Answer::Refused(response.problem.code)
     }

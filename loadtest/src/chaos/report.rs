@@ -38,6 +38,9 @@ pub struct Report {
     pub shoppers: u32,
     pub machine: Machine,
     pub faults: Vec<FaultReport>,
+    /// Kinds that were scheduled and did not come up in time.
+    #[serde(serialize_with = "by_names")]
+    pub missing: Vec<Kind>,
     pub verdict: Verdict,
     /// Instances that ended without being killed. They were started again.
     pub unplanned_ends: u32,
@@ -50,10 +53,16 @@ fn by_name<S: serde::Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S:
     serializer.collect_str(kind)
 }
 
+fn by_names<S: serde::Serializer>(kinds: &[Kind], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(kinds.iter().map(Kind::to_string))
+}
+
 impl Report {
-    /// Returns true if nothing is wrong and every fault took effect and was recovered from.
+    /// Returns true if nothing is wrong, every kind came up, every fault took effect and was recovered from, and no instance
+    /// ended by itself.
     pub fn passed(&self) -> bool {
-        self.verdict.is_sound() && self.faults.iter().all(|fault| fault.recovery_s.is_some())
+        let all_recovered = self.faults.iter().all(|fault| fault.recovery_s.is_some());
+        self.verdict.is_sound() && all_recovered && self.missing.is_empty() && self.unplanned_ends == 0
     }
 
     /// Writes `chaos.json` and `table.md` into the directory.
@@ -118,6 +127,7 @@ mod tests {
                 fault(Kind::RedisCut, Some(1.5)),
                 fault(Kind::FlushAll, Some(0.5)),
             ],
+            missing: Vec::new(),
             verdict: Verdict { acked: 9, ..Verdict::default() },
             unplanned_ends: 0,
             refusals: BTreeMap::new(),
@@ -137,13 +147,18 @@ mod tests {
     }
 
     #[test]
-    fn anything_that_is_not_zero_and_a_fault_that_did_not_fire_fail_the_run() {
+    fn anything_that_is_wrong_or_was_not_tried_fails_the_run() {
         assert!(report().passed());
-        let mut failed = report();
-        failed.verdict.drift = 1;
-        assert!(!failed.passed());
-        let mut unfired = report();
-        unfired.faults[1].recovery_s = None;
-        assert!(!unfired.passed());
+        let failures: [fn(&mut Report); 4] = [
+            |report| report.verdict.drift = 1,
+            |report| report.faults[1].recovery_s = None,
+            |report| report.missing.push(Kind::OneCode),
+            |report| report.unplanned_ends = 1,
+        ];
+        for fail in failures {
+            let mut report = report();
+            fail(&mut report);
+            assert!(!report.passed());
+        }
     }
 }

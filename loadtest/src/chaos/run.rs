@@ -13,6 +13,7 @@ use super::Error;
 use super::crowd::{Crowd, LONG_SALE_ITEMS, WANTED_ITEMS};
 use super::faults::{Scene, Struck, strike};
 use super::fleet::ADMIN_TOKEN;
+use super::kind::Kind;
 use super::plan::Plan;
 use super::recovery::{pays_again, sells_again};
 use super::report::{FaultReport, Report};
@@ -58,6 +59,7 @@ pub async fn run(plan: Plan, program: &Path, results: &Path) -> Result<Report, E
         }
         println!("checking {} acknowledged purchases", crowd.history.borrow().acknowledged());
         let verdict = verdict::reach(&world, &crowd).await?;
+        let struck: Vec<Kind> = faults.iter().map(|fault| fault.kind).collect();
         let history = &mut *crowd.history.borrow_mut();
         Ok(Report {
             started_at,
@@ -66,6 +68,7 @@ pub async fn run(plan: Plan, program: &Path, results: &Path) -> Result<Report, E
             instances: plan.instances,
             shoppers: plan.shoppers,
             machine: Machine::detect(),
+            missing: plan.missing(&struck),
             faults,
             verdict,
             unplanned_ends: world.unplanned_ends,
@@ -83,6 +86,10 @@ pub async fn run(plan: Plan, program: &Path, results: &Path) -> Result<Report, E
     report.write(&directory)?;
     report.notes.iter().for_each(|note| println!("  {note}"));
     println!("  refusals: {:?}; instances that ended by themselves: {}", report.refusals, report.unplanned_ends);
+    if !report.missing.is_empty() {
+        let missing: Vec<String> = report.missing.iter().map(Kind::to_string).collect();
+        println!("  kinds for which there was no time: {}; raise DURATION", missing.join(", "));
+    }
     Ok(report)
 }
 
@@ -156,10 +163,14 @@ async fn break_things(
         if began.elapsed() > plan.duration {
             break;
         }
+        crowd.history.borrow_mut().carts_kept_since.get_or_insert_with(Instant::now);
         let mut scene = Scene { world, crowd, plan, rng: plan.rng(number) };
         // The crowd buys a little between two faults.
         scene.pause(500..1_500).await;
         let at_s = began.elapsed().as_secs_f64();
+        if kind.forgets_carts() {
+            crowd.history.borrow_mut().carts_kept_since = None;
+        }
         let recovered = match strike(kind, &mut scene).await {
             Ok(struck) => recover(struck, world, crowd).await,
             Err(error) => Err(error),

@@ -102,11 +102,49 @@ pub fn signal(pid: u32, signal: Signal) -> std::io::Result<()> {
     Ok(kill_process(pid, signal)?)
 }
 
+/// A process and all that it started, stopped as by a host that is frozen. They go on when this is dropped.
+pub struct Frozen(Vec<u32>);
+
+impl Frozen {
+    /// Stops the process, which then starts no other, and those that it has started.
+    pub async fn family_of(pid: u32) -> Result<Self, Error> {
+        let mut frozen = Frozen(Vec::new());
+        frozen.add(pid).await?;
+        for child in children_of(pid)? {
+            let added = frozen.add(child).await;
+            // It may have ended meanwhile.
+            if state_and_parent(child).is_some_and(|(state, _)| state != 'Z') {
+                added?;
+            }
+        }
+        Ok(frozen)
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    async fn add(&mut self, pid: u32) -> Result<(), Error> {
+        // First, so that it goes on whatever happens here.
+        self.0.push(pid);
+        freeze(pid).await
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for pid in self.0.drain(..) {
+            // Fails if the process has ended.
+            let _continued = signal(pid, Signal::CONT);
+        }
+    }
+}
+
 /// Stops a process, and waits until it is stopped.
 pub async fn freeze(pid: u32) -> Result<(), Error> {
     signal(pid, Signal::STOP)?;
     for _ in 0..STOPPED_WITHIN.as_millis() {
-        if is_stopped(pid) {
+        if state_and_parent(pid).is_some_and(|(state, _)| state == 'T') {
             return Ok(());
         }
         sleep(Duration::from_millis(1)).await;
@@ -114,7 +152,15 @@ pub async fn freeze(pid: u32) -> Result<(), Error> {
     Err(Error::NotFired(format!("pid {pid} is not stopped")))
 }
 
-fn is_stopped(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+fn children_of(parent: u32) -> std::io::Result<Vec<u32>> {
+    let entries = std::fs::read_dir("/proc")?.filter_map(Result::ok);
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(pids.filter(|pid| state_and_parent(*pid).is_some_and(|(_, its_parent)| its_parent == parent)).collect())
+}
+
+/// Returns the state of a process, such as `T` for stopped, and the pid of its parent.
+fn state_and_parent(pid: u32) -> Option<(char, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }

@@ -20,8 +20,8 @@ use super::world::World;
 use crate::api::Receipt;
 use crate::client::Client;
 
-/// Units of a sale that a user may own, by default.
-const USER_LIMIT: u64 = 10;
+/// Units of a sale that a user may own, by default, and units of a cart.
+pub const USER_LIMIT: u64 = 10;
 /// Attempts to learn the outcome of a purchase at the end.
 const ATTEMPTS: usize = 30;
 /// Concurrent reads of receipts.

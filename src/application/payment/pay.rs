@@ -29,6 +29,8 @@ pub enum PayError {
     UnknownMethod,
     /// The payment was declined. The order may have attempts left.
     Declined(Box<OrderView>),
+    /// The provider refuses the payment, whatever the means. That counts as declined.
+    Refused(Box<OrderView>),
     /// The order was cancelled.
     Cancelled(Box<OrderView>),
     Expired(Box<OrderView>),
@@ -91,7 +93,9 @@ impl Payments {
 
     async fn charge(&self, code: CheckoutCode, attempt: &Attempt) -> Result<Paid, PayError> {
         let settler = self.settler();
-        match settler.confirm(attempt).await {
+        let confirmed = settler.confirm(attempt).await;
+        let is_refused = matches!(confirmed, Err(ProviderError::Refused(_)));
+        match confirmed {
             Ok(found) => settler.settle(attempt.order, attempt.number, found).await?,
             Err(ProviderError::UnknownMethod) => {
                 // If the intent cannot be cancelled now, that is done later.
@@ -99,6 +103,10 @@ impl Payments {
                 if attempt.number <= PAYMENT_MISTAKES {
                     return Err(PayError::UnknownMethod);
                 }
+            }
+            Err(error @ ProviderError::Refused(_)) => {
+                tracing::warn!(order = %attempt.order, %error, "a payment is impossible");
+                settler.settle(attempt.order, attempt.number, IntentState::Declined).await?;
             }
             Err(_) if is_on(Sabotage::TimeoutAsDecline) => {
                 settler.settle(attempt.order, attempt.number, IntentState::Declined).await?;
@@ -111,7 +119,7 @@ impl Payments {
         let view = self.orders.by_code(code).await?.ok_or(PayError::NotFound)?;
         match (view.order.status, view.order.reason) {
             (OrderStatus::Reserved, _) | (OrderStatus::Cancelled, Some(OrderReason::PaymentFailed)) => {
-                Err(PayError::Declined(Box::new(view)))
+                Err(if is_refused { PayError::Refused(Box::new(view)) } else { PayError::Declined(Box::new(view)) })
             }
             _ => self.present(view).await?.ok_or_else(|| CONTENDED.into()),
         }

@@ -28,8 +28,8 @@ pub struct PaymentTimes {
     pub patience: Duration,
     /// Time after which the provider is asked what became of a payment.
     pub ask_after: Duration,
-    /// Time for which the provider may be silent about a payment that is to be cancelled. Then the order ends without it,
-    /// and money that comes later is given back.
+    /// Time for which the provider may be silent or undecided about a payment that is to be cancelled. Then the order ends
+    /// without it, and money that comes later is given back.
     pub silence: Duration,
 }
 

@@ -19,6 +19,9 @@ pub enum ProviderError {
     /// The provider does not know the payment method, and has charged nothing.
     #[error("the payment provider does not know the payment method")]
     UnknownMethod,
+    /// The provider refuses for good to create the intent, whatever the means of payment. Nothing will ever be charged.
+    #[error("the payment provider refuses the payment: it answered {0}")]
+    Refused(u16),
     /// The provider failed. It may have done what it was asked.
     #[error("the payment provider failed: it answered {0}")]
     Failed(u16),

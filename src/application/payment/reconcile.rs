@@ -13,7 +13,7 @@ use crate::sabotage::{Sabotage, is_on};
 
 use super::payments::Payments;
 use super::ports::{Commit, ProviderError};
-use super::settle::Settler;
+use super::settle::{Settler, or_declined};
 
 /// Attempts that are looked at at once: few enough not to be a burden for the provider and for PostgreSQL.
 const BATCH: usize = 16;
@@ -50,8 +50,8 @@ impl Payments {
     async fn look_at(&self, settler: &Settler<'_>, order: &Order, attempt: &Attempt) -> Result<(), StoreError> {
         let looked = match attempt.state {
             AttemptState::Refunding => settler.refund(order, attempt).await?,
-            // The order ended while the provider was silent.
-            _ if order.status.is_final() => settler.cancel_intent(attempt).await?,
+            // The order ended while the provider had not decided.
+            _ if order.status.is_final() => settler.cancel_intent(attempt).await?.map(drop),
             _ if attempt.closing.is_some() || self.is_overdue(order).await? => {
                 self.end_pending(settler, order, attempt).await?
             }
@@ -82,16 +82,16 @@ impl Payments {
             true => (Err(ProviderError::Resting), Duration::ZERO),
             false => (settler.cancel_intent(&attempt).await?, self.times.silence),
         };
-        if cancelled.is_err()
+        if !matches!(cancelled, Ok(found) if found.is_decided())
             && let Some(closing) = attempt.closing
             && closing.elapsed > patience
             && let Some((status, Some(reason))) = order.status.after(closing.event)
         {
-            tracing::error!(order = %order.id, "the provider is silent: the order ends, and money is given back");
+            tracing::error!(order = %order.id, "the provider has not decided: the order ends, and money is given back");
             let end = End { status, reason, note: closing.note };
             self.orders.work.end(order, &end, settler.lease).await?;
         }
-        Ok(cancelled)
+        Ok(cancelled.map(drop))
     }
 }
 
@@ -105,9 +105,9 @@ impl Settler<'_> {
                 found => Ok(found),
             }
         };
-        match asked.await {
+        match or_declined(asked.await) {
             Ok(found) => self.settle(attempt.order, attempt.number, found).await.map(Ok),
-            Err(ProviderError::UnknownMethod) => self.cancel_intent(attempt).await,
+            Err(ProviderError::UnknownMethod) => Ok(self.cancel_intent(attempt).await?.map(drop)),
             Err(error) => Ok(Err(error)),
         }
     }

@@ -67,8 +67,8 @@ impl Settler<'_> {
         self.provider.confirm(&intent, attempt).await
     }
 
-    /// Cancels the intent of an attempt, and settles what the provider answers.
-    pub async fn cancel_intent(&self, attempt: &Attempt) -> Result<Result<(), ProviderError>, StoreError> {
+    /// Cancels the intent of an attempt, and settles and returns what the provider answers.
+    pub async fn cancel_intent(&self, attempt: &Attempt) -> Result<Result<IntentState, ProviderError>, StoreError> {
         let cancelled = async {
             let intent = self.intent_of(attempt).await?;
             match self.provider.cancel(&intent, attempt).await? {
@@ -77,10 +77,11 @@ impl Settler<'_> {
                 found => Ok(found),
             }
         };
-        match cancelled.await {
-            Ok(found) => self.settle(attempt.order, attempt.number, found).await.map(Ok),
-            Err(error) => Ok(Err(error)),
+        let cancelled = or_declined(cancelled.await);
+        if let Ok(found) = cancelled {
+            self.settle(attempt.order, attempt.number, found).await?;
         }
+        Ok(cancelled)
     }
 
     /// Returns the name of the intent of an attempt, which is created if that is not known to have happened.
@@ -94,5 +95,13 @@ impl Settler<'_> {
             tracing::warn!(order = %attempt.order, %error, "the name of an intent was not kept");
         }
         Ok(intent)
+    }
+}
+
+/// Returns what the provider says of an attempt: one that it refuses for good is declined.
+pub(super) fn or_declined(answer: Result<IntentState, ProviderError>) -> Result<IntentState, ProviderError> {
+    match answer {
+        Err(ProviderError::Refused(_)) => Ok(IntentState::Declined),
+        answer => answer,
     }
 }

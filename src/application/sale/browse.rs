@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::application::shared::StoreError;
+use crate::application::shared::blocking::apart;
 use crate::domain::sale::{ItemRef, Receipt, Sale, SaleStatus};
 use crate::domain::shared::{ItemId, OrderId, Ordinal, SaleId, UserId};
 
@@ -118,6 +119,39 @@ impl LiveSale {
     }
 }
 
+/// Returns page `page`, from 1, of the items of a sale with this text in their names, in any case, or as their number.
+pub async fn search(sale: Arc<LiveSale>, text: &str, page: usize, per_page: usize) -> ItemsPage {
+    let text = text.to_lowercase();
+    // A sale may have a million names.
+    apart(move || sale.search(&text, page, per_page)).await
+}
+
+impl LiveSale {
+    fn search(&self, text: &str, page: usize, per_page: usize) -> ItemsPage {
+        let number: Option<u32> = text.parse().ok();
+        let is_wanted = |ordinal: Ordinal, name: &str| number == Some(ordinal.get()) || has_text(name, text);
+        let mut found: Vec<Ordinal> = self
+            .catalog
+            .iter()
+            .filter(|(ordinal, item)| is_wanted(*ordinal, item.name()))
+            .map(|(found, _)| found)
+            .collect();
+        found.sort_by_key(|ordinal| number != Some(ordinal.get()));
+        let before = (page - 1).saturating_mul(per_page);
+        let projection = self.projection();
+        let shown = found.iter().skip(before).take(per_page);
+        ItemsPage { items: shown.map(|ordinal| (*ordinal, projection.left_of(*ordinal))).collect(), total: found.len() }
+    }
+}
+
+/// Returns true if a name contains a text in lower case.
+fn has_text(name: &str, text: &str) -> bool {
+    match name.is_ascii() && text.is_ascii() && !text.is_empty() {
+        true => name.as_bytes().windows(text.len()).any(|part| part.eq_ignore_ascii_case(text.as_bytes())),
+        false => name.to_lowercase().contains(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::application::sale::live_sale::sample;
@@ -157,5 +191,18 @@ mod tests {
             }
         }
         assert!(sale.page(usize::MAX, 500, None).items.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_search_finds_the_number_first_and_names_in_any_case() {
+        let sale = Arc::new(sale());
+        let numbers = |page: ItemsPage| page.items.iter().map(|(ordinal, _)| ordinal.get()).collect::<Vec<_>>();
+        let found = search(sale.clone(), "12", 1, 500).await;
+        assert_eq!((found.total, numbers(found.clone())[..3].to_vec()), (12, vec![12, 112, 120]));
+        let name = sale.catalog.item(Ordinal::try_from(7).unwrap()).unwrap().name().to_uppercase();
+        assert_eq!(numbers(search(sale.clone(), &name, 1, 1).await), [7]);
+        assert_eq!(search(sale.clone(), "No.", 2, 150).await.items.len(), ITEMS - 150);
+        assert_eq!(search(sale, "nothing like it", 1, 50).await.total, 0);
+        assert!(has_text("ÄRMEL", "ärmel") && has_text("Kä", "ä") && !has_text("Lamp", "ä"));
     }
 }

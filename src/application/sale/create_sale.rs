@@ -42,8 +42,8 @@ pub enum NewSaleError {
     Invalid(#[from] Invalid),
     /// The bound on live sales is reached.
     #[error(
-        "{LIVE_SALES_MAX} sales are not closed yet: end one with POST /admin/sales/{{id}}/end, and try again a few seconds \
-         later"
+        "{LIVE_SALES_MAX} sales are not closed yet. A sale closes a few seconds after its end, or once none of its orders is \
+         open: wait for that, or end one that sells or is scheduled with POST /admin/sales/{{id}}/end"
     )]
     TooMany,
     #[error(transparent)]

@@ -13,8 +13,8 @@ pub struct Findings {
     pub oversold: u64,
     /// Users who own more than the limit.
     pub over_limit: u64,
-    /// Differences between Redis and PostgreSQL in units, slots, receipts, requests and releases, and purchases whose totals
-    /// differ from those of their units.
+    /// Differences between Redis and PostgreSQL in the window and the limit, the ledger, units, slots, receipts, requests and
+    /// releases, and purchases whose totals differ from those of their units.
     pub drift: u64,
 }
 

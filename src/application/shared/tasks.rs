@@ -44,6 +44,12 @@ impl Tasks {
         by_name.get(name).map(state).unwrap_or_default()
     }
 
+    /// Returns the tasks that have ended unexpectedly, each with the number of its ends so far.
+    pub fn restarts(&self) -> Vec<(&'static str, u64)> {
+        let by_name = self.lock();
+        by_name.iter().map(|(name, entry)| (*name, entry.restarts)).filter(|(_, restarts)| *restarts > 0).collect()
+    }
+
     /// Aborts the running tasks of this name, as a fault would end them: their supervisor restarts them.
     pub fn abort(&self, name: &str) {
         let by_name = self.lock();
@@ -123,5 +129,6 @@ mod tests {
         assert_eq!(tasks.state("follower"), TaskState { running: 0, down: 0, restarts: 1 });
         assert!(tasks.all_run());
         assert_eq!(tasks.state("writer"), TaskState::default());
+        assert_eq!(tasks.restarts(), [("follower", 1)]);
     }
 }

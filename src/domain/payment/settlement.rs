@@ -17,6 +17,13 @@ pub enum IntentState {
     Cancelled,
 }
 
+impl IntentState {
+    /// Returns true if the provider has decided, so that an attempt can be settled.
+    pub fn is_decided(self) -> bool {
+        !matches!(self, IntentState::Unconfirmed | IntentState::Processing)
+    }
+}
+
 /// The consequence of what the provider says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settlement {
@@ -31,7 +38,7 @@ impl Settlement {
     pub fn of(order: &Order, attempt: &Attempt, found: IntentState) -> Option<Settlement> {
         let is_pending = order.status == OrderStatus::PaymentPending && attempt.state == AttemptState::Pending;
         let (state, event) = match (attempt.state, found) {
-            (_, IntentState::Unconfirmed | IntentState::Processing) => return None,
+            _ if !found.is_decided() => return None,
             (AttemptState::Pending, IntentState::Succeeded) if is_pending => {
                 (AttemptState::Succeeded, Some(OrderEvent::Captured))
             }

@@ -42,7 +42,7 @@ impl Catalog {
             let kind = KINDS[ordinal as usize % KINDS.len()];
             let style = STYLES[(ordinal as usize / KINDS.len()) % STYLES.len()];
             let price = Money::from_cents(990 + ordinal.wrapping_mul(7_919) % 19_000);
-            Item::new(format!("{style} {kind} No. {ordinal}"), format!("/images/{ordinal:05}.jpg"), price, 1)
+            Item::new(format!("{style} {kind} No. {ordinal}"), generated_image(ordinal), price, 1)
         };
         Catalog::new(Currency::EUR, (1..=items.min(SALE_ITEMS_MAX + 1)).map(item).collect::<Result<_, _>>()?)
     }
@@ -80,6 +80,11 @@ impl Catalog {
         };
         lines.iter().map(price).sum()
     }
+}
+
+/// Returns the address of the picture of a generated item. No such picture exists.
+pub fn generated_image(ordinal: u32) -> String {
+    format!("/images/{ordinal:05}.jpg")
 }
 
 #[cfg(test)]

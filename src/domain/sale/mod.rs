@@ -20,7 +20,7 @@ mod stock;
 mod window;
 
 pub use cart::{Cart, CartLine, Quantity};
-pub use catalog::{Catalog, UnknownItem};
+pub use catalog::{Catalog, UnknownItem, generated_image};
 pub use holdings::Holdings;
 pub use item::Item;
 pub use item_ref::ItemRef;

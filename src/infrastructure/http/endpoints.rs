@@ -2,7 +2,7 @@
 
 use super::platform::endpoint::Api;
 use super::platform::limits::settings::HEAD_BYTES_MAX;
-use super::{admin, admission, identity, operations, ordering, sale};
+use super::{admin, admission, console, identity, operations, ordering, sale, storefront, web};
 
 /// The interface of the service. The OpenAPI document lists the endpoints in this order.
 pub static API: Api = Api {
@@ -52,10 +52,29 @@ pub static API: Api = Api {
         &admin::cancel_order::ENDPOINT,
         &admin::steer_queue::ENDPOINT,
         &operations::document::ENDPOINT,
-        &operations::root::ENDPOINT,
+        &storefront::home::ENDPOINT,
         &operations::docs::ENDPOINT,
         &operations::docs_folder::ENDPOINT,
         &operations::swagger_ui::ENDPOINT,
+    ],
+    pages: &[
+        &storefront::item::ENDPOINT,
+        &storefront::cart::ENDPOINT,
+        &storefront::add_to_cart::ENDPOINT,
+        &storefront::remove_from_cart::ENDPOINT,
+        &storefront::buy::ENDPOINT,
+        &storefront::receipt::ENDPOINT,
+        &storefront::pay::ENDPOINT,
+        &storefront::cancel::ENDPOINT,
+        &storefront::purchases::ENDPOINT,
+        &web::asset::ENDPOINT,
+        &console::overview::ENDPOINT,
+        &console::login::ENDPOINT,
+        &console::logout::ENDPOINT,
+        &console::new_sale::ENDPOINT,
+        &console::create::ENDPOINT,
+        &console::confirm_end::ENDPOINT,
+        &console::end_sale::ENDPOINT,
     ],
 };
 

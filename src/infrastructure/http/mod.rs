@@ -1,16 +1,20 @@
 //! The HTTP interface.
 //!
 //! [`platform`] is the machinery. [`endpoints`] is the table of all endpoints. Each endpoint is one file in the folder of
-//! its context: [`sale`], [`admission`], [`ordering`], [`identity`], [`admin`] or [`operations`].
+//! its context: [`sale`], [`admission`], [`ordering`], [`identity`], [`admin`] or [`operations`]. The pages for browsers are in
+//! [`storefront`] and [`console`], and [`web`] has what they share.
 
 mod admin;
 mod admission;
+mod console;
 mod endpoints;
 mod identity;
 mod operations;
 mod ordering;
 mod platform;
 mod sale;
+mod storefront;
+mod web;
 
 #[cfg(test)]
 mod tests;

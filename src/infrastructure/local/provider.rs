@@ -8,7 +8,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use serde::Deserialize;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+
+use crate::infrastructure::postgres::roles;
 
 use super::child::command;
 use super::process::{Goodbye, Launch, ServerProcess};
@@ -30,7 +33,7 @@ pub(super) struct ProviderServer {
 }
 
 /// The way to a provider.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct ProviderAccess {
     /// Its origin, `http://127.0.0.1:<port>`.
     pub url: String,
@@ -120,7 +123,7 @@ fn is_live(port: u16) -> io::Result<bool> {
 
 /// Creates the role and the database of the provider, unless they exist, and sets a new password. Returns their URL.
 pub(super) async fn create_database(postgres: &PostgresServer) -> Result<String, sqlx::Error> {
-    let mut superuser = PgConnection::connect(&postgres.url()).await?;
+    let mut superuser = roles::connect_unlogged(&postgres.url()).await?;
     for (existing, create) in [
         ("SELECT count(*) FROM pg_roles WHERE rolname = $1", format!("CREATE ROLE {NAME} LOGIN")),
         ("SELECT count(*) FROM pg_database WHERE datname = $1", format!("CREATE DATABASE {NAME} OWNER {NAME}")),

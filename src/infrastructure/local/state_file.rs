@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, directory};
+use super::{Error, ProviderAccess, directory};
 
 pub(super) const NAME: &str = "local.json";
 
@@ -50,13 +50,15 @@ pub(super) struct Provider<'a> {
     pub webhook_secret: &'a str,
 }
 
-/// The URLs for the commands of the service.
+/// The addresses for the commands of the service.
 #[derive(Debug)]
 pub struct Urls {
     pub redis: String,
     pub postgres: String,
     /// PostgreSQL for migrations.
     pub owner: String,
+    /// The stand-in payment provider, if one runs.
+    pub provider: Option<ProviderAccess>,
 }
 
 impl State<'_> {
@@ -67,7 +69,7 @@ impl State<'_> {
     }
 }
 
-/// Returns the URLs of a running `flashsale local`.
+/// Returns the addresses of a running `flashsale local`.
 pub fn running(data_dir: &Path) -> Result<Urls, Error> {
     #[derive(Deserialize)]
     struct Redis {
@@ -82,10 +84,11 @@ pub fn running(data_dir: &Path) -> Result<Urls, Error> {
     struct Running {
         redis: Redis,
         postgres: Postgres,
+        provider: Option<ProviderAccess>,
     }
     let path = data_dir.join(NAME);
     let json = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let Running { redis, postgres } =
+    let Running { redis, postgres, provider } =
         serde_json::from_str(&json).map_err(std::io::Error::from).map_err(Error::io("read", &path))?;
-    Ok(Urls { redis: redis.service_url, postgres: postgres.service_url, owner: postgres.owner_url })
+    Ok(Urls { redis: redis.service_url, postgres: postgres.service_url, owner: postgres.owner_url, provider })
 }

@@ -158,6 +158,20 @@ pub fn state(word: &str) -> Option<IntentState> {
     })
 }
 
+/// Returns true for a refusal that a repetition would meet again. A key of the service that is wrong says nothing about the
+/// payment, and is set right by its operator.
+fn is_refusal(status: StatusCode) -> bool {
+    let is_about_payment = !matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::CONFLICT
+            | StatusCode::TOO_MANY_REQUESTS
+    );
+    status.is_client_error() && is_about_payment
+}
+
 fn unknown(error: impl std::error::Error) -> ProviderError {
     ProviderError::Unknown(Chain(&error).to_string())
 }
@@ -177,6 +191,9 @@ impl Provider for HttpProvider {
         let creating = async {
             let reply =
                 self.post(Operation::Create, "/payment_intents", attempt.idempotency_key("create"), body).await?;
+            if is_refusal(reply.status) {
+                return Err(ProviderError::Refused(reply.status.as_u16()));
+            }
             reply.intent()?.id.parse().map_err(unknown)
         };
         Operation::Create.measured(|_| Outcome::Unconfirmed, creating).await
@@ -218,5 +235,28 @@ impl Provider for HttpProvider {
         let path = format!("/payment_intents/{intent}");
         let getting = async { self.send(Operation::Get, Method::GET, &path, None, String::new()).await?.state() };
         Operation::Get.measured(Outcome::of_state, getting).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_that_stays_the_same_is_a_refusal() {
+        for (status, expected) in [
+            (201, false),
+            (400, true),
+            (401, false),
+            (403, false),
+            (404, true),
+            (408, false),
+            (409, false),
+            (422, true),
+            (429, false),
+            (500, false),
+        ] {
+            assert_eq!(is_refusal(StatusCode::from_u16(status).unwrap()), expected, "{status}");
+        }
     }
 }

@@ -41,6 +41,8 @@ pub enum Outcome {
     Cancelled,
     Refunded,
     UnknownMethod,
+    /// The provider refuses the payment for good.
+    Refused,
     /// The provider answered with a failure of its own.
     Failed,
     /// It did not answer, or not with what was asked for.
@@ -65,6 +67,7 @@ impl Outcome {
         match error {
             ProviderError::Resting => Outcome::Resting,
             ProviderError::UnknownMethod => Outcome::UnknownMethod,
+            ProviderError::Refused(_) => Outcome::Refused,
             ProviderError::Failed(_) => Outcome::Failed,
             ProviderError::Unknown(_) => Outcome::Unknown,
         }

@@ -22,7 +22,7 @@ pub struct PaymentSettings {
     pub patience: Duration,
     /// Time after which the provider is asked what became of a payment.
     pub ask_after: Duration,
-    /// Time for which the provider may be silent about a payment that is to be cancelled.
+    /// Time for which the provider may be silent or undecided about a payment that is to be cancelled.
     pub silence: Duration,
 }
 

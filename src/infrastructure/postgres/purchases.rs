@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use sqlx::types::Json;
 
-use crate::application::sale::ports::{ArchiveFindings, PurchaseArchive, PurchasePage, RecordedPurchase};
+use crate::application::sale::ports::{ArchiveFindings, MinuteSold, PurchaseArchive, PurchasePage, RecordedPurchase};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{
     CartLine, Holdings, Item, LedgerEntry, LedgerEvent, Purchase, Receipt, Release, SoldUnit, Terms,
@@ -146,6 +147,18 @@ impl PurchaseArchive for PgArchive {
         entries.sort_by_key(|entry| entry.id);
         entries.truncate(max);
         Ok(entries)
+    }
+
+    async fn sold_by_minute(&self, sale: SaleId) -> Result<Vec<MinuteSold>, StoreError> {
+        let rows = sqlx::query_file!("src/infrastructure/postgres/queries/sold_by_minute.sql", sale.to_string());
+        let rows = Statement::SoldByMinute.run(rows.fetch_all(&self.pool)).await?;
+        let minute = |minute: i64| DateTime::from_timestamp(minute * 60, 0);
+        rows.into_iter()
+            .map(|row| {
+                let begins_at = minute(row.minute).ok_or_else(|| StoreError::corrupt(row.minute))?;
+                Ok(MinuteSold { begins_at, units: row.units })
+            })
+            .collect()
     }
 
     async fn held(&self, sale: SaleId, of: &Holdings) -> Result<Holdings, StoreError> {

@@ -41,6 +41,7 @@ pub enum Statement {
     ReceiptsOf,
     ItemsIn,
     EntriesIn,
+    SoldByMinute,
     Held,
     Check,
     Cursors,

@@ -32,14 +32,17 @@ impl Restorer for RedisStore {
         let mut pipeline = redis::pipe();
         pipeline.cmd("SCRIPT").arg("EXISTS").arg(scripts.all_hashes().collect::<Vec<_>>());
         pipeline.cmd("INFO").arg("replication");
-        pipeline.cmd("HMGET").arg(keys.key(Part::Header)).arg("epoch").arg("history");
+        let fields = ["epoch", "history", "starts_at_ms", "ends_at_ms", "user_limit", "last_id"];
+        pipeline.cmd("HMGET").arg(keys.key(Part::Header)).arg(&fields);
         pipeline.cmd("EXISTS").arg(keys.key(Part::Ledger));
         // The id of a stream entry is that of its last purchase.
         pipeline.cmd("XRANGE").arg(keys.key(Part::Ledger)).arg(archived.to_string()).arg("+").arg("COUNT").arg(1);
-        let (loaded, replication, header, has_ledger, found): (Vec<bool>, String, _, bool, Value) =
+        let (loaded, replication, header, has_ledger, found): (Vec<bool>, String, Vec<Option<String>>, bool, Value) =
             self.pipeline(&pipeline).await?;
-        let (held, begun_in): (Option<i64>, Option<String>) = header;
-        let held = held.map(Epoch);
+        let is_complete = header.iter().all(Option::is_some);
+        let mut fields = header.into_iter().map(|field| field.filter(|_| is_complete));
+        let (held, begun_in) = (fields.next().flatten(), fields.next().flatten());
+        let held = held.and_then(|held| held.parse().ok()).map(Epoch);
         let knows_scripts = match held {
             Some(held) if held != epoch => self.has_script(&witness_hash(held)).await?,
             _ => loaded.into_iter().all(|loaded| loaded || is_on(Sabotage::ReloadScripts)),

@@ -1,5 +1,6 @@
 //! The test harness: real stores for each test, the real service on a free port, and a client.
 
+pub mod browser;
 pub mod client;
 #[cfg(feature = "otlp")]
 pub mod collector;
@@ -11,6 +12,7 @@ pub mod proxy;
 pub mod replica;
 pub mod service;
 pub mod stores;
+pub mod visitor;
 pub mod webhooks;
 
 use std::fmt::Debug;

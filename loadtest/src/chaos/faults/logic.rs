@@ -37,10 +37,10 @@ pub async fn one_code(scene: &Scene<'_>) -> Result<Struck, Error> {
     let code = code.ok_or_else(|| Error::NotFired("no cart could be filled".to_owned()))?;
     let mut asking = tokio::task::JoinSet::new();
     for place in 0..REQUESTS {
-        let (crowd, code) = (crowd.clone(), code.clone());
+        let (crowd, code, user) = (crowd.clone(), code.clone(), user.clone());
         asking.spawn_local(async move {
             let client = crowd.clients[place % crowd.clients.len()].clone();
-            let purchase = Purchase::of_cart(code);
+            let purchase = Purchase::of_cart(&user, code);
             matches!(purchase.until_known(|| client.clone(), &crowd.history, ATTEMPTS).await, Some(Answer::Receipt))
         });
     }

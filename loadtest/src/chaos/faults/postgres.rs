@@ -9,6 +9,11 @@ use super::points::POSTGRES;
 use super::{Scene, Struck, links};
 use crate::chaos::{Error, orders};
 
+const PURCHASES: &str = "SELECT count(*) FROM purchases";
+/// Time for a purchase to be committed.
+const COMMITTED_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
+
 pub async fn down(scene: &Scene<'_>) -> Result<Struck, Error> {
     scene.world.postgres.primary.store.stop().await;
     sleep(scene.plan.outage).await;
@@ -78,12 +83,30 @@ async fn fail_over(scene: &mut Scene<'_>) -> Result<Struck, Error> {
     orders::settled(scene.world).await?;
     scene.pause(500..1_500).await;
     scene.world.postgres.part().await?;
-    let count = "SELECT count(*) FROM purchases";
+    let kept: i64 = scene.world.postgres.standby()?.fetch(PURCHASES).await?;
     scene.pause(100..500).await;
-    let purchases: i64 = scene.world.postgres.primary.fetch(count).await?;
+    let purchases = committed_alone(scene, kept).await?;
     scene.world.postgres.swap().await?;
-    let kept: i64 = scene.world.postgres.primary.fetch(count).await?;
     let since = Instant::now();
     scene.world.redirect_postgres();
     Ok(Struck::at(since, format!("the standby lacked {} of {purchases} purchases", purchases - kept)))
+}
+
+/// Waits until the primary has committed a purchase that the standby, which has parted with so many, never learns. Returns
+/// the number of purchases that it has then.
+async fn committed_alone(scene: &Scene<'_>, kept: i64) -> Result<i64, Error> {
+    scene.begin_purchase(0);
+    let deadline = Instant::now() + COMMITTED_WITHIN;
+    loop {
+        let purchases = scene.world.postgres.primary.fetch(PURCHASES).await?;
+        if purchases > kept {
+            return Ok(purchases);
+        }
+        if Instant::now() > deadline {
+            return Err(Error::NotFired(format!(
+                "nothing was committed after {kept} purchases, so the standby lacks nothing"
+            )));
+        }
+        sleep(POLL).await;
+    }
 }

@@ -1,14 +1,13 @@
 //! Processes that are killed, stopped and restarted.
 
-use std::ops::Range;
-
+use rand::RngExt;
 use rustix::process::Signal;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::{Scene, Struck};
 use crate::chaos::Error;
 use crate::chaos::recovery::sells_again;
-use crate::chaos::store::{Store, StoreServer, freeze, signal};
+use crate::chaos::store::{Frozen, Store, StoreServer, freeze, signal};
 
 /// Longer than PostgreSQL keeps the lock of a holder that is silent.
 const HOLDER_STOPPED: Duration = Duration::from_secs(8);
@@ -49,8 +48,11 @@ pub async fn redis_killed(scene: &mut Scene<'_>) -> Result<Struck, Error> {
 }
 
 pub async fn redis_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    let store = scene.world.redis.primary.store.clone();
-    stop_store(scene, store, 1_000..4_000).await
+    let pid = scene.world.redis.primary.store.pid().await;
+    let frozen = Frozen::family_of(pid).await?;
+    scene.pause(1_000..4_000).await;
+    drop(frozen);
+    Ok(Struck::now(format!("pid {pid} was stopped")))
 }
 
 pub async fn postgres_killed(scene: &mut Scene<'_>) -> Result<Struck, Error> {
@@ -58,9 +60,20 @@ pub async fn postgres_killed(scene: &mut Scene<'_>) -> Result<Struck, Error> {
     kill_store(scene, store).await
 }
 
+/// Stops the postmaster and all its backends. A statement on an open connection must hang meanwhile.
 pub async fn postgres_stopped(scene: &mut Scene<'_>) -> Result<Struck, Error> {
-    let store = scene.world.postgres.primary.store.clone();
-    stop_store(scene, store, 2_000..4_000).await
+    let mut connection = scene.world.postgres.primary.connect().await?;
+    let frozen = Frozen::family_of(scene.world.postgres.primary.store.pid().await).await?;
+    let (processes, lasts) = (frozen.count(), Duration::from_millis(scene.rng.random_range(2_000..4_000)));
+    let answered = timeout(lasts, sqlx::query("SELECT 1").execute(&mut connection)).await;
+    drop(frozen);
+    match answered {
+        Err(_) => {
+            let hung = lasts.as_secs_f64();
+            Ok(Struck::now(format!("{processes} processes were stopped, and a statement hung for {hung:.1} s")))
+        }
+        Ok(_) => Err(Error::NotFired("a statement was answered".to_owned())),
+    }
 }
 
 /// PostgreSQL restarts all of its processes after one of them was killed.
@@ -111,16 +124,4 @@ async fn kill_store<S: StoreServer>(scene: &mut Scene<'_>, store: Store<S>) -> R
     scene.pause(0..1_500).await;
     store.restart().await?;
     Ok(Struck::now(format!("pid {pid} was killed")))
-}
-
-async fn stop_store<S: StoreServer>(
-    scene: &mut Scene<'_>,
-    store: Store<S>,
-    milliseconds: Range<u64>,
-) -> Result<Struck, Error> {
-    let pid = store.pid().await;
-    freeze(pid).await?;
-    scene.pause(milliseconds).await;
-    signal(pid, Signal::CONT)?;
-    Ok(Struck::now(format!("pid {pid} was stopped")))
 }

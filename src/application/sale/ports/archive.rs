@@ -109,6 +109,13 @@ pub struct PurchasePage {
     pub limit: usize,
 }
 
+/// The units that a sale sold in a minute, less those that came back in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MinuteSold {
+    pub begins_at: DateTime<Utc>,
+    pub units: i64,
+}
+
 /// A count of refused checkouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RefusalKey {
@@ -186,6 +193,10 @@ pub trait PurchaseArchive: Send + Sync {
 
     /// Reads the first `max` purchases, released or not, and releases of a sale after `after`, in the order of the ledger.
     async fn entries_in(&self, sale: SaleId, after: LedgerId, max: usize) -> Result<Vec<LedgerEntry>, StoreError>;
+
+    /// Counts the units that a sale sold in each minute in which it sold some, without those that came back then, in order.
+    /// Reads all purchases of the sale.
+    async fn sold_by_minute(&self, sale: SaleId) -> Result<Vec<MinuteSold>, StoreError>;
 
     /// Reads what the archive holds of this: the sold units and filled slots among these, and the ledger ids of these
     /// receipts, requests and releases, which may be others.

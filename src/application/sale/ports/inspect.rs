@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::application::shared::StoreError;
-use crate::domain::sale::Holdings;
+use crate::domain::sale::{Holdings, Sale};
 use crate::domain::shared::SaleId;
 
 /// The kinds of holdings, in the order in which a scan returns them.
@@ -52,6 +52,10 @@ pub struct ScanPage {
 pub trait Inspector: Send + Sync {
     /// Returns true if the store holds the state of the sale and may decide.
     async fn has_state(&self, sale: SaleId) -> Result<bool, StoreError>;
+
+    /// Returns true if the store decides by the window and the limit of this sale, and its ledger goes on where it ends. May
+    /// return false by mistake while the store changes that.
+    async fn decides_as(&self, sale: &Sale) -> Result<bool, StoreError>;
 
     /// Reads what the store holds of this: the units and slots among these, and the ledger ids of these receipts, requests
     /// and releases, which may be others. A value that cannot be read is not held.

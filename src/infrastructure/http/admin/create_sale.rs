@@ -15,7 +15,7 @@ use super::detached::detached;
 use super::new_sale::{NewItemBody, NewSaleBody};
 
 /// The detail of a creation that took too long. It continues without its client.
-const OUTCOME_UNKNOWN: &str = "It is not known whether the sale was created. GET /sales lists it if it was.";
+pub const OUTCOME_UNKNOWN: &str = "It is not known whether the sale was created. GET /sales lists it if it was.";
 
 pub static ENDPOINT: Endpoint = Endpoint {
     method: Method::POST,

@@ -2,7 +2,7 @@
 
 pub mod cancel_order;
 pub mod create_sale;
-mod detached;
+pub mod detached;
 pub mod end_sale;
 mod new_sale;
 pub mod steer_queue;

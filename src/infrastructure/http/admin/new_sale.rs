@@ -1,7 +1,8 @@
 //! The JSON of a sale to create.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Timelike, Utc};
 use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::{Array, Object as ObjectSchema};
 
@@ -31,18 +32,18 @@ pub struct NewSaleBody {
     #[schema(nullable = false)]
     ended_at: Option<DateTime<Utc>>,
     /// The number of items to generate, in place of `items`.
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default, deserialize_with = "number")]
     #[schema(schema_with = items_count_schema, required = false)]
     total_items: Option<u32>,
     /// The items, all with the same currency.
     #[serde(default, deserialize_with = "json::given")]
     #[schema(schema_with = items_schema, required = false)]
     items: Option<Vec<Object<NewItemBody>>>,
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default, deserialize_with = "number")]
     #[schema(schema_with = user_limit_schema, required = false)]
     per_user_limit: Option<u32>,
     /// Time in which a purchase must be paid; by default it need not be.
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default, deserialize_with = "number")]
     #[schema(schema_with = payment_window_schema, required = false)]
     payment_window_seconds: Option<u32>,
     /// `true` if only users whose place in the waiting room was called may buy.
@@ -66,7 +67,7 @@ pub struct NewItemBody {
     #[serde(default = "euro")]
     #[schema(default = "EUR")]
     currency: Currency,
-    #[serde(default = "one_of_a_kind")]
+    #[serde(default = "one_of_a_kind", deserialize_with = "number")]
     #[schema(schema_with = stock_schema, required = false)]
     stock: u32,
 }
@@ -107,10 +108,22 @@ fn one_of_a_kind() -> u32 {
     1
 }
 
+/// Reads a number of 1 or more. What is none counts as 0, so that it has the error of its field, with the real range.
+fn number<'de, T: From<u32>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let number = Value::deserialize(deserializer)?.as_u64();
+    Ok(number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default().into())
+}
+
+/// The nanoseconds from which on chrono means a leap second.
+const LEAP_SECOND: u32 = 1_000_000_000;
+
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let time = DateTime::parse_from_rfc3339(&text);
-    time.map(|time| Some(time.to_utc())).map_err(|_| D::Error::custom("must be a time such as 2026-11-20T09:00:00Z"))
+    match DateTime::parse_from_rfc3339(&text) {
+        Ok(time) if time.nanosecond() < LEAP_SECOND => Ok(Some(time.to_utc())),
+        Ok(_) => Err(D::Error::custom("must not be a leap second: its seconds are 00 to 59")),
+        Err(_) => Err(D::Error::custom("must be a time such as 2026-11-20T09:00:00Z")),
+    }
 }
 
 impl NewSaleBody {
@@ -182,7 +195,6 @@ fn listed(errors: &mut FieldErrors, lines: Vec<Object<NewItemBody>>) -> Option<O
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
-    use serde_json::Value;
 
     use super::*;
 
@@ -210,6 +222,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn every_wrong_number_has_the_error_with_its_range() {
+        for wrong in ["0", "-1", "1.5", "4294967296", "1e99", "null", "true", "\"1\"", "[]", "{}"] {
+            let body =
+                format!(r#"{{"total_items":{wrong},"per_user_limit":{wrong},"payment_window_seconds":{wrong}}}"#);
+            let errors = errors(&body).await;
+            assert_eq!(errors["total_items"], "must be 1 to 1000000", "{wrong}");
+            assert_eq!(errors["per_user_limit"], "must be 1 to 100", "{wrong}");
+            assert_eq!(errors["payment_window_seconds"], "must be a number of seconds from 1 to 86400", "{wrong}");
+        }
+    }
+
+    #[tokio::test]
     async fn every_wrong_field_is_named() {
         let line = |more: &str| format!(r#"{{"items":[{{"name":"a","image_url":"/a","price":"1",{more}}}]}}"#);
         for (body, field) in [
@@ -223,6 +247,7 @@ mod tests {
             (r#"{"total_items":1,"payment_window_seconds":0}"#, "payment_window_seconds"),
             (r#"{"total_items":1,"payment_window_seconds":86401}"#, "payment_window_seconds"),
             (r#"{"total_items":1,"started_at":"tomorrow"}"#, "started_at"),
+            (r#"{"total_items":1,"started_at":"2026-12-31T23:59:60Z"}"#, "started_at"),
             (r#"{"total_items":1,"started_at":"2026-11-20T10:00:00Z","ended_at":"2026-11-20T10:00:00Z"}"#, "ended_at"),
             (r#"{"total_items":1,"id":"x"}"#, "id"),
             (&line(r#""stock":0"#), "items[0].stock"),

@@ -8,7 +8,6 @@ mod health_body;
 pub mod live;
 pub mod metrics;
 pub mod ready;
-pub mod root;
 pub mod swagger_ui;
 
 /// The group of the endpoints that monitoring uses.
@@ -18,4 +17,4 @@ pub const OPERATIONS: &str = "Operations";
 pub const DOCUMENTATION: &str = "Documentation";
 
 /// The page to which the documentation redirects.
-const DOCS_PAGE: &str = "/docs/index.html";
+pub const DOCS_PAGE: &str = "/docs/index.html";

@@ -1,8 +1,6 @@
 //! The answers to a cancellation, and what its requests have in common.
 
 use chrono::{DateTime, Utc};
-use hyper::StatusCode;
-use hyper::header::{HeaderValue, RETRY_AFTER};
 
 use crate::application::ordering::CancelError;
 use crate::application::payment::Cancellation;
@@ -11,7 +9,7 @@ use crate::infrastructure::http::platform::openapi::schema::reference;
 use crate::infrastructure::http::platform::store_failure::{of_unknown_outcome, while_selling};
 use crate::infrastructure::http::platform::{Answer, Description, FieldErrors, Problem, ProblemCode, answer};
 
-use super::order_body::OrderBody;
+use super::order_body::{self, OrderBody};
 use super::order_not_found;
 
 /// The detail of a cancellation that took too long.
@@ -31,12 +29,7 @@ pub fn note(reason: Option<String>) -> Result<Option<Note>, Problem> {
 pub fn answer(cancellation: Cancellation, now: DateTime<Utc>) -> Answer {
     match cancellation {
         Cancellation::Done(view) => answer::ok(&OrderBody::new(view, now)),
-        Cancellation::Pending(view, payment) => {
-            let body = OrderBody::with_payment(view, Some(payment), now);
-            let mut answer = answer::json(StatusCode::ACCEPTED, &body);
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            answer
-        }
+        Cancellation::Pending(view, payment) => order_body::pending(view, payment, now),
     }
 }
 

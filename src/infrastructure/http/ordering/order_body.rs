@@ -1,6 +1,8 @@
 //! The JSON of an order.
 
 use chrono::{DateTime, Utc};
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,6 +13,7 @@ use crate::domain::sale::ReceiptLine;
 use crate::domain::shared::limits::PAYMENT_ATTEMPTS;
 use crate::domain::shared::{CheckoutCode, Currency, ItemId, Money, OrderId, SaleId, UserId};
 use crate::infrastructure::http::platform::timestamp::{as_milliseconds, as_milliseconds_if_set};
+use crate::infrastructure::http::platform::{Answer, answer};
 
 /// An order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,6 +69,14 @@ struct PaymentBody {
     /// The means of payment, as it was sent.
     #[schema(value_type = PaymentMethod)]
     method: String,
+}
+
+/// Answers 202 with an order whose payment is under way.
+pub fn pending(view: OrderView, payment: Attempt, now: DateTime<Utc>) -> Answer {
+    let body = OrderBody::with_payment(view, Some(payment), now);
+    let mut answer = answer::json(StatusCode::ACCEPTED, &body);
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
 }
 
 impl OrderBody {

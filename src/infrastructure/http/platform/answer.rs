@@ -74,6 +74,13 @@ pub fn to_head(answer: Answer) -> Answer {
     answer
 }
 
+/// Answers 303: the result of a form is at this path.
+pub fn see_other(path: &str) -> Answer {
+    let mut answer = located(Answer::default(), path);
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    answer
+}
+
 /// Adds the header `Location`.
 pub fn located(mut answer: Answer, path: &str) -> Answer {
     if let Ok(path) = HeaderValue::from_str(path) {

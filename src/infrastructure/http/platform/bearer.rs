@@ -18,7 +18,7 @@ impl AdminToken {
         (!text.is_empty()).then_some(AdminToken(text))
     }
 
-    /// Fails unless the headers contain the token. The time that it takes reveals nothing about the token but its length.
+    /// Fails unless the headers contain the token.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let Some(given) = of(headers) else {
             return Err(Problem::new(
@@ -26,13 +26,24 @@ impl AdminToken {
                 "Send the admin token as Authorization: Bearer <token>.",
             ));
         };
-        if bool::from(given.ct_eq(self.0.as_bytes())) {
+        if self.is(given) {
             return Ok(());
         }
         Err(Problem::new(
             ProblemCode::Forbidden,
             "Check the admin token: the token of the request is not the one of the service.",
         ))
+    }
+}
+
+impl AdminToken {
+    /// Returns true if this is the token. The time that it takes reveals nothing about the token but its length.
+    pub fn is(&self, given: &[u8]) -> bool {
+        given.ct_eq(self.bytes()).into()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 

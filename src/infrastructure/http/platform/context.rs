@@ -12,8 +12,10 @@ use crate::domain::shared::{CheckoutCode, Claim, UserId};
 use crate::infrastructure::payment::WebhookSecret;
 use crate::infrastructure::tokens::TokenKeys;
 
+use super::bearer::AdminToken;
 use super::identity::{Session, Users};
 use super::limits::rate_limit::RateLimits;
+use super::limits::settings::Surface;
 use super::limits::stream_places::{StreamPlace, StreamPlaces};
 use super::page::Page;
 use super::problem::Problem;
@@ -33,12 +35,16 @@ pub struct Context {
     pub room_keys: Option<TokenKeys>,
     /// The secret of the payment provider.
     pub webhook_secret: Option<WebhookSecret>,
+    /// The token of the administrators.
+    pub admin_token: Option<AdminToken>,
     pub rates: RateLimits,
     pub users: Users,
     pub stream_places: StreamPlaces,
     pub readiness: Readiness,
     /// The OpenAPI document of this listener.
     pub document: LazyPage,
+    /// The part of the interface that this listener offers.
+    pub surface: Surface,
     /// Signals that the listener is closing. An answer that streams without an end of its own ends now.
     pub closing: CancellationToken,
 }

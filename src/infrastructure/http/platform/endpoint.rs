@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::context::Context;
 use super::limits::settings::Surface;
 use super::openapi::description::Description;
-use super::policy::{Access, Audience, Policy};
+use super::policy::{Audience, Policy};
 use super::problem::Problem;
 use super::request::ApiRequest;
 
@@ -24,6 +24,13 @@ pub struct Endpoint {
     pub handler: Handler,
 }
 
+impl Endpoint {
+    /// A page for browsers, or the target of its forms: no part of the OpenAPI document.
+    pub const fn page(method: Method, path: &'static str, policy: Policy, handler: Handler) -> Self {
+        Endpoint { method, path, policy, describe: || unreachable!("a page is not described"), handler }
+    }
+}
+
 /// Answers a request whose body has been read, and which the policy allows.
 pub type Handler = for<'a> fn(&'a Context, &'a ApiRequest) -> BoxFuture<'a, Result<Answer, Problem>>;
 
@@ -34,19 +41,30 @@ pub struct Api {
     /// The groups of endpoints, in the order in which the document shows them.
     pub tags: &'static [&'static str],
     pub endpoints: &'static [&'static Endpoint],
+    /// The pages for browsers, which the document leaves out.
+    pub pages: &'static [&'static Endpoint],
 }
 
 impl Api {
-    /// Returns the endpoints that a listener of this surface offers.
+    /// Returns the endpoints of the document that a listener of this surface offers.
     pub fn endpoints_on(&self, surface: Surface, has_admin_token: bool) -> Vec<&'static Endpoint> {
-        let is_offered = |policy: &Policy| {
-            let has_audience = match surface {
-                Surface::Everything => true,
-                Surface::Shopping => policy.audience != Audience::Operators,
-                Surface::Operations => policy.audience != Audience::Shoppers,
-            };
-            has_audience && (policy.access != Access::AdminToken || has_admin_token)
-        };
-        self.endpoints.iter().copied().filter(|endpoint| is_offered(&endpoint.policy)).collect()
+        offered(self.endpoints, surface, has_admin_token)
     }
+
+    /// Returns the pages that a listener of this surface offers.
+    pub fn pages_on(&self, surface: Surface, has_admin_token: bool) -> Vec<&'static Endpoint> {
+        offered(self.pages, surface, has_admin_token)
+    }
+}
+
+fn offered(all: &[&'static Endpoint], surface: Surface, has_admin_token: bool) -> Vec<&'static Endpoint> {
+    let is_offered = |policy: &Policy| {
+        let has_audience = match surface {
+            Surface::Everything => true,
+            Surface::Shopping => policy.audience != Audience::Operators,
+            Surface::Operations => policy.audience != Audience::Shoppers,
+        };
+        has_audience && (!policy.access.needs_admin_token() || has_admin_token)
+    };
+    all.iter().copied().filter(|endpoint| is_offered(&endpoint.policy)).collect()
 }

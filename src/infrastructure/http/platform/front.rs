@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use chrono::Utc;
 use futures::FutureExt;
 use hyper::body::Body;
 use hyper::header::{HOST, HeaderValue, TRANSFER_ENCODING};
@@ -34,7 +35,7 @@ use super::metrics;
 use super::observation::Observation;
 use super::openapi::document::document;
 use super::page::Page;
-use super::policy::{Access, Class, Load, OnTimeout};
+use super::policy::{self, Access, Class, Load, OnTimeout};
 use super::problem::Problem;
 use super::problem_code::ProblemCode;
 use super::readiness::Readiness;
@@ -75,7 +76,8 @@ impl Front {
         closing: CancellationToken,
     ) -> Self {
         let endpoints = api.endpoints_on(surface, settings.admin_token.is_some());
-        let router = Router::new(&endpoints);
+        let pages = api.pages_on(surface, settings.admin_token.is_some());
+        let router = Router::new(&[endpoints.as_slice(), &pages].concat());
         let is_signed = settings.token_keys.is_some();
         let document = move || document(api, &endpoints, is_signed).to_json().unwrap_or_default();
         let document = move || Page::new("application/json", document());
@@ -91,6 +93,8 @@ impl Front {
             rooms,
             room_keys: settings.room_keys.clone(),
             webhook_secret: settings.webhook_secret.clone(),
+            admin_token: settings.admin_token.clone(),
+            surface,
             closing,
         };
         let in_flight = [(); Class::VARIANTS.len()].map(|()| Semaphore::new(settings.in_flight));
@@ -121,6 +125,7 @@ impl Front {
         let (head, body) = request.into_parts();
         let (route, params) = self.router.find(head.uri.path());
         let endpoint = route.endpoint(&head.method);
+        let refuse = endpoint.as_ref().map_or(policy::in_json as fn(_, &_) -> _, |endpoint| endpoint.policy.refuse);
         let is_traced = endpoint.as_ref().map_or(true, |endpoint| endpoint.policy.load != Load::Always);
         let request_id = request_id::of(&head.headers);
         let observation = Observation::begin(route, &head, &request_id, is_traced);
@@ -136,9 +141,9 @@ impl Front {
                 is_surplus = problem.is_of_overload();
                 store_failure::report(&problem, route.pattern, request_id::text(&request_id));
                 observation.refused(problem.code());
-                problem.into_answer()
+                refuse(problem, &request)
             }
-            Err(panic) => panicked(panic.as_ref(), route.pattern, request_id::text(&request_id)),
+            Err(panic) => refuse(panicked(panic.as_ref(), route.pattern, request_id::text(&request_id)), &request),
         };
         observation.answered(answer.status());
         // After the observation, whose duration is the time that the service needed.
@@ -197,8 +202,15 @@ impl Front {
             return Err(FieldErrors::one("Transfer-Encoding", "must be chunked, without another coding"));
         }
         let endpoint = endpoint?;
-        if endpoint.policy.access == Access::AdminToken {
-            self.settings.admin_token.as_ref().map_or_else(|| Err(not_found()), |token| token.check(&head.headers))?;
+        let admin_token = || self.settings.admin_token.as_ref().ok_or_else(not_found);
+        match endpoint.policy.access {
+            Access::AdminToken => admin_token()?.check(&head.headers)?,
+            Access::Operator => {
+                admin_token()?.check_session(&head.headers, Utc::now())?;
+                self.context.users.check_origin(request)?;
+            }
+            Access::Login => self.context.users.check_origin(request)?,
+            Access::Public | Access::Visitor | Access::User => {}
         }
         if endpoint.policy.is_rate_limited {
             let client = || self.settings.trusted_proxies.client(caller.address, &head.headers);
@@ -221,10 +233,10 @@ fn timed_out(on_timeout: OnTimeout) -> Problem {
     }
 }
 
-fn panicked(panic: &(dyn Any + Send), route: &str, request_id: &str) -> Answer {
+fn panicked(panic: &(dyn Any + Send), route: &str, request_id: &str) -> Problem {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let panic = text.unwrap_or("a panic without a text");
     tracing::error!(panic, route, request_id, "the handler of a request panicked");
     let detail = "The service has a bug, which it has logged. Try again, or report the X-Request-Id of this answer.";
-    Problem::new(ProblemCode::Internal, detail).into_answer()
+    Problem::new(ProblemCode::Internal, detail)
 }

@@ -22,6 +22,7 @@ pub mod listener;
 pub mod metrics;
 pub mod observation;
 pub mod openapi;
+pub mod operator_session;
 pub mod page;
 pub mod path_params;
 pub mod policy;

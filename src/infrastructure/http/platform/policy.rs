@@ -2,6 +2,10 @@
 
 use strum::{IntoStaticStr, VariantArray};
 
+use super::answer::Answer;
+use super::problem::Problem;
+use super::request::ApiRequest;
+
 /// Everything about an endpoint that the platform decides, so that no handler has to.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
@@ -11,6 +15,8 @@ pub struct Policy {
     /// Requests count against the rate limit of their address.
     pub is_rate_limited: bool,
     pub load: Load,
+    /// Answers a request that is not served.
+    pub refuse: fn(Problem, &ApiRequest) -> Answer,
 }
 
 /// The listeners that offer an endpoint, if shopping and operations have a listener each.
@@ -31,6 +37,17 @@ pub enum Access {
     User,
     /// `Authorization: Bearer` with the admin token. Without a configured token the endpoint does not exist.
     AdminToken,
+    /// A page with which operators begin a session. It exists under the same condition.
+    Login,
+    /// A page for operators with a session, which begins with the admin token. It exists under the same condition.
+    Operator,
+}
+
+impl Access {
+    /// Returns true if the endpoint exists only where there is an admin token.
+    pub fn needs_admin_token(self) -> bool {
+        matches!(self, Access::AdminToken | Access::Login | Access::Operator)
+    }
 }
 
 /// The body of a request.
@@ -39,6 +56,8 @@ pub enum Accepts {
     /// A body is ignored.
     Nothing,
     Json,
+    /// The fields of an HTML form.
+    Form,
 }
 
 /// The treatment of an endpoint under load.
@@ -85,6 +104,7 @@ impl Policy {
         accepts: Accepts::Nothing,
         is_rate_limited: true,
         load: Load::Bounded(Class::Read, OnTimeout::TryAgain),
+        refuse: in_json,
     };
 
     /// An endpoint about one user that changes nothing. Every endpoint with a user id or a checkout code is about a user.
@@ -104,6 +124,7 @@ impl Policy {
         accepts: Accepts::Nothing,
         is_rate_limited: false,
         load: Load::Bounded(Class::Admin, OnTimeout::TryAgain),
+        refuse: in_json,
     };
 
     /// An endpoint about the health of the service.
@@ -113,5 +134,11 @@ impl Policy {
         accepts: Accepts::Nothing,
         is_rate_limited: false,
         load: Load::Always,
+        refuse: in_json,
     };
+}
+
+/// Answers with the problem as JSON.
+pub fn in_json(problem: Problem, _request: &ApiRequest) -> Answer {
+    problem.into_answer()
 }

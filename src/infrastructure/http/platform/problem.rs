@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hyper::header::{ALLOW, HeaderValue, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,8 +31,7 @@ struct More {
     is_of_overload: bool,
     /// Extension members (RFC 9457, section 3.2) as they are written, each after a comma.
     members: Vec<u8>,
-    allow: Option<HeaderValue>,
-    link: Option<&'static str>,
+    header: Option<(HeaderName, HeaderValue)>,
     cause: Option<StoreError>,
 }
 
@@ -48,6 +47,11 @@ impl Problem {
     /// A temporary problem: the request may succeed after a second.
     pub fn unavailable(detail: &'static str) -> Self {
         Problem::new(ProblemCode::Unavailable, detail).retry_after(Duration::from_secs(1))
+    }
+
+    /// Replaces the detail.
+    pub fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem { detail: detail.into(), ..self }
     }
 
     /// Adds the errors of the fields.
@@ -85,14 +89,9 @@ impl Problem {
         self.with(|more| more.is_of_overload = true)
     }
 
-    /// Adds the header `Allow`.
-    pub fn allow(self, methods: HeaderValue) -> Self {
-        self.with(|more| more.allow = Some(methods))
-    }
-
-    /// Adds the header `Link` (RFC 8288).
-    pub fn link(self, link: &'static str) -> Self {
-        self.with(|more| more.link = Some(link))
+    /// Sets the header that only some problems have. The document must describe it for the code.
+    pub fn header(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.with(|more| more.header = Some((name, value)))
     }
 
     /// Adds the cause, which only the log shows.
@@ -152,11 +151,8 @@ impl Problem {
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(methods) = &more.allow {
-            headers.insert(ALLOW, methods.clone());
-        }
-        if let Some(link) = more.link {
-            headers.insert(LINK, HeaderValue::from_static(link));
+        if let Some((name, value)) = &more.header {
+            headers.insert(name.clone(), value.clone());
         }
         if let Some(challenge) = code.challenge() {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

@@ -1,5 +1,6 @@
 //! A request on its way to the handler.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use super::limits::rate_limit::Counted;
 use super::path_params::PathParams;
 use super::problem::Problem;
 use super::problem_code::ProblemCode;
+use super::query;
 
 /// A request. Handlers get it with its body read.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ impl ApiRequest {
         if self.body.is_empty() {
             return Ok(None);
         }
-        if !self.is_json() {
+        if !self.is_of_type("application/json") {
             return Err(Problem::new(
                 ProblemCode::UnsupportedMediaType,
                 "Send the body as Content-Type: application/json, in UTF-8 and without a Content-Encoding.",
@@ -67,19 +69,29 @@ impl ApiRequest {
         self.json()?.ok_or_else(|| FieldErrors::one("body", "is required: send a JSON object"))
     }
 
-    fn is_json(&self) -> bool {
+    /// Reads the fields of an HTML form, in this order. Each may be given once; other fields are an error.
+    pub fn form<const N: usize>(&self, names: [&'static str; N]) -> Result<[Option<Cow<'_, str>>; N], Problem> {
+        if !self.is_of_type("application/x-www-form-urlencoded") {
+            let detail = "Send the form as Content-Type: application/x-www-form-urlencoded.";
+            return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
+        }
+        // The encoding of a form is ASCII; other bytes lead to values that no field allows.
+        query::read(Some(str::from_utf8(&self.body).unwrap_or("\u{fffd}")), names)
+    }
+
+    fn is_of_type(&self, wanted: &str) -> bool {
         if self.head.headers.contains_key(CONTENT_ENCODING) {
             return false;
         }
         let media_type = self.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let mut parts = media_type.split(';').map(str::trim);
-        let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+        let is_wanted = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(wanted));
         let is_utf8 = |parameter: &str| match parameter.split_once('=') {
             Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
                 charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
             }
             _ => true,
         };
-        is_json && parts.all(is_utf8)
+        is_wanted && parts.all(is_utf8)
     }
 }

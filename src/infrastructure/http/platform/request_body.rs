@@ -25,13 +25,13 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    match accepts == Accepts::Json && !body.is_end_stream() {
-        true => read_json(&mut body, head.contains_key(EXPECT), timeout).await,
+    match accepts != Accepts::Nothing && !body.is_end_stream() {
+        true => read_all(&mut body, head.contains_key(EXPECT), timeout).await,
         false => Ok(Bytes::new()),
     }
 }
 
-async fn read_json<B>(body: &mut B, expects_continue: bool, timeout: Duration) -> Result<Bytes, Problem>
+async fn read_all<B>(body: &mut B, expects_continue: bool, timeout: Duration) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,

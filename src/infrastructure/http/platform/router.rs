@@ -1,7 +1,7 @@
 //! Finds the endpoint of a request.
 
 use hyper::Method;
-use hyper::header::HeaderValue;
+use hyper::header::{ALLOW, HeaderValue};
 
 use super::endpoint::Endpoint;
 use super::path_params::PathParams;
@@ -82,7 +82,7 @@ impl Route {
         let endpoint = self.endpoints.iter().copied().find(|endpoint| endpoint.method == *method);
         endpoint.ok_or_else(|| {
             let detail = "Use one of the methods in the Allow header.";
-            Problem::new(ProblemCode::MethodNotAllowed, detail).allow(self.allow.clone())
+            Problem::new(ProblemCode::MethodNotAllowed, detail).header(ALLOW, self.allow.clone())
         })
     }
 }

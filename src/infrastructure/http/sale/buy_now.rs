@@ -20,7 +20,7 @@ use crate::infrastructure::tokens::Pass;
 use super::SHOPPING;
 use super::metrics::{self, PurchaseKind};
 use super::problems;
-use super::purchase_answer::{self, bought, confirming, outcome};
+use super::purchase_answer::{self, bought, confirming, duplicate, outcome};
 use super::receipt_body::{PurchaseBody, ReceiptBody};
 
 /// The detail of a purchase whose outcome is unknown.
@@ -100,20 +100,18 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     context.rates.check_user(&request.counted, &user)?;
     let result = buy(context, request, &user, &body, &id).await;
     metrics::purchase(PurchaseKind::BuyNow, outcome(&result));
-    match (result?, id) {
-        (PurchaseOutcome::Durable { receipt, replayed: true, .. }, Id::Body(_)) => {
-            let detail = "This request has already bought: see `original`. To buy again, use another request id.";
-            let problem = Problem::new(ProblemCode::DuplicateRequest, detail);
-            Err(problem.member("original", &ReceiptBody::from(receipt)))
-        }
-        (PurchaseOutcome::Durable { receipt, replayed, waited }, _) => {
+    match result? {
+        PurchaseOutcome::Durable { receipt, replayed, waited } => {
             if !replayed {
                 metrics::acknowledged(receipt.units, waited);
             }
             let status = context.orders.status_of(&receipt, !replayed).await;
-            Ok(bought(&PurchaseBody::of_item(receipt), replayed, status))
+            match id {
+                Id::Body(_) if replayed => Err(duplicate(&ReceiptBody::from(receipt), status)),
+                _ => Ok(bought(&PurchaseBody::of_item(receipt), replayed, status)),
+            }
         }
-        (PurchaseOutcome::Confirming(code), _) => Ok(confirming(code)),
+        PurchaseOutcome::Confirming(code) => Ok(confirming(code)),
     }
 }
 

@@ -119,7 +119,7 @@ async fn checkout(context: &Context, request: &ApiRequest) -> Result<Answer, Pro
 
 /// Returns the items if the user may buy them. Those of a sale with a waiting room are named by their ids, so that they
 /// mean the sale that admitted the user.
-fn admitted(
+pub fn admitted(
     context: &Context,
     request: &ApiRequest,
     user: &UserId,
@@ -157,6 +157,7 @@ pub fn read(request: &ApiRequest) -> Result<Wanted, Problem> {
     let item: Option<ItemRef> = errors.parse(field, id.or(item_id));
     let quantity = quantity.map(|text| errors.take("quantity", read_quantity(&text)));
 
+    let is_listed = body.items.is_some();
     let items = match body.items {
         Some(_) if is_in_query => {
             errors.add("items", "is in the body, and an item is in the query: send one of them");
@@ -179,7 +180,7 @@ pub fn read(request: &ApiRequest) -> Result<Wanted, Problem> {
             if user.is_none() {
                 errors.missing("user_id");
             }
-            if items.is_none() && !is_in_query {
+            if items.is_none() && !is_in_query && !is_listed {
                 errors.missing("id");
             }
             Err(errors.into_problem())
@@ -191,7 +192,8 @@ fn read_quantity(text: &str) -> Result<Quantity, Invalid> {
     query::number(text).ok_or_else(|| not_up_to(CART_UNITS)).and_then(|units: u32| units.try_into())
 }
 
-fn problem(error: CheckoutError) -> Problem {
+/// Turns an error into its problem.
+pub fn problem(error: CheckoutError) -> Problem {
     match error {
         CheckoutError::Invalid(message) => FieldErrors::one("items", message),
         CheckoutError::SaleNotFound => problems::sale_not_found(),

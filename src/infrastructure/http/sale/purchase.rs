@@ -15,7 +15,6 @@ use crate::infrastructure::http::platform::store_failure::while_selling;
 use crate::infrastructure::http::platform::{
     Answer, ApiRequest, Context, Description, Endpoint, FieldErrors, Policy, Problem, ProblemCode, json, query,
 };
-use crate::infrastructure::tokens::Pass;
 
 use super::SHOPPING;
 use super::metrics::{self, PurchaseKind};
@@ -24,7 +23,7 @@ use super::purchase_answer::{self, bought, confirming, outcome};
 use super::receipt_body::PurchaseBody;
 
 /// The detail of a purchase whose outcome is unknown.
-const OUTCOME_UNKNOWN: &str = "It is not known whether the cart was bought. Send the request again with the same code: a code \
+pub const OUTCOME_UNKNOWN: &str = "It is not known whether the cart was bought. Send the request again with the same code: a code \
                                buys only once.";
 
 pub static ENDPOINT: Endpoint = Endpoint {
@@ -78,12 +77,9 @@ struct PurchaseRequest {
 
 async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let result = purchase(context, request).await;
-    metrics::purchase(PurchaseKind::Cart, outcome(&result));
+    count(&result);
     Ok(match result? {
-        PurchaseOutcome::Durable { receipt, replayed, waited } => {
-            if !replayed {
-                metrics::acknowledged(receipt.units, waited);
-            }
+        PurchaseOutcome::Durable { receipt, replayed, .. } => {
             let status = context.orders.status_of(&receipt, !replayed).await;
             bought(&PurchaseBody::of_cart(receipt), replayed, status)
         }
@@ -91,43 +87,55 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     })
 }
 
+/// Counts the outcome of a purchase.
+pub fn count(result: &Result<PurchaseOutcome, Problem>) {
+    metrics::purchase(PurchaseKind::Cart, outcome(result));
+    if let Ok(PurchaseOutcome::Durable { receipt, replayed: false, waited }) = result {
+        metrics::acknowledged(receipt.units, *waited);
+    }
+}
+
 const UNDONE: &str = "The purchase could not be recorded, so it was undone. Check out again in a second.";
 
 async fn purchase(context: &Context, request: &ApiRequest) -> Result<PurchaseOutcome, Problem> {
     let (code, partial) = read(request)?;
     let claim = context.claim(request, code)?;
-    let outcome = match context.gate(request, code.sale, claim.user.as_ref()) {
-        Gate::Open => context.shop.purchase(claim, partial).await.map_err(problem)?,
-        Gate::Passed(pass) => purchase_with(context, pass, claim, partial).await?,
-        Gate::Closed => bought_before(context, claim).await?,
-    };
+    let outcome = buy(context, request, claim, partial).await.map_err(problem)?.ok_or_else(admission_required)?;
     if let PurchaseOutcome::Durable { receipt, .. } = &outcome {
         context.count_owner(request, &receipt.user_id);
     }
     Ok(outcome)
 }
 
-/// Buys a cart of the user of a pass.
-async fn purchase_with(context: &Context, pass: Pass, claim: Claim, partial: bool) -> Result<PurchaseOutcome, Problem> {
+/// Buys a cart, or returns what was bought with its code before. `None` for a request without a pass that has bought nothing in
+/// a sale with a waiting room.
+pub async fn buy(
+    context: &Context,
+    request: &ApiRequest,
+    claim: Claim,
+    partial: bool,
+) -> Result<Option<PurchaseOutcome>, PurchaseError> {
+    let pass = match context.gate(request, claim.code.sale, claim.user.as_ref()) {
+        Gate::Open => return context.shop.purchase(claim, partial).await.map(Some),
+        Gate::Closed => return Ok(context.shop.bought_before(claim).await?),
+        Gate::Passed(pass) => pass,
+    };
     let by_owner = Claim { user: Some(pass.user.clone()), ..claim.clone() };
     match context.shop.purchase(by_owner, partial).await {
         Ok(outcome) => {
             context.note_purchase(&pass);
-            Ok(outcome)
+            Ok(Some(outcome))
         }
         // There is no such cart, or it is somebody else's.
-        Err(PurchaseError::Refused(_, PurchaseRefusal::CheckoutNotFound)) => bought_before(context, claim).await,
-        Err(error) => Err(problem(error)),
+        Err(PurchaseError::Refused(_, PurchaseRefusal::CheckoutNotFound)) => {
+            Ok(context.shop.bought_before(claim).await?)
+        }
+        Err(error) => Err(error),
     }
 }
 
-/// Returns what an earlier request bought with the code: that needs no pass.
-async fn bought_before(context: &Context, claim: Claim) -> Result<PurchaseOutcome, Problem> {
-    let bought = context.shop.bought_before(claim).await.map_err(|error| while_selling(error, OUTCOME_UNKNOWN))?;
-    bought.ok_or_else(admission_required)
-}
-
-fn problem(error: PurchaseError) -> Problem {
+/// Turns an error into its problem.
+pub fn problem(error: PurchaseError) -> Problem {
     match error {
         PurchaseError::Refused(sale, refusal) => refused(sale, refusal),
         PurchaseError::Undone => Problem::unavailable(UNDONE),

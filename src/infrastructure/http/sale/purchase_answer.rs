@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 use crate::application::sale::purchase::PurchaseOutcome;
 use crate::domain::ordering::OrderStatus;
 use crate::domain::shared::CheckoutCode;
-use crate::infrastructure::http::platform::{Answer, Description, Problem, answer};
+use crate::infrastructure::http::platform::{Answer, Description, Problem, ProblemCode, answer};
 
 use super::metrics::Outcome;
-use super::receipt_body::PurchaseBody;
+use super::receipt_body::{PurchaseBody, ReceiptBody};
 
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -43,6 +43,16 @@ pub fn bought(body: &PurchaseBody, is_replayed: bool, order: Option<OrderStatus>
         headers.insert(ORDER_STATUS, HeaderValue::from_static(status.into()));
     }
     answer
+}
+
+/// Refuses a request that has bought before. The receipt never changes; a header tells the present of the order.
+pub fn duplicate(receipt: &ReceiptBody, order: Option<OrderStatus>) -> Problem {
+    let detail = "This request has already bought: see `original`. To buy again, use another request id.";
+    let problem = Problem::new(ProblemCode::DuplicateRequest, detail).member("original", receipt);
+    match order {
+        Some(status) => problem.header(ORDER_STATUS, HeaderValue::from_static(status.into())),
+        None => problem,
+    }
 }
 
 /// Returns the outcome of a purchase for the metrics.

@@ -45,7 +45,8 @@ async fn delete(context: &Context, request: &ApiRequest) -> Result<Answer, Probl
     Ok(answer::ok(&CartBody::with_availability(&cart, context.shop.clock.now())?))
 }
 
-fn problem(error: DecideError<RemoveRefusal>) -> Problem {
+/// Turns an error into its problem.
+pub fn problem(error: DecideError<RemoveRefusal>) -> Problem {
     match error {
         DecideError::Failed(error) => error.into(),
         DecideError::Refused(RemoveRefusal::CheckoutNotFound) => cart_not_found(),

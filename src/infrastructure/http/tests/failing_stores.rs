@@ -218,6 +218,10 @@ impl Inspector for StoreFault {
         self.with().await
     }
 
+    async fn decides_as(&self, _: &Sale) -> Result<bool, StoreError> {
+        self.with().await
+    }
+
     async fn held(&self, _: SaleId, _: &Holdings) -> Result<Holdings, StoreError> {
         self.with().await
     }
@@ -349,6 +353,10 @@ impl PurchaseArchive for StoreFault {
     }
 
     async fn entries_in(&self, _: SaleId, _: LedgerId, _: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.with().await
+    }
+
+    async fn sold_by_minute(&self, _: SaleId) -> Result<Vec<MinuteSold>, StoreError> {
         self.with().await
     }
 

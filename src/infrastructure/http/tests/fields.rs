@@ -16,7 +16,9 @@ use super::client::Client;
 #[case("/checkout?user_id=u1&item_id=abc", "item_id")]
 #[case("/checkout?user_id=u1&id=1&item_id=1", "item_id")]
 #[case("/checkout?user_id=u1&id=1&quantity=0", "quantity")]
+#[case("/checkout?user_id=u1&id=1&quantity=-1", "quantity")]
 #[case("/checkout?user_id=u1&id=1&quantity=11", "quantity")]
+#[case("/checkout?user_id=u1&id=1&quantity=4294967297", "quantity")]
 #[case("/checkout?user_id=u1&id=1&price=1", "price")]
 #[case("/checkout?user_id=u1&id=1&id=1", "id")]
 #[case("/checkout?user_id=%00&id=1", "user_id")]
@@ -46,13 +48,24 @@ async fn the_problem_names_each_bad_parameter(#[case] path: &str, #[case] field:
 #[case("/api/purchase", r#"{"user_id":"u1","item_id":"1","quantity":1}"#, "request_id")]
 #[case("/api/purchase", r#"{"request_id":"a b","user_id":"u1","item_id":"1","quantity":1}"#, "request_id")]
 #[case("/api/purchase", r#"{"request_id":"r1","user_id":"u1","item_id":"1"}"#, "quantity")]
+#[case("/api/purchase", r#"{"request_id":"r1","user_id":"u1","item_id":"1","quantity":0}"#, "quantity")]
+#[case("/api/purchase", r#"{"request_id":"r1","user_id":"u1","item_id":"1","quantity":-1}"#, "quantity")]
+#[case("/api/purchase", r#"{"request_id":"r1","user_id":"u1","item_id":"1","quantity":4294967297}"#, "quantity")]
+#[case("/api/purchase", r#"{"request_id":"r1","user_id":"u1","item_id":"1","quantity":1,"price":"0.01"}"#, "price")]
 #[case("/api/purchase", r#"{"request_id":"r1","user_id":"u1","item_id":1,"quantity":1}"#, "item_id")]
+#[case("/session", r#"{"x":1}"#, "x")]
 #[case("/api/purchase?x=1", r#"{"request_id":"r1","user_id":"u1","item_id":"1","quantity":1}"#, "x")]
 #[tokio::test]
 async fn the_problem_names_each_bad_field(#[case] path: &str, #[case] body: &str, #[case] field: &str) {
     let reply = Client::open().post(path, body).await;
     assert_eq!((reply.status.as_u16(), reply.code().as_str()), (400, "invalid_request"), "{}", reply.json());
     assert!(reply.json()["errors"][field].is_string(), "{}", reply.json());
+}
+
+#[tokio::test]
+async fn an_empty_list_of_items_has_one_error() {
+    let reply = Client::open().post("/checkout", r#"{"user_id":"u1","items":[]}"#).await;
+    assert_eq!(reply.json()["errors"], json!({ "items": "must be 1 to 100 items" }));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod fields;
 mod hostile;
 mod hyper_errors;
 mod identity;
+mod pages;
 mod sockets;
 mod streams;
 pub mod table;

@@ -18,5 +18,5 @@ pub fn endpoint_with(method: Method, path: &'static str, handler: Handler) -> &'
 
 /// An interface of these endpoints. It lives until the process ends.
 pub fn api(endpoints: Vec<&'static Endpoint>) -> &'static Api {
-    Box::leak(Box::new(Api { introduction: String::new, tags: &["Tests"], endpoints: endpoints.leak() }))
+    Box::leak(Box::new(Api { introduction: String::new, tags: &["Tests"], endpoints: endpoints.leak(), pages: &[] }))
 }

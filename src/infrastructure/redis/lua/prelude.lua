@@ -23,11 +23,11 @@ end
 -- The rules of the sale and the end of its ledger, or nil if Redis does not hold its state of this epoch.
 local function read_header(key)
   local fields = call('HMGET', key, 'epoch', 'starts_at_ms', 'ends_at_ms', 'user_limit', 'last_id')
-  if fields[1] ~= EPOCH then
+  local starts_at, ends_at, user_limit = tonumber(fields[2]), tonumber(fields[3]), tonumber(fields[4])
+  if fields[1] ~= EPOCH or not (starts_at and ends_at and user_limit and fields[5]) then
     return nil
   end
-  local starts_at, ends_at = tonumber(fields[2]), tonumber(fields[3])
-  return { key = key, starts_at = starts_at, ends_at = ends_at, user_limit = tonumber(fields[4]), last_id = fields[5] }
+  return { key = key, starts_at = starts_at, ends_at = ends_at, user_limit = user_limit, last_id = fields[5] }
 end
 
 -- Milliseconds since the Unix epoch, by the clock of all decisions.

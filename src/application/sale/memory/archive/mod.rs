@@ -32,6 +32,7 @@ pub enum ArchiveCall {
     Purchases,
     ReceiptsOf,
     EntriesIn,
+    SoldByMinute,
     Held,
     Check,
     Cursors,

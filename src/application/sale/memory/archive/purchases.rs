@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
-use crate::application::sale::ports::{ArchiveFindings, PurchaseArchive, PurchasePage, RecordedPurchase};
+use crate::application::sale::ports::{ArchiveFindings, MinuteSold, PurchaseArchive, PurchasePage, RecordedPurchase};
 use crate::application::shared::StoreError;
 use crate::domain::sale::{Holdings, LedgerEntry, LedgerEvent, Purchase, Receipt};
 use crate::domain::shared::{CheckoutCode, LedgerId, OrderId, RequestId, SaleId, UserId};
@@ -65,6 +66,24 @@ impl PurchaseArchive for MemoryArchive {
         self.run(ArchiveCall::EntriesIn, |state| {
             let page = |sale: &ArchivedSale| sale.entries().filter(|entry| entry.id > after).take(max).collect();
             Ok(state.sales.get(&sale).map_or_else(Vec::new, page))
+        })
+        .await
+    }
+
+    async fn sold_by_minute(&self, sale: SaleId) -> Result<Vec<MinuteSold>, StoreError> {
+        self.run(ArchiveCall::SoldByMinute, |state| {
+            let mut minutes: BTreeMap<DateTime<Utc>, i64> = BTreeMap::new();
+            for entry in state.sales.get(&sale).into_iter().flat_map(ArchivedSale::entries) {
+                let units = match entry.event {
+                    LedgerEvent::Sold(purchase) => purchase.units.len() as i64,
+                    LedgerEvent::Released(release) => -(release.units.len() as i64),
+                    LedgerEvent::Opened | LedgerEvent::Unreadable(_) => 0,
+                };
+                *minutes
+                    .entry(entry.id.time().duration_trunc(TimeDelta::minutes(1)).unwrap_or_default())
+                    .or_default() += units;
+            }
+            Ok(minutes.into_iter().map(|(begins_at, units)| MinuteSold { begins_at, units }).collect())
         })
         .await
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::application::sale::ports::{HoldingKind, Inspector, ScanPage, ScanPosition};
 use crate::application::shared::StoreError;
-use crate::domain::sale::Holdings;
+use crate::domain::sale::{Holdings, Sale};
 use crate::domain::shared::SaleId;
 
 use super::{MemoryStore, StoreCall};
@@ -18,6 +18,14 @@ const PAGE: usize = 3;
 impl Inspector for MemoryStore {
     async fn has_state(&self, sale: SaleId) -> Result<bool, StoreError> {
         self.run(StoreCall::HasState, |state| Ok(state.sales.get(&sale).is_some_and(|sale| sale.epoch.is_some()))).await
+    }
+
+    async fn decides_as(&self, sale: &Sale) -> Result<bool, StoreError> {
+        let of = |sale: &Sale| (sale.window, sale.user_limit);
+        self.run(StoreCall::DecidesAs, |state| {
+            Ok(state.sales.get(&sale.id).is_some_and(|held| of(&held.stock.sale) == of(sale)))
+        })
+        .await
     }
 
     async fn held(&self, sale: SaleId, of: &Holdings) -> Result<Holdings, StoreError> {

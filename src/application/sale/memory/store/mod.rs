@@ -53,6 +53,7 @@ pub enum StoreCall {
     Restore,
     Join,
     LoadScripts,
+    DecidesAs,
     HasState,
     Held,
     Scan,

@@ -1,5 +1,7 @@
 //! The gate of sales with a waiting room.
 
+use hyper::header::{HeaderValue, LINK};
+
 use crate::domain::shared::{SaleId, UserId};
 use crate::infrastructure::tokens::Pass;
 
@@ -44,5 +46,5 @@ impl Context {
 pub fn admission_required() -> Problem {
     metrics::admission_refused();
     let detail = "Join the waiting room with POST /queue, ask GET /queue/me for a pass, and send it as Queue-Pass.";
-    Problem::new(ProblemCode::AdmissionRequired, detail).link(TO_QUEUE)
+    Problem::new(ProblemCode::AdmissionRequired, detail).header(LINK, HeaderValue::from_static(TO_QUEUE))
 }

@@ -33,6 +33,11 @@ impl Users {
         Users { keys, proxies }
     }
 
+    /// Returns true if tokens are required.
+    pub fn are_signed(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// Returns the user whom the token of a request names; `None` if tokens are not required. Fails without a valid one.
     pub fn identify(&self, request: &ApiRequest) -> Result<Option<UserId>, Problem> {
         match self.keys {
@@ -126,7 +131,7 @@ impl Users {
 
     /// Fails unless an unsafe request by cookie comes from a page of the same origin. A browser adds the cookie to requests
     /// that other sites cause, too.
-    fn check_origin(&self, request: &ApiRequest) -> Result<(), Problem> {
+    pub fn check_origin(&self, request: &ApiRequest) -> Result<(), Problem> {
         let is_same = || self.site(request).initiator(&request.head.headers) == Initiator::SameOrigin;
         if request.head.method.is_safe() || is_same() { Ok(()) } else { Err(foreign_origin()) }
     }

@@ -128,6 +128,7 @@ fn header(code: ProblemCode) -> Option<(&'static str, Header)> {
         ProblemCode::Unavailable | ProblemCode::RateLimited => ("Retry-After", "Seconds after which to try again"),
         ProblemCode::AdmissionRequired => ("Link", "The waiting room, as `queue`"),
         ProblemCode::MethodNotAllowed => ("Allow", "The methods of the path"),
+        ProblemCode::DuplicateRequest => ("Order-Status", "The present status of the order, as in the 200"),
         code if code.challenge().is_some() => ("WWW-Authenticate", "`Bearer`, with the error if there is one"),
         _ => return None,
     };

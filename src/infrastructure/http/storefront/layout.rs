@@ -1,0 +1,18 @@
+//! The parts that all pages have.
+
+use crate::infrastructure::http::web::assets::{self, Asset};
+
+/// The frame around the content of a page.
+pub struct Layout {
+    pub title: String,
+    pub style: &'static Asset,
+    pub script: &'static Asset,
+    pub icon: &'static Asset,
+}
+
+impl Layout {
+    /// The frame of a page with this title.
+    pub fn titled(title: impl Into<String>) -> Self {
+        Layout { title: title.into(), style: &assets::STYLE, script: &assets::SCRIPT, icon: &assets::ICON }
+    }
+}
