@@ -78,6 +78,7 @@ pub static API: Api = Api {
         &console::create::ENDPOINT,
         &console::confirm_end::ENDPOINT,
         &console::end_sale::ENDPOINT,
+        &console::steer_queue::ENDPOINT,
     ],
 };
 
