@@ -204,6 +204,11 @@ async fn only_the_pass_of_a_user_and_a_sale_opens_the_gate() {
             post_with(client, wrong, path, body).await.expect_problem(403, "admission_required");
         }
     }
+    // The pages of the storefront have the same gate.
+    for (path, form) in [("/shop/cart", "item=2".to_owned()), ("/shop/purchase", format!("code={code}"))] {
+        let request = client.request(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
+        client.send(request, &form).await.expect_problem(403, "admission_required");
+    }
     shop.assert_sound(0).await;
 
     let bought = post_with(client, &pass_of_ann, &format!("/purchase?code={code}"), &Value::Null).await.expect(200);
