@@ -125,9 +125,8 @@ impl QueueView {
     /// Returns the seconds after which a page without scripts is to be loaded again; `None` if nothing will change. The
     /// owner of a pass needs it for the warning, and at the end.
     pub fn refresh(&self, view: &RoomView) -> Option<u64> {
-        let left = self.pass_left();
-        match left {
-            Some(left) if left > WARNED => Some((left - WARNED).num_seconds() as u64),
+        match self.pass_left() {
+            Some(left) if left > WARNED => Some((left - WARNED).num_seconds() as u64 + 1),
             Some(left) => Some(left.num_seconds() as u64 + 1),
             None if view.phase == Phase::Closed => None,
             None => {
