@@ -75,7 +75,7 @@ async fn joining_waiting_and_buying_need_no_script() {
     assert!(ann.cookies.contains_key("queue-ticket") && !joined.has_form(JOIN));
     assert_eq!(text_by_id(&joined, "commitment"), commitment);
     assert!(refresh(&joined).is_some_and(|seconds| (2..=36).contains(&seconds)), "{:?}", refresh(&joined));
-    let secret = |page: &Page| page.all("code").filter(|code| code.text.len() == 64).count() == 2;
+    let secret = |page: &Page| page.all("code").filter(|code| code.text.trim().len() == 64).count() == 2;
     assert!(!secret(&joined), "the secret of a draw to come");
 
     let waiting = until_heading(&mut ann, &path, "You are waiting").await;
