@@ -132,6 +132,24 @@ async fn a_browser_without_a_pass_is_led_to_the_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_pass_is_announced_and_it_is_prolonged_ten_times() {
+    let settings = RoomSettings { pass_life: Duration::from_secs(50), ..RoomSettings::default() };
+    let (_world, shop) = open_room(settings).await;
+    let (mut ann, path) = (Visitor::new(&shop.client), path_of(&shop.sale()));
+    let invitation = ann.open(&path).await;
+    ann.submit(&invitation, JOIN, &[]).await;
+    let mut called = until_heading(&mut ann, &path, "It is your turn").await;
+    let warning = called.elements.iter().find(|element| element.get("id") == "warning").expect("a warning");
+    assert!(!warning.attributes.contains_key("hidden"), "less than 60 s are left");
+    for _ in 0..10 {
+        called = ann.submit(&called, EXTEND, &[]).await;
+        assert_eq!((called.status, called.text_of("h1")), (200, "It is your turn"));
+    }
+    let refused = ann.submit(&called, EXTEND, &[]).await;
+    assert_eq!((refused.status, refused.text_of("h1")), (409, "Not any longer"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn forms_of_other_sites_neither_join_nor_prolong() {
     let (_world, shop) = open_room(RoomSettings::default()).await;
     let (mut ann, path) = (Visitor::new(&shop.client), path_of(&shop.sale()));

@@ -1,5 +1,6 @@
 //! The storefront as a browser without scripts sees it. `browser.rs` has the tests that need a real one.
 
+use flashsale::application::admission::RoomSettings;
 use flashsale::application::sale::create_sale::{NewSale, Offer};
 use flashsale::domain::sale::{Item, PaymentWindow};
 use flashsale::domain::shared::{Currency, Money};
@@ -9,6 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::client::Answer;
 use crate::harness::provider::Provider;
+use crate::harness::rooms::open_room;
 use crate::harness::service::{Instance, World};
 use crate::harness::stores;
 use crate::harness::visitor::{Page, Visitor};
@@ -345,6 +347,17 @@ async fn the_first_view_is_small() {
     let requests = 1 + assets.len();
     assert!(requests <= REQUESTS_MAX, "{assets:?}");
     println!("first view {view_bytes} bytes, of which scripts {script_bytes}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_waiting_room_has_one_small_script() {
+    let (_world, shop) = open_room(RoomSettings::default()).await;
+    let page = Visitor::new(&shop.client).open("/shop/queue").await;
+    let scripts: Vec<&str> = page.all("script").map(|script| script.get("src")).collect();
+    assert_eq!(scripts.len(), 1, "{scripts:?}");
+    let bytes = bytes_of(&shop, scripts[0]).await;
+    assert!(bytes <= SCRIPT_BYTES_MAX, "script: {bytes} bytes");
+    println!("script of the waiting room: {bytes} bytes");
 }
 
 /// Returns the paths of the files that a page loads.
