@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use flashsale::application::admission::RoomSettings;
 use flashsale::application::sale::create_sale::{NewSale, Offer};
 use flashsale::domain::sale::{Item, PaymentWindow, Sale};
 use flashsale::domain::shared::{Currency, Money};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::harness::browser::{Browser, is_installed};
 use crate::harness::provider::Provider;
+use crate::harness::rooms::{open_room, sale_in, shows, steer, world};
 use crate::harness::service::{Instance, World};
 use crate::harness::{eventually, stores, until_ok};
 
@@ -428,6 +430,93 @@ async fn enter(operator: &Browser, token: &str) {
     operator.click("main form button").await;
 }
 
+const JOIN: &str = "form[action='/shop/queue'] button";
+
+/// Joins for this many users, before anybody is called.
+async fn crowd(shop: &Instance, sale: &str, users: usize) {
+    for user in 0..users {
+        let body = json!({ "user_id": format!("crowd{user}"), "sale_id": sale });
+        shop.client.post_json("/queue", body).await.expect(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_in_the_waiting_room_moves_up_by_itself_until_it_is_called() {
+    if !is_installed() {
+        return;
+    }
+    const RECORD: &str = "globalThis.seen = [];
+        new MutationObserver(() => {
+            const ahead = document.getElementById('ahead');
+            if (ahead) seen.push(Number(ahead.textContent));
+        }).observe(document, { subtree: true, childList: true, characterData: true });";
+    let (_world, shop) = open_room(RoomSettings { rate: 0, ..RoomSettings::default() }).await;
+    let (sale, axe) = (shop.sale(), axe());
+    let check = async |browser: &Browser| {
+        if let Some(axe) = &axe {
+            check(browser, axe).await;
+        }
+    };
+    crowd(&shop, &sale, 30).await;
+    let ann = Browser::start(shop.client.base()).await;
+    ann.run_first(RECORD).await;
+    ann.open("/").await;
+    check(&ann).await;
+    ann.click("a[href^='/shop/queue']").await;
+    ann.reads("h1", "Join the waiting room").await;
+    check(&ann).await;
+    ann.click(JOIN).await;
+    ann.reads("h1", "You are waiting").await;
+    ann.reads("#ahead", "30").await;
+    check(&ann).await;
+    steer(&shop.client, &sale, json!({ "paused": true, "message": "Back soon" })).await;
+    ann.reads("h1", "Paused").await;
+    ann.reads("#message", "Back soon").await;
+    check(&ann).await;
+    steer(&shop.client, &sale, json!({ "paused": false, "message": "", "rate": 2 })).await;
+    ann.reads("h1", "You are waiting").await;
+    let moved = "return seen.at(-1) < 30 || !document.getElementById('ahead')";
+    let moves_up = || async { ann.run(moved).await == true };
+    eventually("the place moves up", moves_up).await;
+    let falls = "return seen.every((ahead, at) => !at || ahead <= seen[at - 1])";
+    assert_eq!(ann.run(falls).await, true, "a position rises");
+    ann.reads("h1", "It is your turn").await;
+    ann.reads("#clock", "min").await;
+    check(&ann).await;
+    ann.set_width(320, 640).await;
+    assert_eq!(ann.run("return document.documentElement.scrollWidth <= 320").await, true);
+    ann.click("form[action='/shop/queue/extend'] button").await;
+    ann.reads("h1", "It is your turn").await;
+    ann.click("a.button").await;
+    ann.reads(".note", "You have a pass until").await;
+    ann.click("[data-n='7'] button").await;
+    ann.reads("[data-n='7'] button", "Added").await;
+    ann.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_page_shows_the_draw_and_that_all_is_sold() {
+    if !is_installed() {
+        return;
+    }
+    let world = world(RoomSettings { rate: 0, ..RoomSettings::default() }).await;
+    let shop = world.start().await;
+    let sale = sale_in(&shop, 12).await;
+    shows(&shop.client, &sale, "joining is open", |room| room["phase"] == "joining").await;
+    let ann = Browser::start(shop.client.base()).await;
+    ann.open(&format!("/shop/queue?sale={sale}")).await;
+    ann.click(JOIN).await;
+    ann.reads("#place", "1").await;
+    ann.reads("h1", "You are waiting").await;
+    until_ok(async || shop.shop.end_sale(sale.parse().expect("a sale id")).await).await;
+    ann.reads("h1", "The sale is over").await;
+    assert_eq!(ann.run("return document.getElementById('line').hidden").await, true);
+    if let Some(axe) = axe() {
+        check(&ann, &axe).await;
+    }
+    ann.close().await;
+}
+
 /// Returns the script of axe-core, if it is there.
 fn axe() -> Option<String> {
     let folder =
@@ -507,5 +596,21 @@ async fn screenshots() {
     ann.click(BUY).await;
     ann.reads("h1", "Kept for you").await;
     ann.save("receipt").await;
+    ann.close().await;
+    screenshot_of_the_waiting_room().await;
+}
+
+async fn screenshot_of_the_waiting_room() {
+    let (_world, shop) = open_room(RoomSettings { rate: 0, ..RoomSettings::default() }).await;
+    crowd(&shop, &shop.sale(), 400).await;
+    let ann = Browser::start(shop.client.base()).await;
+    ann.set_width(900, 900).await;
+    ann.open("/shop/queue").await;
+    ann.click(JOIN).await;
+    let message = "Everything is in stock. Thank you for waiting.";
+    steer(&shop.client, &shop.sale(), json!({ "rate": 2, "message": message })).await;
+    ann.reads("#message", message).await;
+    ann.reads("#wait", "min").await;
+    ann.save("waiting-room").await;
     ann.close().await;
 }

@@ -30,6 +30,7 @@ mod program;
 mod provider;
 mod provider_client;
 mod purchase;
+mod queue_page;
 mod read_floods;
 mod reconciliation;
 mod recover;

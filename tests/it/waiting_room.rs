@@ -1,15 +1,13 @@
 //! The waiting room: joining, the draw, passes, and the gate.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use flashsale::application::admission::RoomSettings;
 use flashsale::application::sale::create_sale::{NewSale, Offer};
 use flashsale::domain::admission::{Draw, Secret};
-use flashsale::infrastructure::http::AdminToken;
-use flashsale::infrastructure::tokens::{Claims, Pass, Ticket, TokenKeys};
+use flashsale::infrastructure::tokens::{Claims, Pass, Ticket};
 use futures::future::join_all;
 use futures::{StreamExt, stream};
 use http_body_util::BodyExt;
@@ -18,61 +16,11 @@ use serde_json::{Value, json};
 
 use crate::harness::client::{Answer, Client, retrying};
 use crate::harness::eventually;
+use crate::harness::rooms::{KEY, keys, open_room, room_opens, sale_in, shows, steer, with_header, world};
 use crate::harness::service::{Instance, World};
-
-const KEY: &str = "a:HS256:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
-const ADMIN: &str = "an admin token for tests";
-
-fn keys() -> TokenKeys {
-    static KEYS: LazyLock<TokenKeys> = LazyLock::new(|| KEY.parse().expect("the keys are valid"));
-    KEYS.clone()
-}
-
-/// Stores whose periodic sales have a waiting room.
-async fn world(rooms: RoomSettings) -> World {
-    World::new().await.with(|world| {
-        world.settings.waiting_room = true;
-        world.http.room_keys = Some(keys());
-        world.http.admin_token = AdminToken::new(ADMIN.into());
-        world.rooms = rooms;
-    })
-}
-
-/// An instance whose open sale has a waiting room.
-async fn open_room(rooms: RoomSettings) -> (World, Instance) {
-    let world = world(rooms).await;
-    let shop = world.start().await;
-    room_opens(&shop).await;
-    (world, shop)
-}
-
-async fn room_opens(shop: &Instance) {
-    eventually("the waiting room is open", || async { shop.client.get("/queue").await.status == 200 }).await;
-}
-
-/// Creates a sale of 100 items with a waiting room that starts in so many seconds. Returns its id.
-async fn sale_in(shop: &Instance, seconds: i64) -> String {
-    let new_sale = NewSale {
-        starts_at: Some(Utc::now() + TimeDelta::seconds(seconds)),
-        ends_at: None,
-        offer: Offer::Generated(100),
-        user_limit: None,
-        payment_window: None,
-        waiting_room: true,
-    };
-    shop.shop.create_sale(new_sale).await.expect("a sale is created").id.to_string()
-}
 
 async fn queue(client: &Client, sale: &str) -> Value {
     client.get(&format!("/queue?sale_id={sale}")).await.expect(200).json()
-}
-
-async fn shows(client: &Client, sale: &str, condition: &str, holds: impl Fn(&Value) -> bool) {
-    eventually(condition, || async {
-        let answer = client.get(&format!("/queue?sale_id={sale}")).await;
-        answer.status == 200 && holds(&answer.json())
-    })
-    .await;
 }
 
 async fn join(client: &Client, user: &str, sale: &str) -> Value {
@@ -81,11 +29,6 @@ async fn join(client: &Client, user: &str, sale: &str) -> Value {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
-}
-
-async fn with_header(client: &Client, method: Method, path: &str, header: (&str, &str), body: &str) -> Answer {
-    let request = client.request(method, path).header("content-type", "application/json");
-    client.send(request.header(header.0, header.1), body).await
 }
 
 /// The answer to the owner of a ticket.
@@ -109,12 +52,6 @@ async fn admitted(shop: &Instance, user: &str) -> String {
 async fn post_with(client: &Client, pass: &str, path: &str, body: &Value) -> Answer {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     with_header(client, Method::POST, path, ("queue-pass", pass), &body).await
-}
-
-async fn steer(client: &Client, sale: &str, change: Value) -> Value {
-    let path = format!("/admin/queue/{sale}");
-    let header = ("authorization", format!("Bearer {ADMIN}"));
-    with_header(client, Method::POST, &path, (header.0, &header.1), &change.to_string()).await.expect(200).json()
 }
 
 /// Fails if more passes are out than may be, or more places were called than have passes.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::application::sale::live_sale::LiveSale;
 use crate::application::shared::StoreError;
-use crate::domain::sale::SaleStatus;
+use crate::domain::sale::{Sale, SaleStatus};
 use crate::domain::shared::{SaleId, SaleKind, UserId};
 
 use super::join_queue;
@@ -52,7 +52,7 @@ impl WaitingRooms {
         if sale.closed || sale.window.status(now) == SaleStatus::Ended {
             return Err(JoinError::Ended);
         }
-        let opens_at = sale.window.starts_at - self.shop.settings.lead();
+        let opens_at = self.joining_opens_at(&sale);
         if now < opens_at {
             return Err(JoinError::NotOpen(opens_at));
         }
@@ -63,13 +63,18 @@ impl WaitingRooms {
         Ok(Joined { join_number, view: room.view().unwrap_or(view) })
     }
 
+    /// Returns the time from which on users join the waiting room of a sale.
+    pub fn joining_opens_at(&self, sale: &Sale) -> DateTime<Utc> {
+        sale.window.starts_at - self.shop.settings.lead()
+    }
+
     /// Returns the hourly sale whose waiting room is meant without a name: that of the open sale, or of the next one once
     /// joining is open.
     pub fn current(&self) -> Option<SaleId> {
         let now = self.shop.clock.now();
         let is_meant = |live: &Arc<LiveSale>| {
             let sale = live.sale();
-            let is_open_to_join = now >= sale.window.starts_at - self.shop.settings.lead();
+            let is_open_to_join = now >= self.joining_opens_at(&sale);
             let is_over = sale.window.status(now) == SaleStatus::Ended;
             sale.waiting_room && sale.id.kind() == SaleKind::Hourly && is_open_to_join && !is_over
         };

@@ -67,6 +67,9 @@ pub static API: Api = Api {
         &storefront::pay::ENDPOINT,
         &storefront::cancel::ENDPOINT,
         &storefront::purchases::ENDPOINT,
+        &storefront::queue::ENDPOINT,
+        &storefront::join_queue::ENDPOINT,
+        &storefront::extend_pass::ENDPOINT,
         &web::asset::ENDPOINT,
         &console::overview::ENDPOINT,
         &console::login::ENDPOINT,
@@ -75,6 +78,7 @@ pub static API: Api = Api {
         &console::create::ENDPOINT,
         &console::confirm_end::ENDPOINT,
         &console::end_sale::ENDPOINT,
+        &console::steer_queue::ENDPOINT,
     ],
 };
 

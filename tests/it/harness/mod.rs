@@ -10,6 +10,7 @@ pub mod prometheus;
 pub mod provider;
 pub mod proxy;
 pub mod replica;
+pub mod rooms;
 pub mod service;
 pub mod stores;
 pub mod visitor;

@@ -1,10 +1,13 @@
 //! `POST /admin/queue/{sale_id}`: changes the rate of a waiting room, pauses it, or tells those who wait something.
 
+use std::sync::Arc;
+
 use hyper::Method;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa::openapi::{Object, Required};
 
+use crate::application::admission::RoomView;
 use crate::application::admission::ports::Steering;
 use crate::domain::shared::SaleId;
 use crate::domain::shared::limits::{ADMIT_MAX, QUEUE_MESSAGE_CHARS_MAX};
@@ -70,20 +73,25 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let sale = request.params.parse("sale_id")?;
     let [] = query::read(request.query(), [])?;
     let SteeringBody { rate, active, paused, message } = request.required_json()?;
+    let view = steer(context, sale, Steering { rate, active_max: active, is_paused: paused, message }).await?;
+    Ok(answer::ok(&QueueBody::new(&view, context.shop.clock.now())))
+}
+
+/// Changes a waiting room, and returns its state.
+pub async fn steer(context: &Context, sale: SaleId, steering: Steering) -> Result<Arc<RoomView>, Problem> {
     let mut errors = FieldErrors::default();
-    for (field, number) in [("rate", rate), ("active", active)] {
+    for (field, number) in [("rate", steering.rate), ("active", steering.active_max)] {
         if number.is_some_and(|number| number > ADMIT_MAX) {
             errors.add(field, &format!("must be 0 to {ADMIT_MAX}"));
         }
     }
-    if message
+    if steering
+        .message
         .as_ref()
         .is_some_and(|text| text.chars().count() > QUEUE_MESSAGE_CHARS_MAX || text.contains(char::is_control))
     {
         errors.add("message", &format!("must be at most {QUEUE_MESSAGE_CHARS_MAX} characters in one line"));
     }
     errors.check()?;
-    let steering = Steering { rate, active_max: active, is_paused: paused, message };
-    let view = context.rooms.steer(sale, &steering).await?.ok_or_else(queue_not_found)?;
-    Ok(answer::ok(&QueueBody::new(&view, context.shop.clock.now())))
+    context.rooms.steer(sale, &steering).await?.ok_or_else(queue_not_found)
 }

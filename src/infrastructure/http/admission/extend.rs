@@ -49,6 +49,15 @@ struct PassBody {
 
 async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {
     let [] = query::read(request.query(), [])?;
+    let (pass, token) = prolong(context, request).await?;
+    let expires_at = pass.expires_at;
+    let mut answer = answer::ok(&PassBody { sale_id: pass.sale, pass: token.clone(), pass_expires_at: expires_at });
+    context.set_pass_cookie(request, &mut answer, &token, expires_at);
+    Ok(answer)
+}
+
+/// Prolongs the pass of a request. Returns it with its token.
+pub async fn prolong(context: &Context, request: &ApiRequest) -> Result<(Pass, String), Problem> {
     let pass = context.pass(request).ok_or_else(admission_required)?;
     context.rates.check_user(&request.counted, &pass.user)?;
     let extended = context.rooms.extend(pass.sale, pass.place).await?;
@@ -57,9 +66,6 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
         Problem::new(ProblemCode::PassNotExtendable, detail)
     })?;
     let pass = Pass { expires_at, ..pass };
-    let token = context.room_keys()?.sign_pass(&pass).unwrap_or_default();
-    let mut answer = answer::ok(&PassBody { sale_id: pass.sale, pass: token.clone(), pass_expires_at: expires_at });
-    let life = (expires_at - context.shop.clock.now()).to_std().unwrap_or_default();
-    context.set_queue_cookie(request, &mut answer, PASS, &token, life);
-    Ok(answer)
+    let token = context.sign_pass(&pass)?;
+    Ok((pass, token))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::Required;
 
-use crate::application::admission::JoinError;
+use crate::application::admission::{JoinError, Joined};
 use crate::domain::admission::Phase;
 use crate::domain::shared::{SaleId, UserId};
 use crate::infrastructure::http::platform::admission::{TICKET, TICKET_LIFE};
@@ -91,11 +91,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     let user = request.about(body.user_id)?.ok_or_else(|| FieldErrors::one("user_id", "is required"))?;
     context.rates.check_user(&request.counted, &user)?;
     let sale = body.sale_id.or_else(|| context.rooms.current()).ok_or_else(queue_not_found)?;
-    let keys = context.room_keys()?;
-    let joined = context.rooms.join(user.clone(), sale).await.map_err(problem)?;
-    let ticket = Ticket { user, sale, join_number: joined.join_number };
-    let ticket = keys.sign_ticket(&ticket).unwrap_or_default();
-    JOINS.increment(1);
+    let (joined, ticket) = join(context, user, sale).await?;
     let mut answer = answer::ok(&JoinedBody {
         sale_id: sale,
         ticket: ticket.clone(),
@@ -107,6 +103,15 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
     });
     context.set_queue_cookie(request, &mut answer, TICKET, &ticket, TICKET_LIFE);
     Ok(answer)
+}
+
+/// Lets a user join the waiting room of a sale, and returns the ticket.
+pub async fn join(context: &Context, user: UserId, sale: SaleId) -> Result<(Joined, String), Problem> {
+    let keys = context.room_keys()?;
+    let joined = context.rooms.join(user.clone(), sale).await.map_err(problem)?;
+    let ticket = Ticket { user, sale, join_number: joined.join_number };
+    JOINS.increment(1);
+    Ok((joined, keys.sign_ticket(&ticket).unwrap_or_default()))
 }
 
 fn problem(error: JoinError) -> Problem {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::application::admission::Turn;
 use crate::domain::admission::{Phase, Wait};
-use crate::infrastructure::http::platform::admission::{PASS, TICKET};
+use crate::infrastructure::http::platform::admission::TICKET;
 use crate::infrastructure::http::platform::openapi::schema::text;
 use crate::infrastructure::http::platform::policy::{Class, Load, OnTimeout};
 use crate::infrastructure::http::platform::timestamp::as_milliseconds_if_set;
@@ -108,17 +108,17 @@ async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem>
         }
         Turn::Called { place, pass_expires_at } => {
             let pass = Pass { user, sale, place, expires_at: pass_expires_at };
-            let token = context.room_keys()?.sign_pass(&pass).unwrap_or_default();
+            let token = context.sign_pass(&pass)?;
             (body.place, body.ahead, body.pass) = (Some(place), Some(0), Some(token.clone()));
             body.pass_expires_at = Some(pass_expires_at);
             let mut answer = answer::ok(&body);
-            let life = (pass_expires_at - context.shop.clock.now()).to_std().unwrap_or_default();
-            context.set_queue_cookie(request, &mut answer, PASS, &token, life);
+            context.set_pass_cookie(request, &mut answer, &token, pass_expires_at);
             Ok(answer)
         }
     }
 }
 
-fn with_jitter(pause: Duration) -> Duration {
+/// Returns a pause that differs a little from one client to the next.
+pub fn with_jitter(pause: Duration) -> Duration {
     pause.mul_f64(1.0 + rand::random_range(0.0..JITTER))
 }

@@ -16,7 +16,9 @@ pub mod logout;
 pub mod new_sale;
 pub mod overview;
 mod refusal;
+mod room_panel;
 mod sale_card;
+pub mod steer_queue;
 
 use crate::infrastructure::http::platform::Policy;
 use crate::infrastructure::http::platform::policy::{Accepts, Access};

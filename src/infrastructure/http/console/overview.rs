@@ -16,6 +16,7 @@ use crate::infrastructure::http::platform::{Answer, ApiRequest, Context, Endpoin
 use crate::infrastructure::http::web::{html, number};
 
 use super::layout::Layout;
+use super::room_panel::RoomPanel;
 use super::sale_card::SaleCard;
 use super::{PAGE, alarms};
 
@@ -70,7 +71,8 @@ async fn of_status(context: &Context, live: &[Arc<LiveSale>], status: SaleStatus
         let sold = sale.units.saturating_sub(live.projection().units());
         let has_curve = sold > 0 && cards.len() < CURVES_MAX;
         let minutes = if has_curve { minutes(context, sale.id).await.unwrap_or_default() } else { Vec::new() };
-        cards.push(SaleCard::new(&sale, sold.into(), &minutes, now));
+        let room = context.rooms.view(sale.id).await.ok().flatten().map(|view| RoomPanel::new(&view));
+        cards.push(SaleCard { room, ..SaleCard::new(&sale, sold.into(), &minutes, now) });
     }
     cards
 }

@@ -8,6 +8,7 @@ use crate::domain::shared::{SaleId, SaleKind};
 use crate::infrastructure::http::web::number;
 
 use super::curve::{Curve, HEIGHT, WIDTH};
+use super::room_panel::RoomPanel;
 
 /// A sale with its figures.
 pub struct SaleCard {
@@ -15,6 +16,7 @@ pub struct SaleCard {
     pub kind: &'static str,
     pub figures: Vec<(&'static str, String)>,
     pub curve: Option<Curve>,
+    pub room: Option<RoomPanel>,
     pub can_end: bool,
     pub width: i64,
     pub height: i64,
@@ -40,6 +42,7 @@ impl SaleCard {
             kind: if sale.id.kind() == SaleKind::Hourly { "Hourly" } else { "Special" },
             figures,
             curve: Curve::new(minutes, window, now),
+            room: None,
             can_end: status != SaleStatus::Ended,
             width: WIDTH,
             height: HEIGHT,

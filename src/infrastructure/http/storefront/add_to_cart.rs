@@ -11,7 +11,7 @@ use crate::infrastructure::http::sale::checkout;
 use crate::infrastructure::http::sale::metrics::{self, Outcome};
 use crate::infrastructure::http::web::accept;
 
-use super::{FORM, cart_page};
+use super::{FORM, cart_page, entry};
 
 const POLICY: Policy = Policy { access: Access::Visitor, ..FORM };
 
@@ -24,7 +24,10 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
         Ok(_) => Outcome::Accepted,
         Err(problem) => Outcome::Refused(problem.code()),
     });
-    result
+    result.or_else(|problem| {
+        let wanted = read(request).ok().and_then(|(item, _)| context.shop.named_item(item));
+        entry::lead(problem, &request.head.headers, wanted.map(|item| item.sale))
+    })
 }
 
 async fn add(context: &Context, request: &ApiRequest) -> Result<Answer, Problem> {

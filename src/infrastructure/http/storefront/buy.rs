@@ -13,7 +13,7 @@ use crate::infrastructure::http::sale::purchase;
 use crate::infrastructure::http::web::accept;
 
 use super::cart_page::{self, Notice};
-use super::{deciding, words};
+use super::{deciding, entry, words};
 
 const POLICY: Policy = deciding(Class::Purchase, purchase::OUTCOME_UNKNOWN);
 
@@ -44,7 +44,7 @@ async fn post(context: &Context, request: &ApiRequest) -> Result<Answer, Problem
         Err(problem) if problem.code() == ProblemCode::ItemsSold => {
             refused(context, headers, claim, &gone, problem).await
         }
-        Err(problem) => Err(problem),
+        Err(problem) => entry::lead(problem, headers, Some(code.sale)),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::infrastructure::http::web::accept::is_browser;
 use crate::infrastructure::http::web::{html, number as words};
 
 use super::card::Card;
+use super::entry::Entry;
 use super::layout::Layout;
 use super::picture::{Drawing, Picture};
 use super::refusal;
@@ -59,6 +60,7 @@ fn describe() -> Description {
 struct HomePage<'a> {
     layout: Layout,
     sale: SaleView,
+    entry: Entry,
     others: Vec<OtherSale>,
     wanted: &'a Wanted<'a>,
     cards: Vec<Card>,
@@ -93,6 +95,7 @@ async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem>
     let page = HomePage {
         layout: Layout::titled(if is_current { "Now on sale" } else { "Sale" }),
         sale: SaleView::new(&sale, now),
+        entry: Entry::of(context, request, sale.id()),
         others: others(context, &sale, now),
         wanted: &wanted,
         drawings: Picture::drawings(cards.iter().map(|card| &card.picture)),

@@ -10,6 +10,7 @@ use crate::infrastructure::http::web::html;
 
 use super::PAGE;
 use super::card::Card;
+use super::entry::Entry;
 use super::layout::Layout;
 use super::picture::{Drawing, Picture};
 use super::sale_view::{SaleView, State};
@@ -23,6 +24,7 @@ pub static ENDPOINT: Endpoint =
 struct ItemPage {
     layout: Layout,
     sale: SaleView,
+    entry: Entry,
     drawings: Vec<&'static Drawing>,
     most: u32,
     card: Card,
@@ -39,6 +41,7 @@ async fn get(context: &Context, request: &ApiRequest) -> Result<Answer, Problem>
         drawings: Picture::drawings([&card.picture].into_iter()),
         most: left.min(CART_UNITS).min(sale.user_limit),
         sale,
+        entry: Entry::of(context, request, id.sale),
         card,
     };
     html::answer(&request.head.headers, StatusCode::OK, &page)

@@ -9,12 +9,17 @@ pub mod cancel;
 mod card;
 pub mod cart;
 mod cart_page;
+mod entry;
+pub mod extend_pass;
 pub mod home;
 pub mod item;
+pub mod join_queue;
 mod layout;
 pub mod pay;
 mod picture;
 pub mod purchases;
+pub mod queue;
+mod queue_view;
 pub mod receipt;
 mod receipt_page;
 mod refusal;
@@ -42,3 +47,7 @@ const FORM: Policy = Policy { accepts: Accepts::Form, refuse: refusal::refuse, .
 const fn deciding(class: Class, unknown: &'static str) -> Policy {
     Policy { load: Load::Bounded(class, OnTimeout::OutcomeUnknown(unknown)), ..FORM }
 }
+
+/// A page about the place of a visitor in a waiting room, and its forms.
+const QUEUE_PAGE: Policy = Policy { load: Load::Bounded(Class::Queue, OnTimeout::TryAgain), ..VISITOR_PAGE };
+const QUEUE_FORM: Policy = Policy { accepts: Accepts::Form, ..QUEUE_PAGE };

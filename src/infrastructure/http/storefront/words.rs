@@ -32,6 +32,13 @@ pub fn of(code: ProblemCode) -> (&'static str, &'static str) {
         ProblemCode::PaymentDeclined => ("The payment was declined", "Try another means of payment."),
         ProblemCode::OrderInvalidState => ("The order has changed", "It is paid, cancelled or expired already."),
         ProblemCode::OrderExpired => ("Too late", "The order was not paid in time, so its items are for sale again."),
+        ProblemCode::AdmissionRequired => {
+            ("First the waiting room", "This sale lets shoppers in one after the other. Join its waiting room.")
+        }
+        ProblemCode::QueueNotFound => ("No waiting room", "Nobody has to wait: simply buy what is on sale."),
+        ProblemCode::PassNotExtendable => {
+            ("Not any longer", "A pass is prolonged ten times at most, and only before it ends. Buy before it does.")
+        }
         ProblemCode::RateLimited => {
             ("Too fast", "You have sent very many requests. Wait a few seconds, then try again.")
         }

@@ -29,13 +29,20 @@ pub static CONSOLE_STYLE: LazyLock<Asset> =
 pub static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("shop", "js", "text/javascript; charset=utf-8", include_str!("static/shop.js")));
 
+/// The script of the waiting room, which can do without it as well.
+pub static QUEUE_SCRIPT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("queue", "js", "text/javascript; charset=utf-8", include_str!("static/queue.js")));
+
 /// The icon.
 pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("static/icon.svg")));
 
 /// Returns the file with this path.
 pub fn find(path: &str) -> Option<&'static Asset> {
-    [&STYLE, &SCRIPT, &ICON, &CONSOLE_STYLE].into_iter().map(LazyLock::force).find(|asset| asset.path == path)
+    [&STYLE, &SCRIPT, &QUEUE_SCRIPT, &ICON, &CONSOLE_STYLE]
+        .into_iter()
+        .map(LazyLock::force)
+        .find(|asset| asset.path == path)
 }
 
 /// Compresses bytes.

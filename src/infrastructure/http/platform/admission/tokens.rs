@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use hyper::header::HeaderValue;
 
 use crate::infrastructure::tokens::{Pass, Ticket, TokenKeys};
@@ -38,6 +39,17 @@ impl Context {
     pub fn room_keys(&self) -> Result<&TokenKeys, Problem> {
         let missing = "This instance has no keys for the tickets of waiting rooms. Try again later.";
         self.room_keys.as_ref().ok_or_else(|| Problem::unavailable(missing))
+    }
+
+    /// Returns the token of a pass.
+    pub fn sign_pass(&self, pass: &Pass) -> Result<String, Problem> {
+        Ok(self.room_keys()?.sign_pass(pass).unwrap_or_default())
+    }
+
+    /// Adds the cookie of a pass, which lives as long as the pass.
+    pub fn set_pass_cookie(&self, request: &ApiRequest, answer: &mut Answer, token: &str, expires_at: DateTime<Utc>) {
+        let life = (expires_at - self.shop.clock.now()).to_std().unwrap_or_default();
+        self.set_queue_cookie(request, answer, PASS, token, life);
     }
 
     /// Adds the cookie of a ticket or a pass to an answer.

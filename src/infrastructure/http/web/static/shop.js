@@ -240,6 +240,7 @@ async function send(form, button) {
     const answer = await decided(form.action, body);
     if (answer.ok) return arrive(form, button, answer.headers.get('Location'));
     const problem = await answer.json();
+    if (problem.code === 'admission_required') return location.assign(`/shop/queue?sale=${sale.dataset.id}`);
     if (problem.code === 'items_sold') return showAfterReload(problem);
     if (problem.code === 'item_sold') setLeft(Number(button.closest('[data-n]')?.dataset.n), 0);
     show(problem.detail);
