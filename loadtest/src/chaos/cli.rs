@@ -89,7 +89,7 @@ impl Cli {
         if !self.kinds.is_empty() {
             kinds = self.kinds.iter().map(|name| Kind::find(name)).collect::<Result<Vec<_>, _>>()?.concat();
         }
-        let (duration, outage) = if self.smoke { (140, 3) } else { (600, 60) };
+        let (duration, outage) = if self.smoke { (175, 3) } else { (600, 60) };
         Ok(Plan {
             seed: self.seed,
             faults: self.faults.map_or(if self.smoke { kinds.len() } else { usize::MAX }, |faults| faults as usize),

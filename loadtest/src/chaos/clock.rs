@@ -1,13 +1,16 @@
 //! A clock that can be stepped, for a process that loads libfaketime.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 
 /// The directory below which Debian and its relatives have the library, in one for each architecture.
 const LIBRARIES: &str = "/usr/lib";
 const LIBRARY: &str = "faketime/libfaketime.so.1";
+
+/// The directory of the shared memory of all processes.
+const SHARED_MEMORY: &str = "/dev/shm";
 
 /// The wall clock of a process. The monotonic clock stays as it is.
 #[derive(Clone)]
@@ -25,6 +28,7 @@ impl SteppedClock {
                 "{LIBRARIES}/*/{LIBRARY} is missing: run `make chaos`, or install the package libfaketime"
             ))
         })?;
+        remove_leftovers();
         let clock = SteppedClock { library, difference };
         clock.step(0)?;
         Ok(clock)
@@ -45,6 +49,19 @@ impl SteppedClock {
             ("FAKETIME_CACHE_DURATION", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
         ]
+    }
+}
+
+/// Removes the shared memory of processes that were killed: libfaketime names it by their ids, which are used again, and
+/// refuses to start where the name exists.
+pub fn remove_leftovers() {
+    for entry in fs::read_dir(SHARED_MEMORY).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = ["faketime_shm_", "sem.faketime_sem_"].iter().find_map(|prefix| name.strip_prefix(prefix));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // Another run may do the same.
+            let _removed = fs::remove_file(entry.path());
+        }
     }
 }
 

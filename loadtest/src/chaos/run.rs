@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 use super::Error;
+use super::clock;
 use super::crowd::{Crowd, LONG_SALE_ITEMS, WANTED_ITEMS};
 use super::faults::{Scene, Struck, strike};
 use super::fleet::ADMIN_TOKEN;
@@ -171,6 +172,7 @@ async fn break_things(
         if kind.forgets_carts() {
             crowd.history.borrow_mut().carts_kept_since = None;
         }
+        clock::remove_leftovers();
         let recovered = match strike(kind, &mut scene).await {
             Ok(struck) => recover(struck, world, crowd).await,
             Err(error) => Err(error),
