@@ -1,6 +1,7 @@
 //! The clocks: Redis decides by its own, and no other may contradict it.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -17,26 +18,48 @@ const ESTIMATE_ERROR: TimeDelta = TimeDelta::milliseconds(250);
 pub(super) const CLOCKS_DIFFER: StoreError =
     StoreError::Busy("the clocks of Redis, PostgreSQL and this host differ by more than two seconds");
 
-/// An estimate of the clock of Redis, good enough for display; decisions use the real one. It also knows if the clocks
-/// agreed when they were last compared.
-#[derive(Debug, Default)]
+/// An estimate of the clock of Redis, good enough for display; decisions use the real one. It runs on by the monotonic
+/// clock: a step of the clock of this host must not show a sale that has not begun. It also knows if the clocks agreed when
+/// they were last compared.
+#[derive(Debug)]
 pub struct Clock {
-    offset_ms: AtomicI64,
+    began: Instant,
+    /// The estimate at that moment, in microseconds since the Unix epoch.
+    began_us: AtomicI64,
     differ: AtomicBool,
     difference_ms: AtomicI64,
     #[cfg(test)]
     host_offset_ms: AtomicI64,
 }
 
+impl Default for Clock {
+    /// A clock that nobody has compared yet: it shows the time of the host.
+    fn default() -> Self {
+        Clock {
+            began: Instant::now(),
+            began_us: AtomicI64::new(Utc::now().timestamp_micros()),
+            differ: AtomicBool::default(),
+            difference_ms: AtomicI64::default(),
+            #[cfg(test)]
+            host_offset_ms: AtomicI64::default(),
+        }
+    }
+}
+
 impl Clock {
     /// Returns the estimated time of Redis.
     pub fn now(&self) -> DateTime<Utc> {
-        self.host() + TimeDelta::milliseconds(self.offset_ms.load(Ordering::Relaxed))
+        let now_us = self.began_us.load(Ordering::Relaxed) + self.elapsed_us();
+        DateTime::from_timestamp_micros(now_us).unwrap_or_else(|| self.host())
     }
 
     /// Adjusts the estimate to a time that Redis has just reported.
     pub fn set(&self, now: DateTime<Utc>) {
-        self.offset_ms.store((now - self.host()).num_milliseconds(), Ordering::Relaxed);
+        self.began_us.store(now.timestamp_micros() - self.elapsed_us(), Ordering::Relaxed);
+    }
+
+    fn elapsed_us(&self) -> i64 {
+        self.began.elapsed().as_micros() as i64
     }
 
     /// Returns true if the clocks agreed when they were last compared.
@@ -128,6 +151,14 @@ mod tests {
             let found = (clock.has_surely_started(&window), clock.is_surely_open(&window));
             assert_eq!(found, (has_started, is_open), "{milliseconds}");
         }
+    }
+
+    #[test]
+    fn a_step_of_the_clock_of_the_host_does_not_move_the_estimate() {
+        let (clock, now) = (Clock::default(), "2026-11-20T09:00:00Z".parse::<DateTime<Utc>>().unwrap());
+        clock.set(now);
+        clock.set_host(now + TimeDelta::hours(1));
+        assert!(clock.now() - now < TimeDelta::minutes(30));
     }
 
     #[test]
